@@ -1,0 +1,332 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+#include "attention/attention.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+#include "core/parallel.hpp"
+#include "noise/shots.hpp"
+
+namespace flashket {
+namespace {
+
+constexpr double kNone = -std::numeric_limits<double>::infinity();
+
+template <class C>
+constexpr ConsumeTile<C> consumer(Normalization normalization) {
+  const ConsumeOps& ops = *isa_ops().consume;
+  if constexpr (sizeof(C) == 4) return normalization == Normalization::sum ? ops.sum_f32 : ops.softmax_f32;
+  else return normalization == Normalization::sum ? ops.sum_f64 : ops.softmax_f64;
+}
+
+// Keys and values of one (batch, kv head), packed for the tile engine.
+template <class C>
+struct PackedKeys {
+  const C* keys;
+  const C* values;
+};
+
+// Memory of one worker for blocks computed in C.
+template <class C>
+struct BlockScratch {
+  BlockScratch(const KernelSpec& spec, int64_t v_stride)
+      : encoder(spec),
+        queries(kTileRows * spec.score().row_elements()),
+        tile(2 * kTileRows * kTileCols),
+        numerator(kTileRows * v_stride),
+        denominator(kTileRows),
+        maximum(kTileRows) {}
+
+  RowEncoder<C> encoder;
+  Buffer<C> queries, tile, numerator, denominator, maximum;
+};
+
+// For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
+struct LogScratch {
+  LogScratch(const KernelSpec& spec, int64_t v_stride)
+      : block(spec, v_stride), keys(kTileCols * spec.score().row_elements()), values(kTileCols * v_stride) {}
+
+  BlockScratch<double> block;
+  Buffer<double> keys, values;
+};
+
+// How a tile's scores become weights. exact_sum adds kernel values; log_sum is the same in the log domain, where nothing
+// underflows: exp(log K - maximum); uniform ignores the scores.
+enum class Weighing { exact_sum, log_sum, softmax, uniform };
+
+template <class T>
+class AttentionRun {
+ public:
+  AttentionRun(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options)
+      : spec_(spec),
+        a_(arrays),
+        o_(options),
+        score_(spec.score()),
+        v_dim_(arrays.v.shape[3]),
+        v_stride_(round_up(v_dim_, kValueAlign)),
+        group_(arrays.q.shape[1] / arrays.k.shape[1]),
+        // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost anyway.
+        prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
+                     static_cast<double>(score_.depth) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
+
+  template <class C>
+  int64_t run() {
+    const int64_t n_batch = a_.q.shape[0], n_heads = a_.q.shape[1], n_queries = a_.q.shape[2];
+    pack_all<C>();
+    const int n_workers = num_threads();
+    std::vector<std::unique_ptr<BlockScratch<C>>> scratch(n_workers);
+    std::vector<std::unique_ptr<LogScratch>> log_scratch(n_workers);
+    const int64_t n_blocks = round_up(n_queries, kTileRows) / kTileRows;
+    std::atomic<int64_t> zero_rows{0};
+    parallel_for(n_batch * n_heads * n_blocks, [&](int64_t index, int worker) {
+      // Last blocks first: under causality they are the longest.
+      const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads, (n_blocks - 1 - index % n_blocks) * kTileRows);
+      if (!scratch[worker]) scratch[worker] = std::make_unique<BlockScratch<C>>(spec_, v_stride_);
+      zero_rows += attend<C>(block, *scratch[worker], log_scratch[worker]);
+    });
+    return zero_rows;
+  }
+
+ private:
+  struct Block {
+    int64_t batch, head, kv_head, first, rows, kv_len, offset;  // offset: query i is at absolute position i + offset
+    int64_t n_keys;                                             // keys that any row of the block may see
+    uint64_t key;                                               // random stream
+  };
+
+  bool can_log() const { return o_.normalization == Normalization::sum && o_.shots == 0 && spec_.is_normalised(); }
+
+  int64_t kv_len(int64_t batch) const { return a_.kv_lens ? a_.kv_lens[batch] : a_.k.shape[2]; }
+
+  Block make_block(int64_t batch, int64_t head, int64_t first) const {
+    Block b{batch, head, head / group_, first, std::min(kTileRows, a_.q.shape[2] - first), kv_len(batch), 0, 0, 0};
+    b.offset = b.kv_len - a_.q.shape[2];
+    b.n_keys = row_limit(b, b.first + b.rows - 1);
+    b.key = stream_key(o_.seed, StreamDomain::attention, batch, head);
+    return b;
+  }
+
+  // Keys [0, limit) pass causality and kv_lens.
+  int64_t row_limit(const Block& b, int64_t query) const {
+    return o_.causal ? std::clamp<int64_t>(query + b.offset + 1, 0, b.kv_len) : b.kv_len;
+  }
+
+  // Offset of (batch, kv head) in the packed keys, in keys; every pair has room for the longest.
+  int64_t slot(int64_t batch, int64_t kv_head) const { return (batch * a_.k.shape[1] + kv_head) * longest_; }
+
+  template <class C>
+  void pack_all() {
+    Buffer<C>& keys = std::get<0>(packed<C>());
+    Buffer<C>& values = std::get<1>(packed<C>());
+    const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], row_elements = score_.row_elements();
+    longest_ = 0;
+    for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
+    longest_ = round_up(longest_, kTileCols);
+    if (longest_ == 0 || prefers_log_) return;
+    keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
+    values = Buffer<C>(n_batch * n_heads * longest_ * v_stride_);
+    const int64_t chunks = longest_ / kTileCols;
+    std::vector<std::unique_ptr<RowEncoder<C>>> encoders(num_threads());
+    parallel_for(n_batch * n_heads * chunks, [&](int64_t index, int worker) {
+      const int64_t batch = index / chunks / n_heads, head = index / chunks % n_heads, begin = index % chunks * kTileCols;
+      const int64_t end = std::min(begin + kTileCols, kv_len(batch));
+      if (begin >= end) return;
+      if (!encoders[worker]) encoders[worker] = std::make_unique<RowEncoder<C>>(spec_);
+      const int64_t at = slot(batch, head) + begin;
+      pack_tile(*encoders[worker], batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_stride_);
+    });
+  }
+
+  template <class C>
+  void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys, C* values) const {
+    encoder.pack(a_.k.matrix(batch, kv_head), begin, end, {{keys, tile_shape<C>(*isa_ops().tile).panel_cols}});
+    const MatrixView<const T> v = a_.v.matrix(batch, kv_head);
+    for (int64_t j = begin; j < end; ++j) {
+      C* to = values + (j - begin) * v_stride_;
+      for (int64_t c = 0; c < v_dim_; ++c) to[c] = static_cast<C>(v(j, c));
+      std::fill(to + v_dim_, to + v_stride_, C(0));
+    }
+  }
+
+  template <class C>
+  auto& packed() {
+    if constexpr (sizeof(C) == sizeof(T)) return packed_;
+    else return packed_wide_;
+  }
+
+  template <class C>
+  int64_t attend(const Block& b, BlockScratch<C>& scratch, std::unique_ptr<LogScratch>& log_scratch) {
+    const MatrixView<T> out = a_.out.matrix(b.batch, b.head);
+    bool wants_log[kTileRows], is_reachable[kTileRows] = {};
+    int64_t n_log = 0, n_zero = 0;
+    if (prefers_log_) {
+      std::fill_n(wants_log, kTileRows, true);
+      n_log = b.rows;
+    } else {
+      std::fill_n(wants_log, kTileRows, false);
+      const int64_t at = slot(b.batch, b.kv_head);
+      const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
+      const C* values = std::get<1>(packed<C>()).data() + at * v_stride_;
+      pack_queries(b, scratch);
+      const auto whole = [&](int64_t j0) { return PackedKeys<C>{keys + j0 * score_.row_elements(), values + j0 * v_stride_}; };
+      const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
+      weigh(b, scratch, weighing, whole, is_reachable);
+      bool has_zero = false;
+      for (int64_t i = 0; i < b.rows; ++i) {
+        const double denominator = scratch.denominator.data()[i];
+        wants_log[i] = can_log() && is_reachable[i] && denominator < log_threshold(row_limit(b, b.first + i));
+        n_log += wants_log[i];
+        if (wants_log[i]) continue;
+        if (is_reachable[i] && denominator == 0) has_zero = true;
+        else write_row(out, b.first + i, scratch, i);
+      }
+      if (has_zero) {
+        bool is_zero[kTileRows];
+        for (int64_t i = 0; i < b.rows; ++i) n_zero += is_zero[i] = is_reachable[i] && !wants_log[i] && scratch.denominator.data()[i] == 0;
+        weigh(b, scratch, Weighing::uniform, whole, is_reachable);
+        for (int64_t i = 0; i < b.rows; ++i)
+          if (is_zero[i]) write_row(out, b.first + i, scratch, i);
+      }
+    }
+    if (n_log > 0) n_zero += attend_in_log(b, log_scratch, wants_log, out);
+    return n_zero;
+  }
+
+  int64_t attend_in_log(const Block& b, std::unique_ptr<LogScratch>& log_scratch, const bool* wants_log, const MatrixView<T>& out) {
+    if (!log_scratch) log_scratch = std::make_unique<LogScratch>(spec_, v_stride_);
+    LogScratch& s = *log_scratch;
+    const auto on_the_fly = [&](int64_t j0) {
+      pack_tile(s.block.encoder, b.batch, b.kv_head, j0, std::min(j0 + kTileCols, b.n_keys), s.keys.data(), s.values.data());
+      return PackedKeys<double>{s.keys.data(), s.values.data()};
+    };
+    bool is_reachable[kTileRows] = {};
+    pack_queries(b, s.block);
+    weigh(b, s.block, Weighing::log_sum, on_the_fly, is_reachable);
+    bool is_zero[kTileRows] = {};
+    int64_t n_zero = 0;
+    for (int64_t i = 0; i < b.rows; ++i) {
+      if (!wants_log[i]) continue;
+      n_zero += is_zero[i] = is_reachable[i] && s.block.denominator.data()[i] == 0;
+      if (!is_zero[i]) write_row(out, b.first + i, s.block, i);
+    }
+    if (n_zero > 0) {
+      weigh(b, s.block, Weighing::uniform, on_the_fly, is_reachable);
+      for (int64_t i = 0; i < b.rows; ++i)
+        if (is_zero[i]) write_row(out, b.first + i, s.block, i);
+    }
+    return n_zero;
+  }
+
+  // Below this sum of n kernel values, what underflowed or (dot products) the rounding of small overlaps would show.
+  double log_threshold(int64_t n_keys) const {
+    if (sizeof(T) == 8) return 1e-290;
+    const double underflow = 1e-24;
+    return score_.pair == PairKind::product ? underflow : std::max(underflow, static_cast<double>(n_keys) * std::pow(1e-6, score_.power));
+  }
+
+  template <class C>
+  void pack_queries(const Block& b, BlockScratch<C>& scratch) const {
+    scratch.encoder.pack(a_.q.matrix(b.batch, b.head), b.first, b.first + b.rows,
+                         {{scratch.queries.data(), tile_shape<C>(*isa_ops().tile).block_rows}});
+  }
+
+  // One pass over the keys of a block; leaves numerator and denominator in scratch.
+  template <class C, class Keys>
+  void weigh(const Block& b, BlockScratch<C>& scratch, Weighing weighing, const Keys& keys, bool* is_reachable) const {
+    const bool is_softmax = weighing == Weighing::softmax || weighing == Weighing::log_sum;
+    const ConsumeTile<C> consume = consumer<C>(is_softmax ? Normalization::softmax : Normalization::sum);
+    const C scale = weighing == Weighing::softmax ? static_cast<C>(1 / o_.temperature) : C(1);
+    const C excluded = is_softmax ? static_cast<C>(kNone) : C(0);
+    const RowState<C> state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
+    std::fill_n(state.numerator, kTileRows * v_stride_, C(0));
+    std::fill_n(state.denominator, kTileRows, C(0));
+    std::fill_n(state.maximum, kTileRows, static_cast<C>(kNone));
+    Score score = score_;
+    if (o_.shots > 0) score.power = 1;
+    C* values = scratch.tile.data();
+    for (int64_t j0 = 0; j0 < b.n_keys; j0 += kTileCols) {
+      const int64_t cols = std::min(kTileCols, b.n_keys - j0);
+      const PackedKeys<C> packed_keys = keys(j0);
+      if (weighing != Weighing::uniform) {
+        tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values, values + kTileRows * kTileCols);
+      }
+      for (int64_t i = 0; i < b.rows; ++i) {
+        C* row = values + i * kTileCols;
+        if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
+        is_reachable[i] |= exclude(b, b.first + i, j0, cols, row, excluded);
+        if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row, excluded);
+      }
+      consume(values, scale, b.rows, cols, packed_keys.values, state);
+    }
+  }
+
+  template <class C>
+  ScoreTile<C> tile_function(Weighing weighing) const {
+    if constexpr (sizeof(C) == 8) {
+      if (weighing == Weighing::log_sum) return isa_ops().tile->log_f64;
+    }
+    return score_tile<C>(*isa_ops().tile);
+  }
+
+  // Overwrites what the query may not see; returns whether anything is left.
+  template <class C>
+  bool exclude(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row, C excluded) const {
+    const int64_t limit = std::clamp<int64_t>(row_limit(b, query) - j0, 0, cols);
+    std::fill(row + limit, row + cols, excluded);
+    if (a_.mask == nullptr) return limit > 0;
+    const Tensor4View<const bool>& m = *a_.mask;
+    const bool* mask = m.data + b.batch * m.stride[0] + b.head * m.stride[1] + query * m.stride[2] + j0 * m.stride[3];
+    bool any = false;
+    for (int64_t j = 0; j < limit; ++j) {
+      if (mask[j * m.stride[3]]) any = true;
+      else row[j] = excluded;
+    }
+    return any;
+  }
+
+  template <class C>
+  void sample(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row, C excluded) const {
+    const int64_t limit = std::min(cols, row_limit(b, query) - j0);
+    for (int64_t j = 0; j < limit; ++j) {
+      if (row[j] == excluded) continue;  // also an exact 0, whose estimate is 0
+      const double estimate = sample_probability(row[j], o_.shots, b.key, query + b.offset, j0 + j);
+      row[j] = static_cast<C>(integer_power(estimate, spec_.power));
+    }
+  }
+
+  template <class C>
+  void write_row(const MatrixView<T>& out, int64_t query, const BlockScratch<C>& scratch, int64_t i) const {
+    const C denominator = scratch.denominator.data()[i];
+    const C* numerator = scratch.numerator.data() + i * v_stride_;
+    for (int64_t c = 0; c < v_dim_; ++c) out(query, c) = denominator == 0 ? T(0) : static_cast<T>(numerator[c] / denominator);
+  }
+
+  const KernelSpec& spec_;
+  const AttentionArrays<T>& a_;
+  const AttentionOptions& o_;
+  Score score_;
+  int64_t v_dim_, v_stride_, group_, longest_ = 0;
+  bool prefers_log_;
+  std::tuple<Buffer<T>, Buffer<T>> packed_;
+  std::tuple<Buffer<double>, Buffer<double>> packed_wide_;
+};
+
+}  // namespace
+
+template <class T>
+int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options) {
+  if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
+  AttentionRun<T> run(spec, arrays, options);
+  // A small temperature magnifies the rounding of float scores; a power of an estimate may underflow float.
+  const bool needs_double = (options.normalization == Normalization::softmax && spec.is_normalised() && options.temperature < 0.02) ||
+                            (options.shots > 0 && spec.power > 1);
+  return needs_double ? run.template run<double>() : run.template run<T>();
+}
+
+template int64_t attention(const KernelSpec&, const AttentionArrays<float>&, const AttentionOptions&);
+template int64_t attention(const KernelSpec&, const AttentionArrays<double>&, const AttentionOptions&);
+
+}  // namespace flashket

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// The consumer of a tile of scores: weights times values. Knows nothing of where scores come from.
+#pragma once
+#include "core/types.hpp"
+
+namespace flashket {
+
+// Running state of a block of query rows. numerator[i * v_stride + c], v_stride a multiple of kValueAlign.
+template <class T>
+struct RowState {
+  T* numerator;
+  T* denominator;
+  T* maximum;  // softmax only; starts at -inf
+  int64_t v_stride;
+};
+
+constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruction set
+
+// weights[i * kTileCols + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers hold
+// kTileRows rows and are overwritten up to a whole block. v[j * v_stride + c]. Softmax weighs exp(scale * weight), scale > 0.
+// What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+template <class T>
+using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState<T>& state);
+
+struct ConsumeOps {
+  ConsumeTile<float> sum_f32;
+  ConsumeTile<double> sum_f64;
+  ConsumeTile<float> softmax_f32;
+  ConsumeTile<double> softmax_f64;
+};
+
+}  // namespace flashket

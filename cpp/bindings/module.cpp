@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// flashket._core: check, release the GIL, call, translate errors. User-facing checks and texts live in Python.
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "attention/attention.hpp"
+#include "bindings/spec.hpp"
+#include "core/parallel.hpp"
+#include "gram/gram.hpp"
+
+namespace flashket::bindings {
+namespace {
+
+void bind_gram(py::module_& m) {
+  m.def(
+      "gram",
+      [](const py::tuple& spec, const py::array& x, const std::optional<py::array>& y, const py::array& out, bool log, int64_t shots,
+         uint64_t seed) {
+        const KernelSpec kernel = parse_spec(spec);
+        require(shots >= 0 && !(log && shots), "bad shots");
+        dispatch(x, [&](auto zero) {
+          using T = decltype(zero);
+          const auto left = matrix<const T>(x);
+          const auto result = matrix<T>(out);
+          std::optional<MatrixView<const T>> right;
+          if (y) right = matrix<const T>(*y);
+          require(left.cols == kernel.n_features() && (!right || right->cols == left.cols), "wrong number of features");
+          require(result.rows == left.rows && result.cols == (right ? right->rows : left.rows), "out has the wrong shape");
+          const py::gil_scoped_release unlocked;
+          gram<T>(kernel, left, right ? &*right : nullptr, result, {log, shots, seed});
+        });
+      },
+      py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"), py::arg("seed"),
+      "Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.");
+}
+
+void bind_states(py::module_& m) {
+  m.def(
+      "states",
+      [](const py::tuple& spec, const py::array& x, const py::array& out) {
+        const KernelSpec kernel = parse_spec(spec);
+        require(out.ndim() == 2 && out.shape(0) == x.shape(0) && (out.flags() & py::array::c_style), "out must be C-contiguous (n, 2**n)");
+        dispatch(x, [&](auto zero) {
+          using T = decltype(zero);
+          require(out.dtype().is(py::dtype::of<std::complex<T>>()), "out must be complex of the rows' precision");
+          const auto rows = matrix<const T>(x);
+          require(rows.cols == kernel.n_features(), "wrong number of features");
+          T* to = writable<T>(out);
+          const int64_t n_amplitudes = out.shape(1);
+          const py::gil_scoped_release unlocked;
+          states<T>(kernel, rows, to, n_amplitudes);
+        });
+      },
+      py::arg("spec"), py::arg("x"), py::arg("out"), "Write the statevector of every row of x into out.");
+}
+
+template <class T>
+int64_t run_attention(const KernelSpec& kernel, const py::array& q, const py::array& k, const py::array& v, const py::array& out,
+                      const std::optional<py::array>& mask, const int64_t* kv_lens, const AttentionOptions& options) {
+  AttentionArrays<T> a{tensor4<const T>(q), tensor4<const T>(k), tensor4<const T>(v), tensor4<T>(out)};
+  const auto same = [](const auto& s, const auto& t, int axis) { return s.shape[axis] == t.shape[axis]; };
+  require(same(a.q, a.k, 0) && same(a.q, a.k, 3) && same(a.k, a.v, 0) && same(a.k, a.v, 1) && same(a.k, a.v, 2), "q, k, v do not fit");
+  require(same(a.q, a.out, 0) && same(a.q, a.out, 1) && same(a.q, a.out, 2) && same(a.v, a.out, 3), "out has the wrong shape");
+  require(a.q.shape[3] == kernel.n_features() && a.k.shape[1] > 0 && a.q.shape[1] % a.k.shape[1] == 0, "wrong features or heads");
+  Tensor4View<const bool> mask_view{};
+  if (mask) {
+    mask_view = tensor4<const bool>(*mask);
+    require(same(a.q, mask_view, 0) && same(a.q, mask_view, 1) && same(a.q, mask_view, 2) && mask_view.shape[3] == a.k.shape[2],
+            "mask must be (B, Hq, Lq, Lk)");
+    a.mask = &mask_view;
+  }
+  a.kv_lens = kv_lens;
+  const py::gil_scoped_release unlocked;
+  return attention<T>(kernel, a, options);
+}
+
+void bind_attention(py::module_& m) {
+  m.def(
+      "attention",
+      [](const py::tuple& spec, const py::array& q, const py::array& k, const py::array& v, const py::array& out,
+         const std::string& normalization, double temperature, bool causal, const std::optional<py::array>& mask,
+         const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed) {
+        const KernelSpec kernel = parse_spec(spec);
+        require(normalization == "sum" || normalization == "softmax", "unknown normalization");
+        require(shots >= 0 && (shots == 0 || kernel.is_normalised()) && temperature > 0, "bad shots or temperature");
+        if (kv_lens) {
+          require(static_cast<py::ssize_t>(kv_lens->size()) == q.shape(0), "kv_lens must be (B,)");
+          for (const int64_t n : *kv_lens) require(n >= 0 && n <= k.shape(2), "kv_lens must be 0 to Lk");
+        }
+        const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax, temperature, causal, shots, seed};
+        return dispatch(q, [&](auto zero) {
+          return run_attention<decltype(zero)>(kernel, q, k, v, out, mask, kv_lens ? kv_lens->data() : nullptr, options);
+        });
+      },
+      py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"), py::arg("temperature"),
+      py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true), py::arg("shots"), py::arg("seed"),
+      "Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.");
+}
+
+// Rows along the last axis; index counts the leading axes in C order.
+template <class T>
+std::pair<int, int64_t> find_bad_row(const py::array& x, bool reject_zero) {
+  const int n_dims = static_cast<int>(x.ndim());
+  const int64_t width = x.shape(n_dims - 1), step = element_stride(x, n_dims - 1);
+  std::vector<int64_t> index(n_dims, 0);
+  int64_t n_rows = 1;
+  for (int d = 0; d + 1 < n_dims; ++d) n_rows *= x.shape(d);
+  const T* data = static_cast<const T*>(x.data());
+  const py::gil_scoped_release unlocked;
+  for (int64_t row = 0; row < n_rows; ++row) {
+    const T* p = data;
+    for (int d = 0; d + 1 < n_dims; ++d) p += index[d] * (x.strides(d) / static_cast<int64_t>(sizeof(T)));
+    T poison = 0;  // NaN as soon as a value is NaN or infinite
+    bool is_zero = true;
+    for (int64_t j = 0; j < width; ++j) {
+      poison += p[j * step] * T(0);
+      is_zero &= p[j * step] == T(0);
+    }
+    if (!(poison == T(0))) return {1, row};
+    if (reject_zero && is_zero && width > 0) return {2, row};
+    for (int d = n_dims - 2; d >= 0 && ++index[d] == x.shape(d); --d) index[d] = 0;
+  }
+  return {0, -1};
+}
+
+void bind_system(py::module_& m) {
+  m.def(
+      "find_bad_row",
+      [](const py::array& x, bool reject_zero) {
+        require(x.ndim() >= 1, "x needs an axis");
+        for (int d = 0; d < x.ndim(); ++d) (void)element_stride(x, d);
+        return dispatch(x, [&](auto zero) { return find_bad_row<decltype(zero)>(x, reject_zero); });
+      },
+      py::arg("x"), py::arg("reject_zero"),
+      "Return (code, row) of the first bad row along the last axis: 0 none, 1 NaN or infinity, 2 all zero.");
+  m.def("isa", [] { return std::string(isa_ops().name); }, "Return the name of the instruction set in use.");
+  m.def("available_isas", &available_isas, "Return the instruction sets this machine supports, best first.");
+  m.def("num_threads", &num_threads, "Return the number of threads.");
+  m.def("set_num_threads", [](int n) { const py::gil_scoped_release unlocked; set_num_threads(n); }, py::arg("n"), "Set the number of threads.");
+  m.def(
+      "opcodes",
+      [] {
+        std::map<std::string, int> codes;
+        for (size_t i = 0; i < opcode_names().size(); ++i) codes[opcode_names()[i]] = static_cast<int>(i);
+        return codes;
+      },
+      "Return the opcode of every gate name.");
+  m.def(
+      "build_info",
+      [] { return std::map<std::string, std::string>{{"compiler", FLASHKET_COMPILER}, {"build_type", FLASHKET_BUILD_TYPE}, {"version", FLASHKET_VERSION}}; },
+      "Return compiler, build type and version.");
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "FlashKet's host core. Use the functions of the package flashket; these check little.";
+  bind_gram(m);
+  bind_states(m);
+  bind_attention(m);
+  bind_system(m);
+}
+
+}  // namespace flashket::bindings

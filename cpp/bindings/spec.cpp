@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/spec.hpp"
+
+#include <pybind11/stl.h>
+
+namespace flashket::bindings {
+namespace {
+
+using IntArray = py::array_t<int32_t, py::array::c_style>;
+using RealArray = py::array_t<double, py::array::c_style>;
+
+std::shared_ptr<const CompiledProgram> parse_program(const py::tuple& t) {
+  const auto n_qubits = t[0].cast<int32_t>(), n_features = t[1].cast<int32_t>();
+  const auto opcodes = t[2].cast<IntArray>(), qubits = t[3].cast<IntArray>(), features = t[4].cast<IntArray>();
+  const auto coefficients = t[5].cast<RealArray>();
+  const py::ssize_t n = opcodes.size();
+  require(opcodes.ndim() == 1 && qubits.ndim() == 2 && qubits.shape(0) == n && qubits.shape(1) == 2 && features.ndim() == 2 &&
+              features.shape(0) == n && features.shape(1) == 2 && coefficients.ndim() == 2 && coefficients.shape(0) == n &&
+              coefficients.shape(1) == 4,
+          "program arrays must be (g,), (g, 2), (g, 2), (g, 4)");
+  return CompiledProgram::from_arrays(n_qubits, n_features, n, opcodes.data(), qubits.data(), features.data(), coefficients.data());
+}
+
+}  // namespace
+
+KernelSpec parse_spec(const py::tuple& t) {
+  require(t.size() == 5, "spec must be (encoder, params, program, similarity, power)");
+  KernelSpec spec{};
+  spec.encoder = &find_encoder(t[0].cast<std::string>());
+  spec.params = t[1].cast<std::vector<double>>();
+  if (!t[2].is_none()) {
+    spec.program = parse_program(t[2].cast<py::tuple>());
+    spec.program_view = spec.program->view();
+  }
+  require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");
+  const auto similarity = t[3].cast<std::string>();
+  require(similarity == "fidelity" || similarity == "hadamard" || similarity == "dot", "unknown similarity");
+  spec.similarity = similarity == "fidelity" ? Similarity::fidelity : similarity == "hadamard" ? Similarity::hadamard : Similarity::dot;
+  spec.power = t[4].cast<int>();
+  require(spec.power >= 1 && (spec.power == 1 || spec.is_normalised()), "bad power");
+  return spec;
+}
+
+}  // namespace flashket::bindings

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// Gram matrices: encode all rows, then tiles of scores over threads. Knows no feature map by name.
+#pragma once
+#include "core/views.hpp"
+#include "gram/pack.hpp"
+
+namespace flashket {
+
+struct GramOptions {
+  bool log = false;
+  int64_t shots = 0;  // 0: exact
+  uint64_t seed = 0;
+};
+
+// out[i, j] = kernel(x[i], y[j]); y == nullptr: y is x, the result exactly symmetric and, for normalised kernels, its
+// diagonal exactly 1. T is float or double. Throws std::bad_alloc, std::invalid_argument.
+template <class T>
+void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
+          const GramOptions& options);
+
+// out[i, z]: amplitude z of the state of row i; out holds real and imaginary parts in turn, rows contiguous.
+template <class T>
+void states(const KernelSpec& spec, const MatrixView<const T>& x, T* out, int64_t n_amplitudes);
+
+}  // namespace flashket

@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// A tile of kernel values from packed operands: the one place where rows meet. Gram matrices and attention consume it.
+#pragma once
+#include "core/types.hpp"
+
+namespace flashket {
+
+constexpr int64_t kTileRows = 32;
+constexpr int64_t kTileCols = 256;
+
+// values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to whole
+// blocks and panels inside the tile, the surplus is undefined. `other` is a second tile of scratch.
+template <class T>
+using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other);
+
+struct TileOps {
+  TileShape shape_f32, shape_f64;
+  ScoreTile<float> score_f32;
+  ScoreTile<double> score_f64;
+  // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
+  ScoreTile<double> log_f64;
+};
+
+}  // namespace flashket
