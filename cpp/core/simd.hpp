@@ -116,8 +116,8 @@ FLASHKET_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const IntVec<float> exponent = ((IntVec<float>)shifted) << 23;
-  const Vec<float> result = (Vec<float>)((IntVec<float>)p + exponent);
+  const UintVec<float> exponent = ((UintVec<float>)shifted) << 23;  // unsigned: lanes that are dropped below may wrap
+  const Vec<float> result = (Vec<float>)((UintVec<float>)p + exponent);
   return select<float>(x > -87.0f, result, Vec<float>{});
 }
 
@@ -142,8 +142,8 @@ FLASHKET_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
   p = p * r + 0.5;
   p = p * r + 1.0;
   p = p * r + 1.0;
-  const IntVec<double> exponent = ((IntVec<double>)shifted) << 52;
-  const Vec<double> result = (Vec<double>)((IntVec<double>)p + exponent);
+  const UintVec<double> exponent = ((UintVec<double>)shifted) << 52;  // unsigned: lanes that are dropped below may wrap
+  const Vec<double> result = (Vec<double>)((UintVec<double>)p + exponent);
   return select<double>(x > -708.0, result, Vec<double>{});
 }
 
