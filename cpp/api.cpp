@@ -38,18 +38,22 @@ Tensor4View<T> tensor(T* data, int64_t batch, int64_t heads, int64_t length, int
 }
 
 template <class T>
-void run_gram(const Kernel& kernel, const T* x, int64_t n, const T* y, int64_t m, T* out, int64_t shots, uint64_t seed) {
+void run_gram(const Kernel& kernel, const T* x, int64_t n, const T* y, int64_t m, T* out, int64_t shots,
+              uint64_t seed) {
   const int64_t width = kernel.n_features();
   const MatrixView<const T> left = rows(x, n, width), right = rows(y, m, width);
   gram<T>(kernel.spec(), left, y ? &right : nullptr, rows(out, n, y ? m : n), {false, shots, seed});
 }
 
 template <class T>
-void run_attention(const Kernel& kernel, const AttentionShape& s, const T* q, const T* k, const T* v, T* out, bool causal) {
-  if (s.kv_heads < 1 || s.heads % s.kv_heads != 0) throw std::invalid_argument("[attention] heads must be a multiple of kv_heads");
+void run_attention(const Kernel& kernel, const AttentionShape& s, const T* q, const T* k, const T* v, T* out,
+                   bool causal) {
+  if (s.kv_heads < 1 || s.heads % s.kv_heads != 0)
+    throw std::invalid_argument("[attention] heads must be a multiple of kv_heads");
   const int64_t width = kernel.n_features();
-  AttentionArrays<T> arrays{tensor(q, s.batch, s.heads, s.queries, width), tensor(k, s.batch, s.kv_heads, s.keys, width),
-                            tensor(v, s.batch, s.kv_heads, s.keys, s.v_dim), tensor(out, s.batch, s.heads, s.queries, s.v_dim)};
+  AttentionArrays<T> arrays{
+      tensor(q, s.batch, s.heads, s.queries, width), tensor(k, s.batch, s.kv_heads, s.keys, width),
+      tensor(v, s.batch, s.kv_heads, s.keys, s.v_dim), tensor(out, s.batch, s.heads, s.queries, s.v_dim)};
   AttentionOptions options;
   options.causal = causal;
   attention<T>(kernel.spec(), arrays, options);
@@ -66,8 +70,8 @@ Kernel Kernel::amplitude(int64_t n_features, double bias) {
   return Kernel(std::make_shared<KernelSpec>(make_spec("amplitude", {static_cast<double>(n_features), bias})));
 }
 
-Kernel Kernel::program(int32_t n_qubits, int32_t n_features, int64_t n_gates, const int32_t* opcodes, const int32_t* qubits,
-                       const int32_t* features, const double* coefficients) {
+Kernel Kernel::program(int32_t n_qubits, int32_t n_features, int64_t n_gates, const int32_t* opcodes,
+                       const int32_t* qubits, const int32_t* features, const double* coefficients) {
   KernelSpec spec = make_spec("program", {static_cast<double>(n_features)});
   spec.program = CompiledProgram::from_arrays(n_qubits, n_features, n_gates, opcodes, qubits, features, coefficients);
   spec.program_view = spec.program->view();
@@ -78,18 +82,21 @@ Kernel Kernel::fidelity(int power) const { return Kernel(with_similarity(*spec_,
 Kernel Kernel::hadamard_test(int power) const { return Kernel(with_similarity(*spec_, Similarity::hadamard, power)); }
 int64_t Kernel::n_features() const { return spec_->n_features(); }
 
-void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, float* out, int64_t shots, uint64_t seed) {
+void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, float* out, int64_t shots,
+          uint64_t seed) {
   run_gram(kernel, x, n, y, m, out, shots, seed);
 }
-void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots, uint64_t seed) {
+void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots,
+          uint64_t seed) {
   run_gram(kernel, x, n, y, m, out, shots, seed);
 }
 
-void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v, float* out, bool causal) {
+void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v,
+               float* out, bool causal) {
   run_attention(kernel, shape, q, k, v, out, causal);
 }
-void attention(const Kernel& kernel, const AttentionShape& shape, const double* q, const double* k, const double* v, double* out,
-               bool causal) {
+void attention(const Kernel& kernel, const AttentionShape& shape, const double* q, const double* k, const double* v,
+               double* out, bool causal) {
   run_attention(kernel, shape, q, k, v, out, causal);
 }
 

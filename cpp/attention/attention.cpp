@@ -18,8 +18,10 @@ constexpr double kNone = -std::numeric_limits<double>::infinity();
 template <class C>
 constexpr ConsumeTile<C> consumer(Normalization normalization) {
   const ConsumeOps& ops = *isa_ops().consume;
-  if constexpr (sizeof(C) == 4) return normalization == Normalization::sum ? ops.sum_f32 : ops.softmax_f32;
-  else return normalization == Normalization::sum ? ops.sum_f64 : ops.softmax_f64;
+  if constexpr (sizeof(C) == 4)
+    return normalization == Normalization::sum ? ops.sum_f32 : ops.softmax_f32;
+  else
+    return normalization == Normalization::sum ? ops.sum_f64 : ops.softmax_f64;
 }
 
 // Keys and values of one (batch, kv head), packed for the tile engine.
@@ -53,8 +55,8 @@ struct LogScratch {
   Buffer<double> keys, values;
 };
 
-// How a tile's scores become weights. exact_sum adds kernel values; log_sum is the same in the log domain, where nothing
-// underflows: exp(log K - maximum); uniform ignores the scores.
+// How a tile's scores become weights. exact_sum adds kernel values; log_sum is the same in the log domain, where
+// nothing underflows: exp(log K - maximum); uniform ignores the scores.
 enum class Weighing { exact_sum, log_sum, softmax, uniform };
 
 template <class T>
@@ -68,7 +70,8 @@ class AttentionRun {
         v_dim_(arrays.v.shape[3]),
         v_stride_(round_up(v_dim_, kValueAlign)),
         group_(arrays.q.shape[1] / arrays.k.shape[1]),
-        // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost anyway.
+        // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
+        // anyway.
         prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
                      static_cast<double>(score_.depth) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
 
@@ -83,7 +86,8 @@ class AttentionRun {
     std::atomic<int64_t> zero_rows{0};
     parallel_for(n_batch * n_heads * n_blocks, [&](int64_t index, int worker) {
       // Last blocks first: under causality they are the longest.
-      const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads, (n_blocks - 1 - index % n_blocks) * kTileRows);
+      const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads,
+                                     (n_blocks - 1 - index % n_blocks) * kTileRows);
       if (!scratch[worker]) scratch[worker] = std::make_unique<BlockScratch<C>>(spec_, v_stride_);
       zero_rows += attend<C>(block, *scratch[worker], log_scratch[worker]);
     });
@@ -131,17 +135,20 @@ class AttentionRun {
     const int64_t chunks = longest_ / kTileCols;
     std::vector<std::unique_ptr<RowEncoder<C>>> encoders(num_threads());
     parallel_for(n_batch * n_heads * chunks, [&](int64_t index, int worker) {
-      const int64_t batch = index / chunks / n_heads, head = index / chunks % n_heads, begin = index % chunks * kTileCols;
+      const int64_t batch = index / chunks / n_heads, head = index / chunks % n_heads,
+                    begin = index % chunks * kTileCols;
       const int64_t end = std::min(begin + kTileCols, kv_len(batch));
       if (begin >= end) return;
       if (!encoders[worker]) encoders[worker] = std::make_unique<RowEncoder<C>>(spec_);
       const int64_t at = slot(batch, head) + begin;
-      pack_tile(*encoders[worker], batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_stride_);
+      pack_tile(*encoders[worker], batch, head, begin, end, keys.data() + at * row_elements,
+                values.data() + at * v_stride_);
     });
   }
 
   template <class C>
-  void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys, C* values) const {
+  void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys,
+                 C* values) const {
     encoder.pack(a_.k.matrix(batch, kv_head), begin, end, {{keys, tile_shape<C>(*isa_ops().tile).panel_cols}});
     const MatrixView<const T> v = a_.v.matrix(batch, kv_head);
     for (int64_t j = begin; j < end; ++j) {
@@ -153,8 +160,10 @@ class AttentionRun {
 
   template <class C>
   auto& packed() {
-    if constexpr (sizeof(C) == sizeof(T)) return packed_;
-    else return packed_wide_;
+    if constexpr (sizeof(C) == sizeof(T))
+      return packed_;
+    else
+      return packed_wide_;
   }
 
   template <class C>
@@ -171,7 +180,9 @@ class AttentionRun {
       const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
       const C* values = std::get<1>(packed<C>()).data() + at * v_stride_;
       pack_queries(b, scratch);
-      const auto whole = [&](int64_t j0) { return PackedKeys<C>{keys + j0 * score_.row_elements(), values + j0 * v_stride_}; };
+      const auto whole = [&](int64_t j0) {
+        return PackedKeys<C>{keys + j0 * score_.row_elements(), values + j0 * v_stride_};
+      };
       const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
       weigh(b, scratch, weighing, whole, is_reachable);
       bool has_zero = false;
@@ -180,12 +191,15 @@ class AttentionRun {
         wants_log[i] = can_log() && is_reachable[i] && denominator < log_threshold(row_limit(b, b.first + i));
         n_log += wants_log[i];
         if (wants_log[i]) continue;
-        if (is_reachable[i] && denominator == 0) has_zero = true;
-        else write_row(out, b.first + i, scratch, i);
+        if (is_reachable[i] && denominator == 0)
+          has_zero = true;
+        else
+          write_row(out, b.first + i, scratch, i);
       }
       if (has_zero) {
         bool is_zero[kTileRows];
-        for (int64_t i = 0; i < b.rows; ++i) n_zero += is_zero[i] = is_reachable[i] && !wants_log[i] && scratch.denominator.data()[i] == 0;
+        for (int64_t i = 0; i < b.rows; ++i)
+          n_zero += is_zero[i] = is_reachable[i] && !wants_log[i] && scratch.denominator.data()[i] == 0;
         weigh(b, scratch, Weighing::uniform, whole, is_reachable);
         for (int64_t i = 0; i < b.rows; ++i)
           if (is_zero[i]) write_row(out, b.first + i, scratch, i);
@@ -195,11 +209,13 @@ class AttentionRun {
     return n_zero;
   }
 
-  int64_t attend_in_log(const Block& b, std::unique_ptr<LogScratch>& log_scratch, const bool* wants_log, const MatrixView<T>& out) {
+  int64_t attend_in_log(const Block& b, std::unique_ptr<LogScratch>& log_scratch, const bool* wants_log,
+                        const MatrixView<T>& out) {
     if (!log_scratch) log_scratch = std::make_unique<LogScratch>(spec_, v_stride_);
     LogScratch& s = *log_scratch;
     const auto on_the_fly = [&](int64_t j0) {
-      pack_tile(s.block.encoder, b.batch, b.kv_head, j0, std::min(j0 + kTileCols, b.n_keys), s.keys.data(), s.values.data());
+      pack_tile(s.block.encoder, b.batch, b.kv_head, j0, std::min(j0 + kTileCols, b.n_keys), s.keys.data(),
+                s.values.data());
       return PackedKeys<double>{s.keys.data(), s.values.data()};
     };
     bool is_reachable[kTileRows] = {};
@@ -224,7 +240,9 @@ class AttentionRun {
   double log_threshold(int64_t n_keys) const {
     if (sizeof(T) == 8) return 1e-290;
     const double underflow = 1e-24;
-    return score_.pair == PairKind::product ? underflow : std::max(underflow, static_cast<double>(n_keys) * std::pow(1e-6, score_.power));
+    return score_.pair == PairKind::product
+               ? underflow
+               : std::max(underflow, static_cast<double>(n_keys) * std::pow(1e-6, score_.power));
   }
 
   template <class C>
@@ -251,7 +269,8 @@ class AttentionRun {
       const int64_t cols = std::min(kTileCols, b.n_keys - j0);
       const PackedKeys<C> packed_keys = keys(j0);
       if (weighing != Weighing::uniform) {
-        tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values, values + kTileRows * kTileCols);
+        tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
+                                   values + kTileRows * kTileCols);
       }
       for (int64_t i = 0; i < b.rows; ++i) {
         C* row = values + i * kTileCols;
@@ -281,8 +300,10 @@ class AttentionRun {
     const bool* mask = m.data + b.batch * m.stride[0] + b.head * m.stride[1] + query * m.stride[2] + j0 * m.stride[3];
     bool any = false;
     for (int64_t j = 0; j < limit; ++j) {
-      if (mask[j * m.stride[3]]) any = true;
-      else row[j] = excluded;
+      if (mask[j * m.stride[3]])
+        any = true;
+      else
+        row[j] = excluded;
     }
     return any;
   }
@@ -301,7 +322,8 @@ class AttentionRun {
   void write_row(const MatrixView<T>& out, int64_t query, const BlockScratch<C>& scratch, int64_t i) const {
     const C denominator = scratch.denominator.data()[i];
     const C* numerator = scratch.numerator.data() + i * v_stride_;
-    for (int64_t c = 0; c < v_dim_; ++c) out(query, c) = denominator == 0 ? T(0) : static_cast<T>(numerator[c] / denominator);
+    for (int64_t c = 0; c < v_dim_; ++c)
+      out(query, c) = denominator == 0 ? T(0) : static_cast<T>(numerator[c] / denominator);
   }
 
   const KernelSpec& spec_;
@@ -321,8 +343,9 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
   AttentionRun<T> run(spec, arrays, options);
   // A small temperature magnifies the rounding of float scores; a power of an estimate may underflow float.
-  const bool needs_double = (options.normalization == Normalization::softmax && spec.is_normalised() && options.temperature < 0.02) ||
-                            (options.shots > 0 && spec.power > 1);
+  const bool needs_double =
+      (options.normalization == Normalization::softmax && spec.is_normalised() && options.temperature < 0.02) ||
+      (options.shots > 0 && spec.power > 1);
   return needs_double ? run.template run<double>() : run.template run<T>();
 }
 

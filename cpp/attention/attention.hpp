@@ -11,10 +11,10 @@ enum class Normalization { sum, softmax };
 
 template <class T>
 struct AttentionArrays {
-  Tensor4View<const T> q;  // (B, Hq, Lq, D)
-  Tensor4View<const T> k;  // (B, Hkv, Lk, D), Hq % Hkv == 0
-  Tensor4View<const T> v;  // (B, Hkv, Lk, Dv)
-  Tensor4View<T> out;      // (B, Hq, Lq, Dv)
+  Tensor4View<const T> q;                         // (B, Hq, Lq, D)
+  Tensor4View<const T> k;                         // (B, Hkv, Lk, D), Hq % Hkv == 0
+  Tensor4View<const T> v;                         // (B, Hkv, Lk, Dv)
+  Tensor4View<T> out;                             // (B, Hq, Lq, Dv)
   const Tensor4View<const bool>* mask = nullptr;  // (B, Hq, Lq, Lk), true = attend; strides may be 0
   const int64_t* kv_lens = nullptr;               // (B,), each 0 .. Lk; nothing at or beyond is read
 };

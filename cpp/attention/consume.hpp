@@ -17,9 +17,9 @@ struct RowState {
 
 constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruction set
 
-// weights[i * kTileCols + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers hold
-// kTileRows rows and are overwritten up to a whole block. v[j * v_stride + c]. Softmax weighs exp(scale * weight), scale > 0.
-// What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+// weights[i * kTileCols + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers
+// hold kTileRows rows and are overwritten up to a whole block. v[j * v_stride + c]. Softmax weighs exp(scale * weight),
+// scale > 0. What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
 template <class T>
 using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState<T>& state);
 

@@ -25,12 +25,11 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, 
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r)
-    FLASHKET_UNROLL
-    for (int w = 0; w < W; ++w) {
-      T* to = numerator + r * v_stride + w * L;
-      store<T>(to, load(to) + acc[r][w]);
-    }
+  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
+  for (int w = 0; w < W; ++w) {
+    T* to = numerator + r * v_stride + w * L;
+    store<T>(to, load(to) + acc[r][w]);
+  }
 }
 
 template <class T, int R>
@@ -108,6 +107,7 @@ void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v
 }  // namespace
 
 extern const ConsumeOps consume_ops;
-const ConsumeOps consume_ops = {consume_sum<float>, consume_sum<double>, consume_softmax<float>, consume_softmax<double>};
+const ConsumeOps consume_ops = {consume_sum<float>, consume_sum<double>, consume_softmax<float>,
+                                consume_softmax<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

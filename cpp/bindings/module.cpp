@@ -18,8 +18,8 @@ namespace {
 void bind_gram(py::module_& m) {
   m.def(
       "gram",
-      [](const py::tuple& spec, const py::array& x, const std::optional<py::array>& y, const py::array& out, bool log, int64_t shots,
-         uint64_t seed) {
+      [](const py::tuple& spec, const py::array& x, const std::optional<py::array>& y, const py::array& out, bool log,
+         int64_t shots, uint64_t seed) {
         const KernelSpec kernel = parse_spec(spec);
         require(shots >= 0 && !(log && shots), "bad shots");
         dispatch(x, [&](auto zero) {
@@ -29,13 +29,14 @@ void bind_gram(py::module_& m) {
           std::optional<MatrixView<const T>> right;
           if (y) right = matrix<const T>(*y);
           require(left.cols == kernel.n_features() && (!right || right->cols == left.cols), "wrong number of features");
-          require(result.rows == left.rows && result.cols == (right ? right->rows : left.rows), "out has the wrong shape");
+          require(result.rows == left.rows && result.cols == (right ? right->rows : left.rows),
+                  "out has the wrong shape");
           const py::gil_scoped_release unlocked;
           gram<T>(kernel, left, right ? &*right : nullptr, result, {log, shots, seed});
         });
       },
-      py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"), py::arg("seed"),
-      "Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.");
+      py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"),
+      py::arg("seed"), "Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.");
 }
 
 void bind_states(py::module_& m) {
@@ -43,7 +44,8 @@ void bind_states(py::module_& m) {
       "states",
       [](const py::tuple& spec, const py::array& x, const py::array& out) {
         const KernelSpec kernel = parse_spec(spec);
-        require(out.ndim() == 2 && out.shape(0) == x.shape(0) && (out.flags() & py::array::c_style), "out must be C-contiguous (n, 2**n)");
+        require(out.ndim() == 2 && out.shape(0) == x.shape(0) && (out.flags() & py::array::c_style),
+                "out must be C-contiguous (n, 2**n)");
         dispatch(x, [&](auto zero) {
           using T = decltype(zero);
           require(out.dtype().is(py::dtype::of<std::complex<T>>()), "out must be complex of the rows' precision");
@@ -59,17 +61,22 @@ void bind_states(py::module_& m) {
 }
 
 template <class T>
-int64_t run_attention(const KernelSpec& kernel, const py::array& q, const py::array& k, const py::array& v, const py::array& out,
-                      const std::optional<py::array>& mask, const int64_t* kv_lens, const AttentionOptions& options) {
+int64_t run_attention(const KernelSpec& kernel, const py::array& q, const py::array& k, const py::array& v,
+                      const py::array& out, const std::optional<py::array>& mask, const int64_t* kv_lens,
+                      const AttentionOptions& options) {
   AttentionArrays<T> a{tensor4<const T>(q), tensor4<const T>(k), tensor4<const T>(v), tensor4<T>(out)};
   const auto same = [](const auto& s, const auto& t, int axis) { return s.shape[axis] == t.shape[axis]; };
-  require(same(a.q, a.k, 0) && same(a.q, a.k, 3) && same(a.k, a.v, 0) && same(a.k, a.v, 1) && same(a.k, a.v, 2), "q, k, v do not fit");
-  require(same(a.q, a.out, 0) && same(a.q, a.out, 1) && same(a.q, a.out, 2) && same(a.v, a.out, 3), "out has the wrong shape");
-  require(a.q.shape[3] == kernel.n_features() && a.k.shape[1] > 0 && a.q.shape[1] % a.k.shape[1] == 0, "wrong features or heads");
+  require(same(a.q, a.k, 0) && same(a.q, a.k, 3) && same(a.k, a.v, 0) && same(a.k, a.v, 1) && same(a.k, a.v, 2),
+          "q, k, v do not fit");
+  require(same(a.q, a.out, 0) && same(a.q, a.out, 1) && same(a.q, a.out, 2) && same(a.v, a.out, 3),
+          "out has the wrong shape");
+  require(a.q.shape[3] == kernel.n_features() && a.k.shape[1] > 0 && a.q.shape[1] % a.k.shape[1] == 0,
+          "wrong features or heads");
   Tensor4View<const bool> mask_view{};
   if (mask) {
     mask_view = tensor4<const bool>(*mask);
-    require(same(a.q, mask_view, 0) && same(a.q, mask_view, 1) && same(a.q, mask_view, 2) && mask_view.shape[3] == a.k.shape[2],
+    require(same(a.q, mask_view, 0) && same(a.q, mask_view, 1) && same(a.q, mask_view, 2) &&
+                mask_view.shape[3] == a.k.shape[2],
             "mask must be (B, Hq, Lq, Lk)");
     a.mask = &mask_view;
   }
@@ -91,13 +98,16 @@ void bind_attention(py::module_& m) {
           require(static_cast<py::ssize_t>(kv_lens->size()) == q.shape(0), "kv_lens must be (B,)");
           for (const int64_t n : *kv_lens) require(n >= 0 && n <= k.shape(2), "kv_lens must be 0 to Lk");
         }
-        const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax, temperature, causal, shots, seed};
+        const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax,
+                                       temperature, causal, shots, seed};
         return dispatch(q, [&](auto zero) {
-          return run_attention<decltype(zero)>(kernel, q, k, v, out, mask, kv_lens ? kv_lens->data() : nullptr, options);
+          return run_attention<decltype(zero)>(kernel, q, k, v, out, mask, kv_lens ? kv_lens->data() : nullptr,
+                                               options);
         });
       },
-      py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"), py::arg("temperature"),
-      py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true), py::arg("shots"), py::arg("seed"),
+      py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"),
+      py::arg("temperature"), py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true),
+      py::arg("shots"), py::arg("seed"),
       "Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.");
 }
 
@@ -140,7 +150,13 @@ void bind_system(py::module_& m) {
   m.def("isa", [] { return std::string(isa_ops().name); }, "Return the name of the instruction set in use.");
   m.def("available_isas", &available_isas, "Return the instruction sets this machine supports, best first.");
   m.def("num_threads", &num_threads, "Return the number of threads.");
-  m.def("set_num_threads", [](int n) { const py::gil_scoped_release unlocked; set_num_threads(n); }, py::arg("n"), "Set the number of threads.");
+  m.def(
+      "set_num_threads",
+      [](int n) {
+        const py::gil_scoped_release unlocked;
+        set_num_threads(n);
+      },
+      py::arg("n"), "Set the number of threads.");
   m.def(
       "opcodes",
       [] {
@@ -151,7 +167,10 @@ void bind_system(py::module_& m) {
       "Return the opcode of every gate name.");
   m.def(
       "build_info",
-      [] { return std::map<std::string, std::string>{{"compiler", FLASHKET_COMPILER}, {"build_type", FLASHKET_BUILD_TYPE}, {"version", FLASHKET_VERSION}}; },
+      [] {
+        return std::map<std::string, std::string>{
+            {"compiler", FLASHKET_COMPILER}, {"build_type", FLASHKET_BUILD_TYPE}, {"version", FLASHKET_VERSION}};
+      },
       "Return compiler, build type and version.");
 }
 

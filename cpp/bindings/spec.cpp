@@ -15,11 +15,12 @@ std::shared_ptr<const CompiledProgram> parse_program(const py::tuple& t) {
   const auto opcodes = t[2].cast<IntArray>(), qubits = t[3].cast<IntArray>(), features = t[4].cast<IntArray>();
   const auto coefficients = t[5].cast<RealArray>();
   const py::ssize_t n = opcodes.size();
-  require(opcodes.ndim() == 1 && qubits.ndim() == 2 && qubits.shape(0) == n && qubits.shape(1) == 2 && features.ndim() == 2 &&
-              features.shape(0) == n && features.shape(1) == 2 && coefficients.ndim() == 2 && coefficients.shape(0) == n &&
-              coefficients.shape(1) == 4,
+  require(opcodes.ndim() == 1 && qubits.ndim() == 2 && qubits.shape(0) == n && qubits.shape(1) == 2 &&
+              features.ndim() == 2 && features.shape(0) == n && features.shape(1) == 2 && coefficients.ndim() == 2 &&
+              coefficients.shape(0) == n && coefficients.shape(1) == 4,
           "program arrays must be (g,), (g, 2), (g, 2), (g, 4)");
-  return CompiledProgram::from_arrays(n_qubits, n_features, n, opcodes.data(), qubits.data(), features.data(), coefficients.data());
+  return CompiledProgram::from_arrays(n_qubits, n_features, n, opcodes.data(), qubits.data(), features.data(),
+                                      coefficients.data());
 }
 
 }  // namespace
@@ -36,7 +37,9 @@ KernelSpec parse_spec(const py::tuple& t) {
   require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");
   const auto similarity = t[3].cast<std::string>();
   require(similarity == "fidelity" || similarity == "hadamard" || similarity == "dot", "unknown similarity");
-  spec.similarity = similarity == "fidelity" ? Similarity::fidelity : similarity == "hadamard" ? Similarity::hadamard : Similarity::dot;
+  spec.similarity = similarity == "fidelity"   ? Similarity::fidelity
+                    : similarity == "hadamard" ? Similarity::hadamard
+                                               : Similarity::dot;
   spec.power = t[4].cast<int>();
   require(spec.power >= 1 && (spec.power == 1 || spec.is_normalised()), "bad power");
   return spec;

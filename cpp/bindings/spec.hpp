@@ -39,8 +39,10 @@ template <class T>
 MatrixView<T> matrix(const py::array& a) {
   require(a.ndim() == 2 && holds<T>(a), "wrong rank or dtype");
   T* data;
-  if constexpr (std::is_const_v<T>) data = static_cast<T*>(a.data());
-  else data = writable<T>(a);
+  if constexpr (std::is_const_v<T>)
+    data = static_cast<T*>(a.data());
+  else
+    data = writable<T>(a);
   return {data, a.shape(0), a.shape(1), element_stride(a, 0), element_stride(a, 1)};
 }
 
@@ -48,8 +50,10 @@ template <class T>
 Tensor4View<T> tensor4(const py::array& a) {
   require(a.ndim() == 4 && holds<T>(a), "wrong rank or dtype");
   Tensor4View<T> view{};
-  if constexpr (std::is_const_v<T>) view.data = static_cast<T*>(a.data());
-  else view.data = writable<T>(a);
+  if constexpr (std::is_const_v<T>)
+    view.data = static_cast<T*>(a.data());
+  else
+    view.data = writable<T>(a);
   for (int i = 0; i < 4; ++i) {
     view.shape[i] = a.shape(i);
     view.stride[i] = element_stride(a, i);

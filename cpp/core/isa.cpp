@@ -11,11 +11,11 @@
 namespace flashket {
 
 #define FLASHKET_DECLARE_ENCODER(name) extern const Encoder name##_encoder;
-#define FLASHKET_DECLARE_ISA(isa)                   \
-  namespace isa_##isa {                             \
-  FLASHKET_FOR_EACH_ENCODER(FLASHKET_DECLARE_ENCODER) \
-  extern const TileOps tile_ops;                    \
-  extern const ConsumeOps consume_ops;              \
+#define FLASHKET_DECLARE_ISA(isa)                       \
+  namespace isa_##isa {                                 \
+    FLASHKET_FOR_EACH_ENCODER(FLASHKET_DECLARE_ENCODER) \
+    extern const TileOps tile_ops;                      \
+    extern const ConsumeOps consume_ops;                \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
 
@@ -25,8 +25,8 @@ namespace {
 bool is_supported(const std::string& isa) {
 #if defined(__x86_64__)
   if (isa == "avx512") {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
   }
   if (isa == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
@@ -37,9 +37,9 @@ bool is_supported(const std::string& isa) {
 const std::vector<IsaOps>& all_isas() {
 #define FLASHKET_ENCODER_ADDRESS(name) &FLASHKET_CURRENT_ISA::name##_encoder,
 #define FLASHKET_ISA_ENTRY(isa) {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, encoders_##isa()},
-#define FLASHKET_ENCODER_LIST(isa)                            \
-  static const auto encoders_##isa = [] {                     \
-    namespace FLASHKET_CURRENT_ISA = isa_##isa;               \
+#define FLASHKET_ENCODER_LIST(isa)                                                           \
+  static const auto encoders_##isa = [] {                                                    \
+    namespace FLASHKET_CURRENT_ISA = isa_##isa;                                              \
     return std::vector<const Encoder*>{FLASHKET_FOR_EACH_ENCODER(FLASHKET_ENCODER_ADDRESS)}; \
   };
   FLASHKET_FOR_EACH_ISA(FLASHKET_ENCODER_LIST)
@@ -57,7 +57,8 @@ const IsaOps& choose() {
   for (const IsaOps& isa : all_isas())
     if (isa.name == std::string(forced)) {
       if (is_supported(isa.name)) return isa;
-      throw std::runtime_error(std::string("[isa] FLASHKET_ISA=") + forced + " is not supported by this CPU and operating system");
+      throw std::runtime_error(std::string("[isa] FLASHKET_ISA=") + forced +
+                               " is not supported by this CPU and operating system");
     }
   std::string known;
   for (const IsaOps& isa : all_isas()) known += std::string(known.empty() ? "" : ", ") + isa.name;

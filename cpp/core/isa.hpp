@@ -29,14 +29,18 @@ const Encoder& find_encoder(const std::string& name);
 
 template <class T>
 constexpr TileShape tile_shape(const TileOps& ops) {
-  if constexpr (sizeof(T) == 4) return ops.shape_f32;
-  else return ops.shape_f64;
+  if constexpr (sizeof(T) == 4)
+    return ops.shape_f32;
+  else
+    return ops.shape_f64;
 }
 
 template <class T>
 constexpr ScoreTile<T> score_tile(const TileOps& ops) {
-  if constexpr (sizeof(T) == 4) return ops.score_f32;
-  else return ops.score_f64;
+  if constexpr (sizeof(T) == 4)
+    return ops.score_f32;
+  else
+    return ops.score_f64;
 }
 
 }  // namespace flashket

@@ -39,10 +39,12 @@ int cgroup_limit() {
   std::ifstream v2("/sys/fs/cgroup/cpu.max");
   std::string quota;
   double period = 0;
-  if (v2 >> quota >> period && quota != "max" && period > 0) return static_cast<int>(std::ceil(std::stod(quota) / period));
+  if (v2 >> quota >> period && quota != "max" && period > 0)
+    return static_cast<int>(std::ceil(std::stod(quota) / period));
   std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   double amount = 0;
-  if (quota_v1 >> amount && period_v1 >> period && amount > 0 && period > 0) return static_cast<int>(std::ceil(amount / period));
+  if (quota_v1 >> amount && period_v1 >> period && amount > 0 && period > 0)
+    return static_cast<int>(std::ceil(amount / period));
 #endif
   return kMaxThreads;
 }

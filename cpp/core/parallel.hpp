@@ -13,9 +13,9 @@ int num_threads();
 // Throws std::invalid_argument unless 1 <= n <= 1024.
 void set_num_threads(int n);
 
-// Calls task(i, worker) once for every i < n_tasks; worker < num_threads() tells scratch memory apart. Which worker runs a
-// task is not fixed, so results must not depend on it. The first exception is thrown again here. A nested or concurrent call
-// runs on the calling thread alone, as worker 0.
+// Calls task(i, worker) once for every i < n_tasks; worker < num_threads() tells scratch memory apart. Which worker
+// runs a task is not fixed, so results must not depend on it. The first exception is thrown again here. A nested or
+// concurrent call runs on the calling thread alone, as worker 0.
 void parallel_for(int64_t n_tasks, const std::function<void(int64_t, int)>& task);
 
 }  // namespace flashket

@@ -33,8 +33,8 @@ inline PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
 enum class StreamDomain : uint32_t { gram = 1, attention = 2 };
 
 inline uint64_t stream_key(uint64_t seed, StreamDomain domain, int64_t batch, int64_t head) {
-  const PhiloxBlock b = philox({{static_cast<uint32_t>(batch), static_cast<uint32_t>(head), static_cast<uint32_t>(domain),
-                                 static_cast<uint32_t>(batch >> 32)}},
+  const PhiloxBlock b = philox({{static_cast<uint32_t>(batch), static_cast<uint32_t>(head),
+                                 static_cast<uint32_t>(domain), static_cast<uint32_t>(batch >> 32)}},
                                seed);
   return (uint64_t{b.word[1]} << 32) | b.word[0];
 }

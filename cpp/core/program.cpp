@@ -13,8 +13,17 @@ AngleExpression constant(double radians) { return {0, radians, 0, 1, -1, -1}; }
 
 bool takes_angle(Opcode op) {
   switch (op) {
-    case Opcode::rx: case Opcode::ry: case Opcode::rz: case Opcode::p: case Opcode::cp: case Opcode::rzz:
-    case Opcode::rxx: case Opcode::ryy: case Opcode::crx: case Opcode::cry: case Opcode::crz:
+    case Opcode::rx:
+    case Opcode::ry:
+    case Opcode::rz:
+    case Opcode::p:
+    case Opcode::cp:
+    case Opcode::rzz:
+    case Opcode::rxx:
+    case Opcode::ryy:
+    case Opcode::crx:
+    case Opcode::cry:
+    case Opcode::crz:
       return true;
     default:
       return false;
@@ -25,8 +34,17 @@ bool takes_two_qubits(Opcode op) { return op >= Opcode::cx; }
 
 bool is_diagonal(Opcode op) {
   switch (op) {
-    case Opcode::z: case Opcode::s: case Opcode::sdg: case Opcode::t: case Opcode::tdg: case Opcode::rz: case Opcode::p:
-    case Opcode::cz: case Opcode::cp: case Opcode::rzz: case Opcode::crz:
+    case Opcode::z:
+    case Opcode::s:
+    case Opcode::sdg:
+    case Opcode::t:
+    case Opcode::tdg:
+    case Opcode::rz:
+    case Opcode::p:
+    case Opcode::cz:
+    case Opcode::cp:
+    case Opcode::rzz:
+    case Opcode::crz:
       return true;
     default:
       return false;
@@ -42,19 +60,23 @@ std::vector<Gate> decompose(const std::vector<Gate>& gates) {
       continue;
     }
     const bool is_x = g.opcode == Opcode::rxx;
-    for (const int32_t q : {g.q0, g.q1}) out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : kPi / 2)});
+    for (const int32_t q : {g.q0, g.q1})
+      out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : kPi / 2)});
     out.push_back({Opcode::rzz, g.q0, g.q1, g.angle});
-    for (const int32_t q : {g.q0, g.q1}) out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : -kPi / 2)});
+    for (const int32_t q : {g.q0, g.q1})
+      out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : -kPi / 2)});
   }
   return out;
 }
 
-bool same_terms(const std::vector<PhaseTerm>& terms, const std::vector<AngleExpression>& angles, const Step& a, const Step& b) {
+bool same_terms(const std::vector<PhaseTerm>& terms, const std::vector<AngleExpression>& angles, const Step& a,
+                const Step& b) {
   const int32_t n = a.term_end - a.term_begin;
   if (n != b.term_end - b.term_begin) return false;
   for (int32_t i = 0; i < n; ++i) {
     const PhaseTerm &s = terms[a.term_begin + i], &t = terms[b.term_begin + i];
-    if (s.a != t.a || s.b != t.b || s.scale != t.scale || s.offset != t.offset || (s.angle < 0) != (t.angle < 0)) return false;
+    if (s.a != t.a || s.b != t.b || s.scale != t.scale || s.offset != t.offset || (s.angle < 0) != (t.angle < 0))
+      return false;
     if (s.angle < 0) continue;
     const AngleExpression &x = angles[s.angle], &y = angles[t.angle];
     if (x.a0 != y.a0 || x.b0 != y.b0 || x.a1 != y.a1 || x.b1 != y.b1 || x.f0 != y.f0 || x.f1 != y.f1) return false;
@@ -65,14 +87,16 @@ bool same_terms(const std::vector<PhaseTerm>& terms, const std::vector<AngleExpr
 }  // namespace
 
 const std::vector<std::string>& opcode_names() {
-  static const std::vector<std::string> names = {"h",  "x",  "y",  "z",  "s",   "sdg", "t",   "tdg",  "rx",  "ry",  "rz",
-                                                 "p",  "cx", "cz", "cp", "rzz", "rxx", "ryy", "swap", "crx", "cry", "crz"};
+  static const std::vector<std::string> names = {"h",   "x",   "y",    "z",   "s",   "sdg", "t",  "tdg",
+                                                 "rx",  "ry",  "rz",   "p",   "cx",  "cz",  "cp", "rzz",
+                                                 "rxx", "ryy", "swap", "crx", "cry", "crz"};
   return names;
 }
 
 CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& source)
     : n_qubits_(n_qubits), n_features_(n_features) {
-  if (n_qubits < 1 || n_qubits > 40) throw std::invalid_argument("program: n_qubits must be 1 to 40, got " + std::to_string(n_qubits));
+  if (n_qubits < 1 || n_qubits > 40)
+    throw std::invalid_argument("program: n_qubits must be 1 to 40, got " + std::to_string(n_qubits));
   for (size_t i = 0; i < source.size(); ++i) {
     const Gate& g = source[i];
     const std::string place = "program: gate " + std::to_string(i);
@@ -97,18 +121,34 @@ CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std
     constexpr uint64_t eighth = uint64_t{1} << 61;
     const int32_t angle = takes_angle(g.opcode) ? add_angle(g.angle) : -1;
     switch (g.opcode) {
-      case Opcode::z: add_term(g.q0, -1, 0, -1, 4 * eighth); break;
-      case Opcode::s: add_term(g.q0, -1, 0, -1, 2 * eighth); break;
-      case Opcode::sdg: add_term(g.q0, -1, 0, -1, 6 * eighth); break;
-      case Opcode::t: add_term(g.q0, -1, 0, -1, eighth); break;
-      case Opcode::tdg: add_term(g.q0, -1, 0, -1, 7 * eighth); break;
-      case Opcode::p: add_term(g.q0, -1, 1, angle, 0); break;
+      case Opcode::z:
+        add_term(g.q0, -1, 0, -1, 4 * eighth);
+        break;
+      case Opcode::s:
+        add_term(g.q0, -1, 0, -1, 2 * eighth);
+        break;
+      case Opcode::sdg:
+        add_term(g.q0, -1, 0, -1, 6 * eighth);
+        break;
+      case Opcode::t:
+        add_term(g.q0, -1, 0, -1, eighth);
+        break;
+      case Opcode::tdg:
+        add_term(g.q0, -1, 0, -1, 7 * eighth);
+        break;
+      case Opcode::p:
+        add_term(g.q0, -1, 1, angle, 0);
+        break;
       case Opcode::rz:
         add_term(-1, -1, -0.5, angle, 0);
         add_term(g.q0, -1, 1, angle, 0);
         break;
-      case Opcode::cz: add_term(g.q0, g.q1, 0, -1, 4 * eighth); break;
-      case Opcode::cp: add_term(g.q0, g.q1, 1, angle, 0); break;
+      case Opcode::cz:
+        add_term(g.q0, g.q1, 0, -1, 4 * eighth);
+        break;
+      case Opcode::cp:
+        add_term(g.q0, g.q1, 1, angle, 0);
+        break;
       case Opcode::crz:
         add_term(g.q0, -1, -0.5, angle, 0);
         add_term(g.q0, g.q1, 1, angle, 0);
@@ -180,31 +220,49 @@ CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std
 
     if (takes_angle(g.opcode)) step.angle = add_angle(g.angle);
     switch (g.opcode) {
-      case Opcode::cx: step.kind = StepKind::controlled_x; break;
-      case Opcode::swap: step.kind = StepKind::swap; break;
-      case Opcode::crx: case Opcode::cry: step.kind = StepKind::controlled; break;
-      default: step.kind = StepKind::one_qubit;
+      case Opcode::cx:
+        step.kind = StepKind::controlled_x;
+        break;
+      case Opcode::swap:
+        step.kind = StepKind::swap;
+        break;
+      case Opcode::crx:
+      case Opcode::cry:
+        step.kind = StepKind::controlled;
+        break;
+      default:
+        step.kind = StepKind::one_qubit;
     }
     steps_.push_back(step);
     ++i;
   }
 }
 
-std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates,
-                                                                    const int32_t* opcodes, const int32_t* qubits, const int32_t* features,
+std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qubits, int32_t n_features,
+                                                                    int64_t n_gates, const int32_t* opcodes,
+                                                                    const int32_t* qubits, const int32_t* features,
                                                                     const double* coefficients) {
   std::vector<Gate> gates;
   for (int64_t i = 0; i < n_gates; ++i) {
     const double* c = coefficients + 4 * i;
-    gates.push_back({static_cast<Opcode>(opcodes[i]), qubits[2 * i], qubits[2 * i + 1],
+    gates.push_back({static_cast<Opcode>(opcodes[i]),
+                     qubits[2 * i],
+                     qubits[2 * i + 1],
                      {c[0], c[1], c[2], c[3], features[2 * i], features[2 * i + 1]}});
   }
   return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
 }
 
 ProgramView CompiledProgram::view() const {
-  return {n_qubits_, n_features_, static_cast<int32_t>(steps_.size()), static_cast<int32_t>(terms_.size()), n_tables_,
-          static_cast<int32_t>(angles_.size()), steps_.data(), terms_.data(), angles_.data()};
+  return {n_qubits_,
+          n_features_,
+          static_cast<int32_t>(steps_.size()),
+          static_cast<int32_t>(terms_.size()),
+          n_tables_,
+          static_cast<int32_t>(angles_.size()),
+          steps_.data(),
+          terms_.data(),
+          angles_.data()};
 }
 
 }  // namespace flashket

@@ -14,7 +14,28 @@ namespace flashket {
 
 // Opcodes in the order of opcode_names(); Python's program.py uses the same names.
 enum class Opcode : int32_t {
-  h, x, y, z, s, sdg, t, tdg, rx, ry, rz, p, cx, cz, cp, rzz, rxx, ryy, swap, crx, cry, crz,
+  h,
+  x,
+  y,
+  z,
+  s,
+  sdg,
+  t,
+  tdg,
+  rx,
+  ry,
+  rz,
+  p,
+  cx,
+  cz,
+  cp,
+  rzz,
+  rxx,
+  ryy,
+  swap,
+  crx,
+  cry,
+  crz,
 };
 
 const std::vector<std::string>& opcode_names();
@@ -30,8 +51,9 @@ class CompiledProgram {
   // Throws std::invalid_argument naming the gate for bad qubits, features or opcodes.
   CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates);
   // From plain arrays: opcodes (g), qubits (g, 2), features (g, 2), coefficients (g, 4) = (a0, b0, a1, b1).
-  static std::shared_ptr<const CompiledProgram> from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates, const int32_t* opcodes,
-                                                            const int32_t* qubits, const int32_t* features, const double* coefficients);
+  static std::shared_ptr<const CompiledProgram> from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates,
+                                                            const int32_t* opcodes, const int32_t* qubits,
+                                                            const int32_t* features, const double* coefficients);
   ProgramView view() const;
 
  private:

@@ -52,12 +52,12 @@ struct PhaseTerm {
 
 struct Step {
   StepKind kind;
-  int32_t opcode;            // of one_qubit and controlled steps
-  int32_t q0, q1;            // controlled: q0 controls
-  int32_t angle;             // -1: none
+  int32_t opcode;                // of one_qubit and controlled steps
+  int32_t q0, q1;                // controlled: q0 controls
+  int32_t angle;                 // -1: none
   int32_t term_begin, term_end;  // diagonal
-  int32_t table;             // diagonal: slot of its cos/sin table; equal runs share one
-  int32_t is_table_ready;    // an earlier step filled the slot
+  int32_t table;                 // diagonal: slot of its cos/sin table; equal runs share one
+  int32_t is_table_ready;        // an earlier step filled the slot
 };
 
 struct ProgramView {

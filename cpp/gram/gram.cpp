@@ -21,15 +21,17 @@ void encode_all(const KernelSpec& spec, const MatrixView<const T>& source, std::
     const int64_t begin = chunk * kEncodeChunk, end = std::min(begin + kEncodeChunk, source.rows);
     RowEncoder<C>& encoder = encoders[worker];
     const auto part = [&](const PackTarget<C>& t) { return PackTarget<C>{t.data + begin * row_elements, t.lanes}; };
-    if (targets.size() == 1) encoder.pack(source, begin, end, {part(targets[0])});
-    else encoder.pack(source, begin, end, {part(targets[0]), part(targets[1])});
+    if (targets.size() == 1)
+      encoder.pack(source, begin, end, {part(targets[0])});
+    else
+      encoder.pack(source, begin, end, {part(targets[0]), part(targets[1])});
   });
 }
 
 // C is the type computed in: T, or double for the log.
 template <class C, class T>
-void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
-              const GramOptions& options) {
+void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
+              const MatrixView<T>& out, const GramOptions& options) {
   Score score = spec.score();
   if (options.shots > 0) score.power = 1;  // the power acts on the estimate
   const TileOps& ops = *isa_ops().tile;
@@ -61,7 +63,8 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
     const int64_t rows = std::min(kTileRows, n - i0), cols = std::min(kTileCols, m - j0);
     if (is_symmetric && j0 + cols <= i0) return;  // below the diagonal: its mirror writes it
     C* values = scratch[worker].data();
-    tile(score, left.data() + i0 * row_elements, right.data() + j0 * row_elements, rows, cols, values, values + kTileRows * kTileCols);
+    tile(score, left.data() + i0 * row_elements, right.data() + j0 * row_elements, rows, cols, values,
+         values + kTileRows * kTileCols);
     for (int64_t i = i0; i < i0 + rows; ++i) {
       C* row = values + (i - i0) * kTileCols - j0;
       const int64_t first = is_symmetric ? std::max(i, j0) : j0, last = j0 + cols;
@@ -71,12 +74,15 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
           row[j] = static_cast<C>(integer_power(sample_probability(row[j], options.shots, key, i, j), spec.power));
       }
       T* to = &out(i, first);
-      if (out.col_stride == 1) std::copy(row + first, row + last, to);
-      else for (int64_t j = first; j < last; ++j, to += out.col_stride) *to = static_cast<T>(row[j]);
+      if (out.col_stride == 1)
+        std::copy(row + first, row + last, to);
+      else
+        for (int64_t j = first; j < last; ++j, to += out.col_stride) *to = static_cast<T>(row[j]);
     }
     if (!is_symmetric) return;
     for (int64_t j = std::max(j0, i0 + 1); j < j0 + cols; ++j)
-      for (int64_t i = i0; i < std::min(i0 + rows, j); ++i) out(j, i) = static_cast<T>(values[(i - i0) * kTileCols + j - j0]);
+      for (int64_t i = i0; i < std::min(i0 + rows, j); ++i)
+        out(j, i) = static_cast<T>(values[(i - i0) * kTileCols + j - j0]);
   });
 }
 
@@ -86,8 +92,10 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1)) run_gram<double, T>(spec, x, y, out, options);
-  else run_gram<T, T>(spec, x, y, out, options);
+  if (options.log || (options.shots > 0 && spec.power > 1))
+    run_gram<double, T>(spec, x, y, out, options);
+  else
+    run_gram<T, T>(spec, x, y, out, options);
 }
 
 template <class T>
@@ -108,8 +116,10 @@ void states(const KernelSpec& spec, const MatrixView<const T>& x, T* out, int64_
   });
 }
 
-template void gram(const KernelSpec&, const MatrixView<const float>&, const MatrixView<const float>*, const MatrixView<float>&, const GramOptions&);
-template void gram(const KernelSpec&, const MatrixView<const double>&, const MatrixView<const double>*, const MatrixView<double>&, const GramOptions&);
+template void gram(const KernelSpec&, const MatrixView<const float>&, const MatrixView<const float>*,
+                   const MatrixView<float>&, const GramOptions&);
+template void gram(const KernelSpec&, const MatrixView<const double>&, const MatrixView<const double>*,
+                   const MatrixView<double>&, const GramOptions&);
 template void states(const KernelSpec&, const MatrixView<const float>&, float*, int64_t);
 template void states(const KernelSpec&, const MatrixView<const double>&, double*, int64_t);
 

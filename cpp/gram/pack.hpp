@@ -23,7 +23,9 @@ struct KernelSpec {
   Similarity similarity;
   int power;
 
-  EncoderArgs args() const { return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr}; }
+  EncoderArgs args() const {
+    return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr};
+  }
   int64_t n_features() const { return program ? program_view.n_features : static_cast<int64_t>(params.at(0)); }
   Score score() const { return {encoder->pair, similarity, power, encoder->depth(args())}; }
   // Kernels of normalised states: the value of a row with itself is 1.
@@ -32,8 +34,10 @@ struct KernelSpec {
 
 template <class C>
 constexpr EncodeRow<C> encode_row(const Encoder& encoder) {
-  if constexpr (sizeof(C) == 4) return encoder.row_f32;
-  else return encoder.row_f64;
+  if constexpr (sizeof(C) == 4)
+    return encoder.row_f32;
+  else
+    return encoder.row_f64;
 }
 
 // Where rows [begin, ...) of the source go: lanes rows interleaved, missing rows of the last group zero.
@@ -60,13 +64,14 @@ class RowEncoder {
   template <class T>
   const C* encode(const MatrixView<const T>& source, int64_t row) {
     for (int64_t j = 0; j < source.cols; ++j) input_.data()[j] = static_cast<C>(source(row, j));
-    encode_row<C>(*spec_->encoder)(input_.data(), encoded_.data(), scratch_.data(), args_);
+    encode_row<C> (*spec_->encoder)(input_.data(), encoded_.data(), scratch_.data(), args_);
     return encoded_.data();
   }
 
   // Encodes rows [begin, end) of the source as rows 0, 1, .. of every target.
   template <class T>
-  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end, std::initializer_list<PackTarget<C>> targets) {
+  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end,
+            std::initializer_list<PackTarget<C>> targets) {
     const int planes_count = planes(spec_->encoder->pair);
     const int64_t depth = row_elements_ / planes_count;
     for (int64_t row = begin; row < end; ++row) {

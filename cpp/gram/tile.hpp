@@ -9,8 +9,8 @@ namespace flashket {
 constexpr int64_t kTileRows = 32;
 constexpr int64_t kTileCols = 256;
 
-// values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to whole
-// blocks and panels inside the tile, the surplus is undefined. `other` is a second tile of scratch.
+// values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to
+// whole blocks and panels inside the tile, the surplus is undefined. `other` is a second tile of scratch.
 template <class T>
 using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other);
 

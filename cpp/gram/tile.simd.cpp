@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Micro-kernels: R rows x 2 vectors of columns in registers. Dots are accumulated over depth blocks of kDepthBlock, which
-// keeps a panel in L1 and the rounding error of float32 near that of a pairwise sum.
+// Micro-kernels: R rows x 2 vectors of columns in registers. Dots are accumulated over depth blocks of kDepthBlock,
+// which keeps a panel in L1 and the rounding error of float32 near that of a pairwise sum.
 #include "gram/tile.hpp"
 
 #include "core/simd.hpp"
@@ -27,8 +27,10 @@ FLASHKET_INLINE Vec<T> raise(Vec<T> v, int power) {
 template <class T>
 FLASHKET_INLINE Vec<T> kernel_value(const Score& score, Vec<T> re, Vec<T> im) {
   if (score.similarity == Similarity::dot) return re;
-  if (score.similarity == Similarity::hadamard) re = vmax<T>(re * T(0.5) + T(0.5), Vec<T>{});
-  else re = re * re + im * im;
+  if (score.similarity == Similarity::hadamard)
+    re = vmax<T>(re * T(0.5) + T(0.5), Vec<T>{});
+  else
+    re = re * re + im * im;
   return raise<T>(vmin<T>(re, splat(T(1))), score.power);
 }
 
@@ -38,7 +40,8 @@ FLASHKET_INLINE void product_block(const Score& score, const T* a, const T* b, T
   Vec<T> acc[R][2];
   FLASHKET_UNROLL
   for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
-  // Overlaps below the root of the smallest number have a kernel value of 0 anyway; dropping them in time avoids denormals.
+  // Overlaps below the root of the smallest number have a kernel value of 0 anyway; dropping them in time avoids
+  // denormals.
   const T tiny = sizeof(T) == 4 ? T(1e-25) : T(1e-170);
   for (int64_t begin = 0; begin < score.depth; begin += 32) {
     const int64_t end = begin + 32 < score.depth ? begin + 32 : score.depth;
@@ -55,17 +58,15 @@ FLASHKET_INLINE void product_block(const Score& score, const T* a, const T* b, T
     }
     if (end == score.depth) break;
     FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r)
-      FLASHKET_UNROLL
-      for (int h = 0; h < 2; ++h) {
-        const Vec<T> v = acc[r][h];
-        acc[r][h] = select<T>((v < tiny) & (v > -tiny), Vec<T>{}, v);
-      }
+    for (int r = 0; r < R; ++r) FLASHKET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      const Vec<T> v = acc[r][h];
+      acc[r][h] = select<T>((v < tiny) & (v > -tiny), Vec<T>{}, v);
+    }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r)
-    FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) store<T>(out + r * kTileCols + h * L, kernel_value<T>(score, acc[r][h], Vec<T>{}));
+  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
+  for (int h = 0; h < 2; ++h) store<T>(out + r * kTileCols + h * L, kernel_value<T>(score, acc[r][h], Vec<T>{}));
 }
 
 template <class T, int R>
@@ -82,18 +83,18 @@ FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, int6
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r)
-    FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
-      T* p = out + r * kTileCols + h * L;
-      Vec<T> v = acc[r][h];
-      if (begin > 0) v += load(p);
-      store<T>(p, end == score.depth ? kernel_value<T>(score, v, Vec<T>{}) : v);
-    }
+  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
+  for (int h = 0; h < 2; ++h) {
+    T* p = out + r * kTileCols + h * L;
+    Vec<T> v = acc[r][h];
+    if (begin > 0) v += load(p);
+    store<T>(p, end == score.depth ? kernel_value<T>(score, v, Vec<T>{}) : v);
+  }
 }
 
 template <class T, int R>
-FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out, T* out_im) {
+FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out,
+                                   T* out_im) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   Vec<T> re[R][2] = {}, im[R][2] = {};
   for (int64_t d = begin; d < end; ++d) {
@@ -113,26 +114,26 @@ FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, i
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r)
-    FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
-      const int64_t at = r * kTileCols + h * L;
-      Vec<T> x = re[r][h], y = im[r][h];
-      if (begin > 0) {
-        x += load(out + at);
-        y += load(out_im + at);
-      }
-      if (end == score.depth) {
-        store<T>(out + at, kernel_value<T>(score, x, y));
-      } else {
-        store<T>(out + at, x);
-        store<T>(out_im + at, y);
-      }
+  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
+  for (int h = 0; h < 2; ++h) {
+    const int64_t at = r * kTileCols + h * L;
+    Vec<T> x = re[r][h], y = im[r][h];
+    if (begin > 0) {
+      x += load(out + at);
+      y += load(out_im + at);
     }
+    if (end == score.depth) {
+      store<T>(out + at, kernel_value<T>(score, x, y));
+    } else {
+      store<T>(out + at, x);
+      store<T>(out_im + at, y);
+    }
+  }
 }
 
 template <class T, int R>
-FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out, T* out_im) {
+FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out,
+                               T* out_im) {
   switch (score.pair) {
     case PairKind::product:
       product_block<T, R>(score, a, b, out);
@@ -144,7 +145,7 @@ FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, int64
       // Half the rows at a time: four sums a pair would not fit the registers.
       FLASHKET_UNROLL
       for (int r = 0; r < R; r += 4) {
-        complex_block<T, R < 4 ? R : 4>(score, a + r, b, begin, end, out + r * kTileCols, out_im + r * kTileCols);
+        complex_block < T, R<4 ? R : 4>(score, a + r, b, begin, end, out + r * kTileCols, out_im + r * kTileCols);
       }
       break;
   }
@@ -153,7 +154,8 @@ FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, int64
 template <class T>
 void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other) {
   const int64_t row_size = score.row_elements();
-  const int64_t step = score.pair == PairKind::product || score.depth == 0 ? (score.depth > 0 ? score.depth : 1) : kDepthBlock;
+  const int64_t step =
+      score.pair == PairKind::product || score.depth == 0 ? (score.depth > 0 ? score.depth : 1) : kDepthBlock;
   for (int64_t begin = 0; begin == 0 || begin < score.depth; begin += step) {
     const int64_t end = begin + step < score.depth ? begin + step : score.depth;
     for (int64_t j = 0; j < cols; j += kPanelCols<T>) {
@@ -162,8 +164,10 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
         const T* block = a + i * row_size;
         T* out = values + i * kTileCols + j;
         T* out_im = other + i * kTileCols + j;
-        if (rows - i == 1) any_block<T, 1>(score, block, panel, begin, end, out, out_im);
-        else any_block<T, kBlockRows>(score, block, panel, begin, end, out, out_im);
+        if (rows - i == 1)
+          any_block<T, 1>(score, block, panel, begin, end, out, out_im);
+        else
+          any_block<T, kBlockRows>(score, block, panel, begin, end, out, out_im);
       }
     }
   }
@@ -171,7 +175,8 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
 
 // Product with mantissa and exponent apart. Eight factors of at least 2^-106 each cannot underflow a double.
 template <int R>
-FLASHKET_INLINE void scaled_product_block(const Score& score, const double* a, const double* b, double* mantissa, double* exponent) {
+FLASHKET_INLINE void scaled_product_block(const Score& score, const double* a, const double* b, double* mantissa,
+                                          double* exponent) {
   constexpr int64_t L = kLanes<double>, N = kPanelCols<double>;
   FLASHKET_UNROLL
   for (int h = 0; h < 2; ++h) {
@@ -206,7 +211,8 @@ FLASHKET_INLINE void scaled_product_block(const Score& score, const double* a, c
   }
 }
 
-void log_tile(const Score& score, const double* a, const double* b, int64_t rows, int64_t cols, double* values, double* other) {
+void log_tile(const Score& score, const double* a, const double* b, int64_t rows, int64_t cols, double* values,
+              double* other) {
   constexpr double ln2 = 0.69314718055994530942;
   if (score.pair == PairKind::product && score.similarity == Similarity::fidelity) {
     for (int64_t j = 0; j < cols; j += kPanelCols<double>)
@@ -231,6 +237,7 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
 }  // namespace
 
 extern const TileOps tile_ops;
-const TileOps tile_ops = {{kBlockRows, kPanelCols<float>}, {kBlockRows, kPanelCols<double>}, score_tile<float>, score_tile<double>, log_tile};
+const TileOps tile_ops = {
+    {kBlockRows, kPanelCols<float>}, {kBlockRows, kPanelCols<double>}, score_tile<float>, score_tile<double>, log_tile};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
 // Finite shots: an exact binomial count for one kernel value, from that score's own random stream.
-// Small means: inversion by sequential search. Otherwise BTRS, the transformed rejection of W. Hoermann, "The generation
-// of binomial random variates", J. Stat. Comput. Simul. 46 (1993). About 25 ns and 50 ns; exact to double rounding.
+// Small means: inversion by sequential search. Otherwise BTRS, the transformed rejection of W. Hoermann, "The
+// generation of binomial random variates", J. Stat. Comput. Simul. 46 (1993). About 25 ns and 50 ns; exact to double
+// rounding.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -65,7 +66,8 @@ inline double sample_probability(double p, int64_t shots, uint64_t key, int64_t 
   if (p >= 1) return 1;
   const double n = static_cast<double>(shots), small = p > 0.5 ? 1 - p : p;
   const ScoreStream stream(key, row, col);
-  const double count = n * small < 10 ? binomial_by_inversion(n, small, stream) : binomial_by_rejection(n, small, stream);
+  const double count =
+      n * small < 10 ? binomial_by_inversion(n, small, stream) : binomial_by_rejection(n, small, stream);
   return (p > 0.5 ? n - count : count) / n;
 }
 

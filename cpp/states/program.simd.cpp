@@ -11,7 +11,8 @@ namespace {
 
 // Fixed-point turns of scale * angle (radians): split so that all 64 bits are right for moderate angles.
 uint64_t turns(double angle, double scale) {
-  const long double t = static_cast<long double>(angle) * static_cast<long double>(scale) * 0.159154943091895335768883763372514362L;
+  const long double t =
+      static_cast<long double>(angle) * static_cast<long double>(scale) * 0.159154943091895335768883763372514362L;
   const long double high = (t - ::floorl(t)) * 4294967296.0L;
   const uint64_t high_word = static_cast<uint64_t>(high);
   const long double low = (high - static_cast<long double>(high_word)) * 4294967296.0L;
@@ -34,10 +35,10 @@ struct Machine {
   T* im;
   int64_t size;
   // Scratch, in this order; see scratch().
-  T* tables;          // n_tables x (cos plane, sin plane)
-  Uint* phase;        // size
-  Uint* increment;    // size
-  uint64_t* linear;   // n
+  T* tables;            // n_tables x (cos plane, sin plane)
+  Uint* phase;          // size
+  Uint* increment;      // size
+  uint64_t* linear;     // n
   uint64_t* quadratic;  // n x n, [k][j] with j < k
 
   static Uint top_bits(uint64_t turn) { return static_cast<Uint>(turn >> (64 - 8 * sizeof(Uint))); }
@@ -257,7 +258,8 @@ void row(const T* x, T* out, T* scratch_memory, const EncoderArgs& args) {
   T* tables = reinterpret_cast<T*>(increment + padded);
   const bool is_padded = padded != size;
   // Small states run in padded scratch planes, others directly in the row they become.
-  Machine<T> machine{p, x, is_padded ? re : out, is_padded ? im : out + size, size, tables, phase, increment, linear, quadratic};
+  Machine<T> machine{
+      p, x, is_padded ? re : out, is_padded ? im : out + size, size, tables, phase, increment, linear, quadratic};
   machine.run();
   if (is_padded) {
     memcpy(out, re, sizeof(T) * size);

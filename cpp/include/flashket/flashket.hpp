@@ -17,11 +17,11 @@ class Kernel {
   static Kernel angle(int64_t n_features, double bandwidth = 1);
   // |x> = (x, sqrt(bias)) / norm. Rows must not be zero when bias is 0.
   static Kernel amplitude(int64_t n_features, double bias = 0);
-  // Any gate list as plain arrays: opcodes (g), qubits (g, 2; second -1 if unused), features (g, 2; -1 unused), coefficients
-  // (g, 4): gate angle = (a0 x[f0] + b0) (a1 x[f1] + b1). Opcodes count h x y z s sdg t tdg rx ry rz p cx cz cp rzz rxx ryy
-  // swap crx cry crz from 0. Throws std::invalid_argument.
-  static Kernel program(int32_t n_qubits, int32_t n_features, int64_t n_gates, const int32_t* opcodes, const int32_t* qubits,
-                        const int32_t* features, const double* coefficients);
+  // Any gate list as plain arrays: opcodes (g), qubits (g, 2; second -1 if unused), features (g, 2; -1 unused),
+  // coefficients (g, 4): gate angle = (a0 x[f0] + b0) (a1 x[f1] + b1). Opcodes count h x y z s sdg t tdg rx ry rz p cx
+  // cz cp rzz rxx ryy swap crx cry crz from 0. Throws std::invalid_argument.
+  static Kernel program(int32_t n_qubits, int32_t n_features, int64_t n_gates, const int32_t* opcodes,
+                        const int32_t* qubits, const int32_t* features, const double* coefficients);
 
   Kernel fidelity(int power = 1) const;       // |<x|y>|^(2 power), the default
   Kernel hadamard_test(int power = 1) const;  // ((1 + Re <x|y>) / 2)^power
@@ -35,16 +35,20 @@ class Kernel {
 };
 
 // out (n, m): the Gram matrix of x (n, d) and y (m, d); y == nullptr: y is x and m = n. shots 0: exact.
-void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, float* out, int64_t shots = 0, uint64_t seed = 0);
-void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots = 0, uint64_t seed = 0);
+void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, float* out, int64_t shots = 0,
+          uint64_t seed = 0);
+void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots = 0,
+          uint64_t seed = 0);
 
 struct AttentionShape {
   int64_t batch, heads, kv_heads, queries, keys, v_dim;
 };
 
 // out (B, Hq, Lq, Dv) = weights . v, weights = kernel values over their sum; causal is bottom-right aligned.
-void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v, float* out, bool causal);
-void attention(const Kernel& kernel, const AttentionShape& shape, const double* q, const double* k, const double* v, double* out, bool causal);
+void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v,
+               float* out, bool causal);
+void attention(const Kernel& kernel, const AttentionShape& shape, const double* q, const double* k, const double* v,
+               double* out, bool causal);
 
 std::string isa();
 int num_threads();
