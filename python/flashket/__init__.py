@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""FlashKet: quantum kernels and attention over them at hardware speed.
+
+>>> import flashket as fk
+>>> fk.gram([[0.0, 0.0], [1.0, 2.0]], kernel=fk.Fidelity(fk.Angle(2))).round(4)
+array([[1.    , 0.2248],
+       [0.2248, 1.    ]])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flashket.attention import attention
+from flashket.backends._registry import backends
+from flashket.errors import BackendUnavailable, BudgetExceeded, FlashKetError, InputError, JobError, ResourceLimit
+from flashket.feature_maps import discovered as _discovered
+from flashket.feature_maps.amplitude import Amplitude
+from flashket.feature_maps.angle import Angle
+from flashket.feature_maps.iqp import IQP
+from flashket.feature_maps.zz import ZZ
+from flashket.gram import gram
+from flashket.kernels import Fidelity, HadamardTest
+from flashket.planner import explain
+from flashket.program import Program
+from flashket.runtime import get_num_threads, isa, set_num_threads
+from flashket.states import states
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "IQP",
+    "ZZ",
+    "Amplitude",
+    "Angle",
+    "BackendUnavailable",
+    "BudgetExceeded",
+    "Fidelity",
+    "FlashKetError",
+    "HadamardTest",
+    "InputError",
+    "JobError",
+    "Program",
+    "ResourceLimit",
+    "attention",
+    "backends",
+    "explain",
+    "get_num_threads",
+    "gram",
+    "isa",
+    "set_num_threads",
+    "states",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Reach any discovered feature map as ``flashket.<Name>``."""
+    for feature_map in _discovered().values():
+        if feature_map.__name__ == name:
+            return feature_map
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *(feature_map.__name__ for feature_map in _discovered().values())})

@@ -1,0 +1,381 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Attention whose scores are kernel values. The hops: attention (checks) -> select (backend) -> binding (releases the GIL) ->
+tiles and threads -> loop. The unfused definition, Gram, normalise, multiply, is :func:`_unfused`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from flashket import diagnostics, planner
+from flashket.arrays import Array, bad_row_text, cast, check_out, to_host
+from flashket.backends._registry import select
+from flashket.backends.cpu import core
+from flashket.errors import InputError, explanation
+from flashket.feature_maps._base import finite_float
+from flashket.gram import check_kernel, check_sampling, common_dtype
+from flashket.kernels import Kernel
+
+_QUERY_BLOCK = 256
+"""Queries whose mask rows are looked at together, so that nothing of size Lq x Lk is allocated."""
+
+
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    *,
+    kernel: Kernel,
+    normalization: str = "sum",
+    temperature: float = 1.0,
+    causal: bool = False,
+    mask: Any = None,
+    kv_lens: Any = None,
+    shots: int | None = None,
+    noise: None = None,
+    seed: int | None = None,
+    backend: str = "auto",
+    out: Array | None = None,
+) -> Array:
+    """Return the values averaged with kernel values of queries and keys as weights.
+
+    ``out_i = sum_j w_ij v_j`` over admissible keys j, with ``w_ij = K(q_i, k_j) / sum_j K(q_i, k_j)`` for "sum" and
+    ``w_i = softmax_j(K(q_i, k_j) / temperature)`` for "softmax". Fused: the matrix of scores never exists.
+
+    Parameters
+    ----------
+    q : array_like, (B, Hq, Lq, D)
+        Queries; D is the kernel's n_features. Anything with DLPack or the buffer protocol in host memory, any strides.
+    k : array_like, (B, Hkv, Lk, D)
+        Keys; query head h uses key head h // (Hq / Hkv).
+    v : array_like, (B, Hkv, Lk, Dv)
+        Values.
+    kernel : Kernel
+        A feature map and a similarity, or a classical control.
+    normalization : str
+        "sum" or "softmax".
+    temperature : float
+        Positive; used by "softmax" only.
+    causal : bool
+        Query i sees key j iff ``j <= i + kv_len - Lq``, kv_len being kv_lens[b] or Lk.
+    mask : array_like of bool, broadcastable to (B, Hq, Lq, Lk), optional
+        True = attend. Additive masks are refused.
+    kv_lens : array_like of int, (B,), optional
+        Keys of each batch entry that exist, 0..Lk; later positions are never read.
+    shots : int, optional
+        Measurements per score; None is exact. The estimate is binomial(shots, p) / shots, raised to the kernel's power.
+    noise : None
+        Noise models are not in this version.
+    seed : int, optional
+        In 0..2^64-1; None draws a fresh one.
+    backend : str
+        A name from :func:`flashket.backends`, or "auto".
+    out : numpy.ndarray, (B, Hq, Lq, Dv), optional
+        Where to write; must have the result's dtype and not overlap an input.
+
+    Returns
+    -------
+    numpy.ndarray, (B, Hq, Lq, Dv), float32 or float64
+        0 for a query without admissible key; the mean over admissible values where all their kernel values are exactly 0.
+        :func:`flashket.diagnostics.record` counts the latter.
+
+    Raises
+    ------
+    InputError
+        For wrong shapes, dtypes and options, and for NaN, infinity or (Amplitude without bias) rows of zeros where queries may
+        attend. Hidden positions may hold anything.
+    ResourceLimit
+        If the output and the encoded rows do not fit into free memory.
+    BackendUnavailable
+        If the backend is absent or cannot do this.
+
+    Notes
+    -----
+    Agrees with the unfused definition to 5e-6 of max|out| (float32) or 1e-10 (float64), also where every kernel value of a row
+    underflows. Time B Hq Lq Lk (kernel + Dv), memory linear in Lq and Lk. The stream of a score is keyed by (seed, batch, query
+    head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import flashket as fk
+    >>> q = np.array([[[[0.0], [3.0]]]])
+    >>> v = np.array([[[[1.0], [2.0]]]])
+    >>> fk.attention(q, q, v, kernel=fk.Fidelity(fk.Angle(1)), causal=True)[0, 0].round(4)
+    array([[1.   ],
+           [1.995]])
+    """
+    place = "attention"
+    check_kernel(kernel, place)
+    n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
+    if normalization not in ("sum", "softmax"):
+        raise InputError(explanation(place, 'normalization must be "sum" or "softmax"', repr(normalization), "choose one"))
+    if normalization == "sum" and not kernel.is_probability:
+        do = 'use normalization="softmax"'
+        raise InputError(explanation(place, 'normalization="sum" needs values that are never negative', repr(kernel), do))
+    scale = finite_float(temperature, place, "temperature", "1.0 changes nothing")
+    if scale <= 0:
+        raise InputError(explanation(place, "temperature must be positive", repr(temperature), "1.0 changes nothing"))
+    if not isinstance(causal, (bool, np.bool_)):
+        raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
+
+    named = [("q", to_host(q, place, "q")), ("k", to_host(k, place, "k")), ("v", to_host(v, place, "v"))]
+    shape = _output_shape(kernel, *(array for _, array in named))
+    n_batch, n_heads, n_queries, _ = shape
+    n_keys = named[1][1].shape[2]
+    visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys))
+    lengths = _checked_lengths(kv_lens, n_batch, n_keys)
+    dtype = common_dtype(named, place)
+    planner.require_memory(
+        kernel,
+        "attention",
+        n_batch * n_heads * n_queries,
+        n_batch * named[1][1].shape[1] * n_keys,
+        dtype,
+        place,
+        result_bytes=0 if out is not None else math.prod(shape) * dtype.itemsize,
+        value_width=shape[3],
+    )
+    queries, keys, values = (cast(array, dtype, place, name) for name, array in named)
+    if out is not None:
+        inputs = (queries, keys, values) if visible is None else (queries, keys, values, visible)
+        check_out(out, shape, dtype, inputs, place)
+    view = _View(shape, keys.shape[1], n_keys, bool(causal), visible, lengths)
+    queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
+    chosen = select(backend, kernel, dtype, "attention", place)
+    result = np.empty(shape, dtype) if out is None else out
+    zero_rows = 0
+    if result.size and n_keys == 0:
+        result[...] = 0
+    elif result.size:
+        zero_rows = chosen.attention(
+            kernel,
+            queries,
+            keys,
+            values,
+            result,
+            normalization=normalization,
+            temperature=scale,
+            causal=bool(causal),
+            mask=visible,
+            kv_lens=lengths,
+            shots=n_shots,
+            seed=stream_seed,
+        )
+    for counts in diagnostics.recorders():
+        counts.calls += 1
+        counts.zero_rows += zero_rows
+        if n_shots:
+            sampled = view.count_admissible()
+            counts.sampled_scores += sampled
+            counts.shots += sampled * n_shots
+    return result
+
+
+def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[int, int, int, int]:
+    """Return (B, Hq, Lq, Dv) if the three shapes fit each other and the kernel."""
+    place, features = "attention", kernel.n_features
+    if q.ndim != 4 or q.shape[3] != features:
+        raise InputError(explanation(place, f"q must be (B, Hq, Lq, {features}) for {kernel.subject}", q.shape, "add axes of length 1"))
+    if k.ndim != 4 or k.shape[3] != features:
+        raise InputError(explanation(place, f"k must be (B, Hkv, Lk, {features}) for {kernel.subject}", k.shape, "add axes of length 1"))
+    if v.ndim != 4 or v.shape[:3] != k.shape[:3]:
+        raise InputError(explanation(place, f"v must be ({', '.join(map(str, k.shape[:3]))}, Dv) like k", v.shape, "one value per key"))
+    if q.shape[0] != k.shape[0]:
+        raise InputError(explanation(place, f"k must have q's batch size {q.shape[0]}", k.shape[0], "repeat k and v"))
+    if (k.shape[1] == 0 and q.shape[1] > 0) or (k.shape[1] > 0 and q.shape[1] % k.shape[1]):
+        wanted = "the number of query heads must be a multiple of the number of key heads"
+        raise InputError(explanation(place, wanted, f"{q.shape[1]} and {k.shape[1]}", "Hq % Hkv must be 0"))
+    return q.shape[0], q.shape[1], q.shape[2], v.shape[3]
+
+
+def _checked_mask(mask: Any, shape: tuple[int, int, int, int]) -> Array | None:
+    """Return the mask as a view broadcast to (B, Hq, Lq, Lk)."""
+    if mask is None:
+        return None
+    place = "attention"
+    array = to_host(mask, place, "mask")
+    if array.dtype != np.bool_:
+        do = "additive masks are not supported; pass mask == 0 for a mask of 0 and -inf"
+        raise InputError(explanation(place, "mask must be boolean, True = attend", array.dtype, do))
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise InputError(
+            explanation(place, f"mask must broadcast to (B, Hq, Lq, Lk) = {shape}", array.shape, "add axes of length 1")
+        ) from None
+
+
+def _checked_lengths(kv_lens: Any, n_batch: int, n_keys: int) -> Array | None:
+    """Return kv_lens as int64 (B,)."""
+    if kv_lens is None:
+        return None
+    place = "attention"
+    array = to_host(kv_lens, place, "kv_lens")
+    if array.shape != (n_batch,) or (array.dtype.kind not in "iu" and array.size):
+        got = f"{array.dtype} {array.shape}"
+        raise InputError(explanation(place, f"kv_lens must be integers ({n_batch},), one per batch entry", got, "pass a 1-D integer array"))
+    if array.size and (int(array.min()) < 0 or int(array.max()) > n_keys):
+        got = f"{int(array.min())}..{int(array.max())}"
+        raise InputError(explanation(place, f"kv_lens must be in 0..{n_keys}", got, "it counts the keys that exist"))
+    return np.ascontiguousarray(array, np.int64)
+
+
+class _View:
+    """Which query may attend to which key; answers without an Lq x Lk array."""
+
+    def __init__(
+        self, shape: tuple[int, int, int, int], n_key_heads: int, n_keys: int, causal: bool, mask: Array | None, lengths: Array | None
+    ) -> None:
+        self.n_batch, self.n_heads, self.n_queries, _ = shape
+        self.n_key_heads, self.n_keys = n_key_heads, n_keys
+        self.causal, self.mask = causal, mask
+        self.lengths = [n_keys] * self.n_batch if lengths is None else [int(length) for length in lengths]
+
+    def blocks(self, batch: int, head: int) -> Iterator[tuple[slice, Array]]:
+        """Yield (queries, admissible (block, kv_len)) for one query head."""
+        length = self.lengths[batch]
+        for start in range(0, self.n_queries, _QUERY_BLOCK):
+            rows = slice(start, min(start + _QUERY_BLOCK, self.n_queries))
+            n_rows = rows.stop - rows.start
+            if self.mask is None:
+                admissible = np.ones((n_rows, length), np.bool_)
+            else:
+                admissible = np.array(self.mask[batch, head, rows, :length])
+            if self.causal:
+                last = np.arange(rows.start, rows.stop)[:, None] + (length - self.n_queries)
+                admissible &= np.arange(length)[None, :] <= last
+            yield rows, admissible
+
+    def seen(self, batch: int) -> tuple[Array, Array]:
+        """Return (queries (Hq, Lq) that see a key, keys (Hkv, Lk) that a query sees)."""
+        queries = np.zeros((self.n_heads, self.n_queries), np.bool_)
+        keys = np.zeros((self.n_key_heads, self.n_keys), np.bool_)
+        length = self.lengths[batch]
+        if self.mask is None:
+            # The last query sees every key that exists, causal or not.
+            queries[:] = (length > 0) & ((not self.causal) | (np.arange(self.n_queries) >= self.n_queries - length))
+            keys[:, :length] = queries.any()
+            return queries, keys
+        group = self.n_heads // max(self.n_key_heads, 1)
+        for head in range(self.n_heads):
+            for rows, admissible in self.blocks(batch, head):
+                queries[head, rows] = admissible.any(axis=1)
+                keys[head // group, :length] |= admissible.any(axis=0)
+        return queries, keys
+
+    def count_admissible(self) -> int:
+        """Return the number of pairs of query and key that are scored."""
+        if self.mask is not None:
+            return sum(
+                int(np.count_nonzero(block)) for b in range(self.n_batch) for h in range(self.n_heads) for _, block in self.blocks(b, h)
+            )
+        total = 0
+        for length in self.lengths:
+            if not self.causal:
+                total += self.n_queries * length
+                continue
+            # Query i sees max(0, i + 1 + length - Lq) keys: an arithmetic series that ends at length.
+            n_seeing = min(self.n_queries, length)
+            total += n_seeing * length - n_seeing * (n_seeing - 1) // 2
+        return total * self.n_heads
+
+
+def _without_hidden_rows(view: _View, kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[Array, Array, Array]:
+    """Refuse bad rows that count; return the arrays with the bad rows that do not count replaced by ones.
+
+    The arrays come back as they are when their existing rows are all good, which one pass finds out.
+    """
+    rejects_zero = kernel.rejects_zero_rows
+    checks = (("q", q, rejects_zero), ("k", k, rejects_zero), ("v", v, False))
+    if not any(_has_bad_row(view, name, array, reject) for name, array, reject in checks):
+        return q, k, v
+    arrays = {}
+    for name, array, reject in checks:
+        arrays[name] = array
+        if not _has_bad_row(view, name, array, reject):
+            continue
+        clean = np.array(array, order="C")
+        for batch in range(view.n_batch):
+            code = _row_codes(array[batch], reject)
+            queries, keys = view.seen(batch)
+            counts = queries if name == "q" else keys
+            refused = np.argwhere((code > 0) & counts)
+            if len(refused):
+                head, position = (int(i) for i in refused[0])
+                subject = kernel.subject
+                raise InputError(bad_row_text(int(code[head, position]), (batch, head, position), "attention", name, subject))
+            # Ones, not zeros: a row of zeros has no state in some maps.
+            clean[batch][code > 0] = 1
+        arrays[name] = clean
+    return arrays["q"], arrays["k"], arrays["v"]
+
+
+def _has_bad_row(view: _View, name: str, array: Array, reject_zero: bool) -> bool:
+    """Say whether a row that exists is bad; rows at or beyond kv_len are not looked at."""
+    find = core().find_bad_row
+    if name == "q" or all(length == view.n_keys for length in view.lengths):
+        return bool(find(array, reject_zero)[0])
+    return any(find(array[batch, :, :length], reject_zero)[0] for batch, length in enumerate(view.lengths))
+
+
+def _row_codes(array: Array, reject_zero: bool) -> Array:
+    """Return find_bad_row's code of every row: 0 good, 1 NaN or infinity, 2 all zeros."""
+    codes = np.zeros(array.shape[:-1], np.int8)
+    for head in range(array.shape[0]):
+        codes[head] = ~np.isfinite(array[head]).all(axis=-1)
+        if reject_zero:
+            codes[head][~array[head].any(axis=-1)] = 2
+    return codes
+
+
+def _unfused(
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    kernel: Kernel,
+    normalization: str = "sum",
+    temperature: float = 1.0,
+    causal: bool = False,
+    mask: Array | None = None,
+    kv_lens: Array | None = None,
+) -> Array:
+    """The definition of :func:`attention` for exact values: Gram matrices, normalised, times v. Lq x Lk memory.
+
+    Arguments and result as for :func:`attention`, NumPy arrays without bad rows.
+    """
+    from flashket.gram import gram
+
+    shape = _output_shape(kernel, q, k, v)
+    n_keys = k.shape[2]
+    visible, lengths = _checked_mask(mask, (*shape[:3], n_keys)), _checked_lengths(kv_lens, shape[0], n_keys)
+    view = _View(shape, k.shape[1], n_keys, causal, visible, lengths)
+    # Weights need ratios only, and the logarithm keeps them where the values underflow.
+    use_log = normalization == "sum" and kernel.is_probability and not kernel.is_control
+    out = np.zeros(shape, np.result_type(q, k, v))
+    for batch in range(shape[0]):
+        for head in range(shape[1]):
+            key_head, length = head // (shape[1] // k.shape[1]), view.lengths[batch]
+            if length == 0:
+                continue
+            scores = gram(q[batch, head], k[batch, key_head, :length], kernel=kernel, log=use_log)
+            for rows, admissible in view.blocks(batch, head):
+                block = scores[rows] if use_log else scores[rows] / temperature if normalization == "softmax" else np.log(scores[rows])
+                out[batch, head, rows] = _weights(block, admissible) @ v[batch, key_head, :length]
+    return out
+
+
+def _weights(exponents: Array, admissible: Array) -> Array:
+    """Return softmax over the admissible keys of each row; uniform where all are -inf, zero where none is admissible."""
+    exponents = np.where(admissible, exponents, -np.inf)
+    largest = exponents.max(axis=1, keepdims=True)
+    is_zero = np.isneginf(largest) & admissible
+    weights = np.where(is_zero, 1.0, np.exp(exponents - np.where(np.isneginf(largest), 0.0, largest)))
+    total = weights.sum(axis=1, keepdims=True)
+    normalised: Array = weights / np.where(total == 0, 1.0, total)
+    return normalised

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Feature maps. Every module of this folder without a leading underscore is one; nothing lists them."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from flashket.feature_maps._base import FeatureMap
+
+__all__ = ["FeatureMap", "discovered"]
+
+
+@cache
+def discovered() -> dict[str, type[FeatureMap]]:
+    """Return every feature map class by its SPEC name.
+
+    Returns
+    -------
+    dict
+        ``spec_name`` to class, in alphabetical order. Do not change it.
+
+    Examples
+    --------
+    >>> sorted(discovered())[:2]
+    ['amplitude', 'angle']
+    """
+    found: dict[str, type[FeatureMap]] = {}
+    for module_info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        if module_info.name.startswith("_"):
+            continue
+        module = import_module(f"{__name__}.{module_info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, FeatureMap) and value.spec_name and value.__module__ == module.__name__:
+                if value.spec_name in found:
+                    raise TypeError(
+                        f"{value.__qualname__} and {found[value.spec_name].__qualname__} have the same spec_name {value.spec_name!r}"
+                    )
+                found[value.spec_name] = value
+    return found

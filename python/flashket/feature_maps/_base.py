@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a feature map is, and the checks that its options share.
+
+A new map is one file in this folder: a frozen dataclass below :class:`FeatureMap` with a ``spec_name`` and a
+``program()``. The package, the command line's SPEC and the contract tests find it there.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
+from itertools import combinations
+from typing import Any, ClassVar, TypeAlias
+
+from flashket.errors import InputError, explanation
+from flashket.program import Program, ProgramArrays
+
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
+
+_LARGEST = 2**31 - 1
+
+
+def positive_int(value: Any, place: str, name: str, do: str) -> int:
+    """Return ``value`` as int if it is an integer in 1..2^31-1.
+
+    Examples
+    --------
+    >>> positive_int(3, "IQP", "reps", "repeat at least once")
+    3
+    """
+    try:
+        result = operator.index(value)
+    except TypeError:
+        result = 0
+    if isinstance(value, bool) or not 1 <= result <= _LARGEST:
+        raise InputError(explanation(place, f"{name} must be a positive integer", repr(value), do))
+    return result
+
+
+def finite_float(value: Any, place: str, name: str, do: str, *, minimum: float = -math.inf) -> float:
+    """Return ``value`` as float if it is a finite number of at least ``minimum``.
+
+    Examples
+    --------
+    >>> finite_float(2, "Angle", "bandwidth", "pass 1.0 to change nothing")
+    2.0
+    """
+    try:
+        result = float(value) if not isinstance(value, (str, bytes, bool)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    if not math.isfinite(result) or result < minimum:
+        bound = "" if minimum == -math.inf else f" >= {minimum:g}"
+        raise InputError(explanation(place, f"{name} must be a finite number{bound}", repr(value), do))
+    return result
+
+
+def entangled_pairs(entanglement: str | Pairs, n_qubits: int) -> Pairs:
+    """Return the qubit pairs of an entanglement, in Qiskit's order.
+
+    "full" is every pair (i, j) with i < j, "linear" (i, i + 1), "circular" (n - 1, 0) before "linear" and the same as
+    "linear" for two qubits; pairs stay as given.
+
+    Examples
+    --------
+    >>> entangled_pairs("circular", 3)
+    ((2, 0), (0, 1), (1, 2))
+    """
+    if not isinstance(entanglement, str):
+        return entanglement
+    if entanglement == "full":
+        return tuple(combinations(range(n_qubits), 2))
+    linear = tuple((i, i + 1) for i in range(n_qubits - 1))
+    return ((n_qubits - 1, 0), *linear) if entanglement == "circular" and n_qubits > 2 else linear
+
+
+def checked_entanglement(entanglement: Any, n_qubits: int, place: str) -> str | Pairs:
+    """Return an entanglement as a known word or a tuple of pairs of distinct qubits."""
+    wanted = 'entanglement must be "full", "linear", "circular" or a list of pairs'
+    do = f"pairs are two different qubits in 0..{n_qubits - 1}"
+    if isinstance(entanglement, str):
+        if entanglement not in ("full", "linear", "circular"):
+            raise InputError(explanation(place, wanted, repr(entanglement), do))
+        return entanglement
+    try:
+        pairs = tuple((operator.index(i), operator.index(j)) for i, j in entanglement)
+    except (TypeError, ValueError):
+        raise InputError(explanation(place, wanted, repr(entanglement), do)) from None
+    for i, j in pairs:
+        if i == j or not 0 <= i < n_qubits or not 0 <= j < n_qubits:
+            raise InputError(explanation(place, wanted, (i, j), do))
+    # A tuple of plain pairs is handed back as it came: cloning tools compare parameters by identity.
+    is_plain = type(entanglement) is tuple and all(type(pair) is tuple and type(pair[0]) is type(pair[1]) is int for pair in entanglement)
+    return entanglement if is_plain else pairs
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureMap(ABC):
+    """The circuit U(x) that encodes a row of ``n_features`` real numbers; the state is ``|x> = U(x)|0>``.
+
+    Frozen and hashable; options are keyword-only. Subclasses are frozen dataclasses, set ``spec_name`` (the word that the
+    command line's SPEC uses) and write ``program()``.
+
+    Parameters
+    ----------
+    n_features : int
+        Length of a row.
+    """
+
+    spec_name: ClassVar[str] = ""
+    n_features: int
+
+    def __post_init__(self) -> None:
+        do = "it is the length of a row of X"
+        object.__setattr__(self, "n_features", positive_int(self.n_features, type(self).__name__, "n_features", do))
+
+    @abstractmethod
+    def program(self) -> Program:
+        """Return the circuit as gates in the order in which they act."""
+
+    @property
+    def n_qubits(self) -> int:
+        """Number of qubits."""
+        return self._program.n_qubits
+
+    @property
+    def rejects_zero_rows(self) -> bool:
+        """Whether a row of zeros has no state."""
+        return False
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments that make an equal map, by name.
+
+        Parameters
+        ----------
+        deep : bool
+            Has no effect; kernels hand it on.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def _program(self) -> Program:
+        return self.program()
+
+    def _lower(self) -> Lowered:
+        """Return (encoder, parameters, program arrays) for the compiled module."""
+        return "program", (), self._program._arrays
+
+    def _lower_states(self) -> Lowered:
+        """Return the same for :func:`flashket.states`, where a closed form of the kernel does not help."""
+        return "program", (), self._program._arrays
+
+    def __repr__(self) -> str:
+        options = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in fields(self)[1:]
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join([str(self.n_features), *options])})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.get_params()

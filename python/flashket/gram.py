@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Gram matrices. The hops: gram (checks) -> select (backend) -> binding (releases the GIL) -> tiles and threads -> loop."""
+
+from __future__ import annotations
+
+import operator
+import secrets
+from typing import Any
+
+import numpy as np
+
+from flashket import planner
+from flashket.arrays import FLOAT32, FLOAT64, Array, cast, check_out, check_rows, real_dtype, requested_dtype, to_host
+from flashket.backends._registry import select
+from flashket.errors import InputError, explanation
+from flashket.feature_maps import FeatureMap
+from flashket.kernels import Kernel
+
+_LARGEST_SHOTS = 2**31 - 1
+
+
+def gram(
+    X: Any,
+    Y: Any = None,
+    *,
+    kernel: Kernel,
+    backend: str = "auto",
+    dtype: Any = None,
+    out: Array | None = None,
+    log: bool = False,
+    shots: int | None = None,
+    noise: None = None,
+    seed: int | None = None,
+    workers: None = None,
+) -> Array:
+    """Return the kernel of every row of X with every row of Y.
+
+    ``K[i, j] = kernel(X[i], Y[j])``; with shots, a binomial estimate of it.
+
+    Parameters
+    ----------
+    X : array_like, (n, n_features)
+        Anything with DLPack or the buffer protocol in host memory, any strides. float16 and float32 compute in float32,
+        float64 and integers in float64; angles in radians.
+    Y : array_like, (m, n_features), optional
+        None means X against itself: exactly symmetric, and diagonal exactly 1.
+    kernel : Kernel
+        A feature map and a similarity, e.g. ``fk.Fidelity(fk.Angle(8))``.
+    backend : str
+        A name from :func:`flashket.backends`, or "auto".
+    dtype : dtype, optional
+        float32 or float64 to compute in; by default the larger of X's and Y's.
+    out : numpy.ndarray, (n, m), optional
+        Where to write; must have the result's dtype and not overlap an input.
+    log : bool
+        Return the natural logarithm, computed without underflow; a kernel of 0 gives -inf.
+    shots : int, optional
+        Measurements per entry; None is exact. The estimate is binomial(shots, p) / shots, raised to the kernel's power.
+    noise : None
+        Noise models are not in this version.
+    seed : int, optional
+        In 0..2^64-1; equal seeds give equal samples for any number of threads. None draws a fresh one.
+    workers : None
+        Distributed work is not in this version.
+
+    Returns
+    -------
+    numpy.ndarray, (n, m), float32 or float64
+
+    Raises
+    ------
+    InputError
+        For wrong shapes, dtypes and options, NaN or infinity, and rows of zeros for Amplitude without bias.
+    ResourceLimit
+        If the matrix or the states do not fit into free memory. Nothing has been allocated.
+    BackendUnavailable
+        If the backend is absent or cannot do this.
+
+    Notes
+    -----
+    Kernel values agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32). Cost: see :func:`flashket.explain`.
+    The stream of entry (i, j) is keyed by (seed, min(i, j), max(i, j)) when Y is None, else by (seed, i, j).
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> fk.gram([[0.0], [1.0]], kernel=fk.Fidelity(fk.Angle(1))).round(4)
+    array([[1.    , 0.7702],
+           [0.7702, 1.    ]])
+    """
+    place = "gram"
+    check_kernel(kernel, place)
+    n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
+    if workers is not None:
+        raise InputError(explanation(place, "workers must be None in this version", repr(workers), "run on this machine"))
+    if not isinstance(log, (bool, np.bool_)):
+        raise InputError(explanation(place, "log must be True or False", repr(log), "True returns log K"))
+    if log and n_shots:
+        raise InputError(
+            explanation(place, "log needs exact values", f"shots={shots}", "an estimate of 0 has no logarithm; drop one of them")
+        )
+    if log and not kernel.is_probability:
+        do = "use log=False"
+        raise InputError(explanation(place, "log needs values in 0..1", repr(kernel), do))
+
+    inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
+    arrays = checked_rows(inputs, kernel, dtype, place)
+    x, y = arrays[0], None if Y is None else arrays[1]
+    n, m = x.shape[0], x.shape[0] if y is None else y.shape[0]
+    if out is not None:
+        check_out(out, (n, m), x.dtype, arrays, place)
+    planner.require_memory(kernel, "gram", n, m, x.dtype, place, result_bytes=None if out is None else 0)
+    for (name, _), array in zip(inputs, arrays, strict=True):
+        check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
+    chosen = select(backend, kernel, x.dtype, "gram", place)
+    result = np.empty((n, m), x.dtype) if out is None else out
+    if result.size:
+        chosen.gram(kernel, x, y, result, log=bool(log), shots=n_shots, seed=stream_seed)
+    return result
+
+
+def check_kernel(kernel: Any, place: str) -> None:
+    """Raise InputError if ``kernel`` is not one."""
+    if isinstance(kernel, Kernel):
+        return
+    do = f"write fk.Fidelity({kernel!r})" if isinstance(kernel, FeatureMap) else "e.g. kernel=fk.Fidelity(fk.Angle(8))"
+    raise InputError(explanation(place, "kernel must be a kernel", repr(kernel), do))
+
+
+def check_sampling(kernel: Kernel, shots: Any, noise: Any, seed: Any, place: str) -> tuple[int, int]:
+    """Return (shots, seed) for the compiled module: shots 0 is exact, and a missing seed is drawn when there are shots."""
+    if noise is not None:
+        raise InputError(explanation(place, "noise must be None in this version", repr(noise), "use shots for finite statistics"))
+    n_shots = 0
+    if shots is not None:
+        n_shots = _integer(shots, 1, _LARGEST_SHOTS, f"shots must be an integer in 1..{_LARGEST_SHOTS}", "shots=None is exact", place)
+        if kernel.is_control or not kernel.is_probability:
+            do = "a classical control is exact; pass shots=None"
+            raise InputError(explanation(place, "shots need a quantum kernel", repr(kernel), do))
+    if seed is None:
+        return n_shots, secrets.randbits(64) if n_shots else 0
+    return n_shots, _integer(seed, 0, 2**64 - 1, "seed must be an integer in 0..2**64-1", "seed=None draws a fresh one", place)
+
+
+def _integer(value: Any, low: int, high: int, wanted: str, do: str, place: str) -> int:
+    try:
+        result = operator.index(value)
+    except TypeError:
+        result = low - 1
+    if isinstance(value, (bool, np.bool_)) or not low <= result <= high:
+        raise InputError(explanation(place, wanted, repr(value), do))
+    return result
+
+
+def checked_rows(inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any, place: str) -> tuple[Array, ...]:
+    """Return each (name, value) as an array (n, n_features) in one common dtype; shapes are checked before anything is copied."""
+    arrays = [to_host(value, place, name) for name, value in inputs]
+    for (name, _), array in zip(inputs, arrays, strict=True):
+        if array.ndim != 2 or array.shape[1] != kernel.n_features:
+            do = "one row per sample, one column per feature"
+            wanted = f"{name} must be (n_samples, {kernel.n_features}) for {kernel.subject}"
+            raise InputError(explanation(place, wanted, array.shape, do))
+    common = common_dtype([(name, array) for (name, _), array in zip(inputs, arrays, strict=True)], place)
+    target = common if dtype is None else requested_dtype(dtype, place)
+    return tuple(cast(array, target, place, name) for (name, _), array in zip(inputs, arrays, strict=True))
+
+
+def common_dtype(named: list[tuple[str, Array]], place: str) -> np.dtype[Any]:
+    """Return float64 if any array needs it, else float32."""
+    # All of them are asked, so that each is checked.
+    dtypes = {real_dtype(array, place, name) for name, array in named}
+    return FLOAT64 if FLOAT64 in dtypes else FLOAT32

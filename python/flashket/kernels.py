@@ -1,0 +1,222 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels: a feature map and the similarity of two of its states."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from flashket.arrays import Array, check_rows
+from flashket.errors import InputError, explanation
+from flashket.feature_maps import FeatureMap
+from flashket.feature_maps._base import Lowered, positive_int
+
+Spec: TypeAlias = tuple[str, tuple[float, ...], Any, str, int]
+"""(encoder, parameters, program arrays or None, similarity, power): what the compiled module takes."""
+
+
+class Kernel(ABC):
+    """A similarity of two rows. Immutable, hashable, callable like scikit-learn's: ``kernel(X, Y=None)``."""
+
+    spec_name: ClassVar[str] = ""
+    similarity: ClassVar[str] = ""
+    is_probability: ClassVar[bool] = True
+    """Whether values are probabilities: they lie in 0..1, the diagonal is 1, and they can be sampled."""
+    is_control: ClassVar[bool] = False
+    """Whether this is a classical control: exact only, no shots."""
+
+    if TYPE_CHECKING:
+        # Fields of the dataclasses below; at run time a property here would become their default value.
+        @property
+        def n_features(self) -> int:
+            """Length of a row."""
+
+        @property
+        def power(self) -> int:
+            """Exponent of the similarity."""
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What errors call the thing that wants ``n_features``."""
+
+    @property
+    def rejects_zero_rows(self) -> bool:
+        """Whether a row of zeros is refused."""
+        return False
+
+    @abstractmethod
+    def _encoder(self) -> Lowered:
+        """Return (encoder, parameters, program arrays)."""
+
+    @abstractmethod
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments that make an equal kernel, by name."""
+
+    @cached_property
+    def _spec(self) -> Spec:
+        encoder, parameters, program = self._encoder()
+        return encoder, parameters, program, self.similarity, self.power
+
+    def _lower(self) -> Spec:
+        """Return what the compiled module takes."""
+        return self._spec
+
+    def __call__(self, X: Any, Y: Any = None) -> Array:
+        """Return the exact Gram matrix, (n, m); see :func:`flashket.gram`."""
+        from flashket.gram import gram
+
+        return gram(X, Y, kernel=self)
+
+    def diag(self, X: Any) -> Array:
+        """Return the kernel of every row with itself, (n,), without the matrix.
+
+        Parameters
+        ----------
+        X : array_like, (n, n_features), float32 or float64
+
+        Returns
+        -------
+        numpy.ndarray, (n,)
+            Ones where the similarity is normalised.
+
+        Raises
+        ------
+        InputError
+            As :func:`flashket.gram`.
+        """
+        from flashket.gram import checked_rows
+
+        (rows,) = checked_rows((("X", X),), self, None, "diag")
+        check_rows(rows, self.rejects_zero_rows, "diag", "X", self.subject)
+        return self._diagonal(rows)
+
+    def _diagonal(self, rows: Array) -> Array:
+        return np.ones(rows.shape[0], rows.dtype)
+
+
+@dataclass(frozen=True, repr=False)
+class _StateKernel(Kernel):
+    """A kernel of two states of one feature map."""
+
+    feature_map: FeatureMap
+    _: KW_ONLY
+    power: int = 1
+
+    def __post_init__(self) -> None:
+        place = type(self).__name__
+        if not isinstance(self.feature_map, FeatureMap):
+            do = f"e.g. {place}(fk.Angle(8))"
+            raise InputError(explanation(place, "feature_map must be a feature map", repr(self.feature_map), do))
+        object.__setattr__(self, "power", positive_int(self.power, place, "power", "1 is the plain similarity"))
+
+    @property
+    def n_features(self) -> int:
+        """Length of a row."""
+        return self.feature_map.n_features
+
+    @property
+    def subject(self) -> str:
+        """The feature map as written."""
+        return repr(self.feature_map)
+
+    @property
+    def rejects_zero_rows(self) -> bool:
+        """Whether the feature map refuses a row of zeros."""
+        return self.feature_map.rejects_zero_rows
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments that make an equal kernel, by name.
+
+        Parameters
+        ----------
+        deep : bool
+            Add the feature map's arguments as ``feature_map__NAME``.
+        """
+        params = {field.name: getattr(self, field.name) for field in fields(self)}
+        if deep:
+            params |= {f"feature_map__{name}": value for name, value in self.feature_map.get_params().items()}
+        return params
+
+    def _encoder(self) -> Lowered:
+        return self.feature_map._lower()
+
+    def __repr__(self) -> str:
+        power = f", power={self.power}" if self.power != 1 else ""
+        return f"{type(self).__name__}({self.feature_map!r}{power})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.get_params(deep=False)
+
+
+@dataclass(frozen=True, repr=False)
+class Fidelity(_StateKernel):
+    """The squared overlap of two states, what a compute-uncompute circuit measures.
+
+    ``K(x, y) = |<x|y>|^(2 power)``.
+
+    Parameters
+    ----------
+    feature_map : FeatureMap
+        What encodes the rows.
+    power : int
+        Positive; with shots it acts on the estimate.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as above.
+
+    Notes
+    -----
+    Values are in 0..1 and 1 for equal rows. Blind to a global phase, so for Amplitude blind to sign.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> kernel = fk.Fidelity(fk.Angle(2))
+    >>> kernel([[0.0, 0.0]], [[1.0, 0.5]]).round(6)
+    array([[0.723011]])
+    """
+
+    spec_name = "fidelity"
+    similarity = "fidelity"
+
+
+@dataclass(frozen=True, repr=False)
+class HadamardTest(_StateKernel):
+    """The probability of outcome 0 in a Hadamard test of two states; it sees the sign.
+
+    ``K(x, y) = ((1 + Re<x|y>) / 2)^power``.
+
+    Parameters
+    ----------
+    feature_map : FeatureMap
+        What encodes the rows.
+    power : int
+        Positive; with shots it acts on the estimate.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as above.
+
+    Notes
+    -----
+    Values are in 0..1 and 1 for equal rows. The global phase of the circuit as written counts.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> kernel = fk.HadamardTest(fk.Amplitude(2))
+    >>> kernel([[1.0, 0.0]], [[-2.0, 0.0]])
+    array([[0.]])
+    """
+
+    spec_name = "hadamard"
+    similarity = "hadamard"

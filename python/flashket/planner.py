@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a call will do before it does it: the path, its cost, its memory, and the backends that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flashket.arrays import FLOAT64
+from flashket.backends._registry import refusals, select
+from flashket.backends.cpu import core
+from flashket.errors import InputError, ResourceLimit, explanation
+from flashket.feature_maps import FeatureMap
+from flashket.feature_maps._base import positive_int
+from flashket.kernels import Kernel
+from flashket.memory import format_bytes, require
+
+_ROW_GROUP = 32
+"""The compiled module packs rows in groups of at most this many."""
+
+_STATES_PER_THREAD = 5
+_SMALL_STATE = 16
+"""Building states keeps about five of them a thread; below 2^16 amplitudes that is not worth counting."""
+
+_GATE_FLOPS = 14
+"""A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a call will run; ``print`` it.
+
+    Parameters
+    ----------
+    op : str
+        "gram" or "attention".
+    kernel : str
+        The kernel as written.
+    n, m : int
+        Rows (or queries) and columns (or keys).
+    backend : str
+        The backend that was chosen.
+    path : str
+        What it does for each pair.
+    why : str
+        Why that path.
+    bytes : int
+        Memory for the result and the encoded rows, in float64.
+    flops : int
+        Floating-point operations, an estimate to a factor of two.
+    refused : tuple of (str, str)
+        Backends that cannot run this, each with its reason.
+    limit : str
+        Why it does not fit into free memory; empty when it does.
+    """
+
+    op: str
+    kernel: str
+    n: int
+    m: int
+    backend: str
+    path: str
+    why: str
+    bytes: int
+    flops: int
+    refused: tuple[tuple[str, str], ...]
+    limit: str = ""
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.op} of {self.kernel}, {self.n} x {self.m}",
+            f"  backend  {self.backend}",
+            f"  path     {self.path}",
+            f"  why      {self.why}",
+            f"  memory   {format_bytes(self.bytes)} (result and encoded rows, float64)",
+            f"  work     {_scaled(self.flops)}flop",
+        ]
+        if self.limit:
+            lines.append(f"  limit    {self.limit}")
+        lines += [f"  refused  {name}: {reason}" for name, reason in self.refused]
+        return "\n".join(lines)
+
+
+def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", backend: str = "auto") -> Plan:
+    """Say how a call would run, without running it.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        As for :func:`flashket.gram`.
+    n : int
+        Rows of X, or queries of one head.
+    m : int, optional
+        Rows of Y, or keys of one head; n by default.
+    op : str
+        "gram" or "attention".
+    backend : str
+        As for :func:`flashket.gram`.
+
+    Returns
+    -------
+    Plan
+        Chosen path, why, bytes, flops, and refused backends with reasons.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as above.
+    BackendUnavailable
+        If the backend that was asked for is absent.
+
+    Notes
+    -----
+    A Plan that does not fit into free memory has its ``limit`` set; running it raises ResourceLimit.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> plan = fk.explain(fk.Fidelity(fk.Angle(8)), n=1000)
+    >>> plan.backend, plan.path
+    ('cpu', 'closed form: one product of 8 two-vector dots a pair, no state')
+    """
+    place = "explain"
+    if not isinstance(kernel, Kernel):
+        do = f"write fk.Fidelity({kernel!r})" if isinstance(kernel, FeatureMap) else "e.g. fk.Fidelity(fk.Angle(8))"
+        raise InputError(explanation(place, "kernel must be a kernel", repr(kernel), do))
+    if op not in ("gram", "attention"):
+        raise InputError(explanation(place, 'op must be "gram" or "attention"', repr(op), "choose one"))
+    rows = positive_int(n, place, "n", "it is the number of rows")
+    columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
+    chosen = select(backend, kernel, FLOAT64, op, place)
+    path, why, pair_flops, row_flops = _path(kernel)
+    # Attention's output is as wide as the values; one head of width n_features stands for it here.
+    result = rows * columns if op == "gram" else rows * kernel.n_features
+    value_width = kernel.n_features if op == "attention" else 0
+    n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, value_width)
+    limit = ""
+    try:
+        require_memory(kernel, op, rows, columns, FLOAT64, place, result_bytes=result * FLOAT64.itemsize, value_width=value_width)
+    except ResourceLimit as error:
+        limit = str(error)
+    return Plan(
+        op=op,
+        kernel=repr(kernel),
+        n=rows,
+        m=columns,
+        backend=chosen.name,
+        path=path,
+        why=why,
+        bytes=n_bytes,
+        flops=rows * columns * pair_flops + (rows + columns) * row_flops + (2 * rows * result if op == "attention" else 0),
+        refused=tuple(refusals(kernel, FLOAT64, op).items()),
+        limit=limit,
+    )
+
+
+def require_memory(
+    kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], place: str, *, result_bytes: int | None = None, value_width: int = 0
+) -> None:
+    """Raise ResourceLimit if the result and what is kept beside it do not fit into free memory.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What will be evaluated.
+    op : str
+        "gram", "attention" or "states".
+    n, m : int
+        Rows of X and Y; for attention all queries and all keys; for states n rows.
+    dtype : numpy.dtype
+        float32 or float64.
+    place : str
+        The function to name in the error.
+    result_bytes : int, optional
+        Size of the result, 0 when it is the caller's memory; by default that of an (n, m) matrix or of n states.
+    value_width : int
+        Attention: width of a value, which is packed beside its key.
+    """
+    n_qubits = _state_qubits(kernel, op)
+    if n_qubits and max(n, m):
+        what = f"one state of {kernel.subject} (2^{n_qubits} complex amplitudes)"
+        require(place, what, 2 * dtype.itemsize << n_qubits, "use fewer qubits or a map without states, e.g. Angle or Amplitude")
+    if op == "states":
+        states = n * (2 * dtype.itemsize << n_qubits)
+        require(place, f"{n} states of {n_qubits} qubits", states + _scratch_bytes(n_qubits, dtype), "pass fewer rows at a time")
+        return
+    do = "work in blocks of rows or use dtype=float32" if op == "gram" else "pass fewer heads or shorter sequences at a time"
+    what = f"a {n} x {m} matrix of {dtype.name}" if op == "gram" else f"attention of {n} queries and {m} keys"
+    result = n * m * dtype.itemsize if result_bytes is None else result_bytes
+    require(place, f"{what} with its encoded rows", result + _working_bytes(kernel, op, n, m, dtype, value_width), do)
+
+
+def _state_qubits(kernel: Kernel, op: str) -> int:
+    """Return the qubits of the states that must be built, 0 when none are."""
+    feature_map = getattr(kernel, "feature_map", None)
+    if feature_map is None:
+        return 0
+    # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
+    is_state_based = op == "states" or type(feature_map)._lower is FeatureMap._lower
+    return int(feature_map.n_qubits) if is_state_based else 0
+
+
+def _scratch_bytes(n_qubits: int, dtype: np.dtype[Any]) -> int:
+    """Return what the threads need to build states, each one at a time."""
+    if n_qubits < _SMALL_STATE:
+        return 0
+    return int(core().num_threads()) * _STATES_PER_THREAD * (2 * dtype.itemsize << n_qubits)
+
+
+def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], value_width: int = 0) -> int:
+    """Return the memory beside the result: packed rows, padded to whole groups. Attention packs keys and values, not queries."""
+    n_qubits = _state_qubits(kernel, op)
+    width = 2 << n_qubits if n_qubits else 2 * kernel.n_features + 2
+    rows = _padded(n) + _padded(m) if op == "gram" else _padded(m)
+    return rows * (width + value_width) * dtype.itemsize + _scratch_bytes(n_qubits, dtype)
+
+
+def _padded(n: int) -> int:
+    return -(-n // _ROW_GROUP) * _ROW_GROUP
+
+
+def _path(kernel: Kernel) -> tuple[str, str, int, int]:
+    """Return (path, why, flops a pair, flops a row)."""
+    n_qubits = _state_qubits(kernel, "gram")
+    if n_qubits:
+        amplitudes = 1 << n_qubits
+        path = f"states of 2^{n_qubits} amplitudes once per row, then one complex dot a pair"
+        if amplitudes > 2**40:
+            return path, "the circuit entangles its qubits", 8 * amplitudes, amplitudes
+        n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]  # state kernels have one
+        return path, "the circuit entangles its qubits", 8 * amplitudes, n_gates * _GATE_FLOPS * amplitudes // 2
+    encoder = kernel._lower()[0]
+    features = kernel.n_features
+    paths = {
+        "angle": (f"closed form: one product of {features} two-vector dots a pair, no state", "no gate joins two qubits", 4, 40),
+        "amplitude": (f"one real dot of {features} normalised features a pair", "the row itself is the state", 2, 4),
+        "identity": (f"one real dot of {features} features a pair", "the classical control", 2, 0),
+        "ones": ("the value 1", "the classical control", 0, 0),
+    }
+    path, why, pair_flops, row_flops = paths[encoder]
+    return path, why, pair_flops * features, row_flops * features
+
+
+def _scaled(value: int) -> str:
+    """Return a count with three digits and a decimal prefix, or as a power of ten where prefixes end."""
+    if value >= 10**21:
+        return f"10^{len(str(value)) - 1} "
+    exponent = max(len(str(value)) - 1, 0) // 3
+    return f"{value / 1000**exponent:.3g} {('', 'k', 'M', 'G', 'T', 'P', 'E')[exponent]}"

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""The oracle: dense complex128 NumPy, slow and obvious. Every fast path is tested against it; nothing else uses it.
+
+A circuit is run gate by gate from its Program. Qubits that no gate ever joins form groups, and the overlap is the product
+over the groups; that is all it knows of efficiency, and what lets it follow product maps to hundreds of features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from flashket.arrays import Array
+from flashket.feature_maps import FeatureMap
+from flashket.feature_maps.amplitude import Amplitude
+from flashket.kernels import Kernel
+from flashket.program import Gate, Linear, Program
+
+Complex: TypeAlias = npt.NDArray[Any]
+
+_S = 1 / math.sqrt(2)
+_FIXED: dict[str, Any] = {
+    "h": [[_S, _S], [_S, -_S]],
+    "x": [[0, 1], [1, 0]],
+    "y": [[0, -1j], [1j, 0]],
+    "z": [[1, 0], [0, -1]],
+    "s": [[1, 0], [0, 1j]],
+    "sdg": [[1, 0], [0, -1j]],
+    "t": [[1, 0], [0, _S + _S * 1j]],
+    "tdg": [[1, 0], [0, _S - _S * 1j]],
+    "swap": [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]],
+}
+_X, _Y, _Z = (np.array(_FIXED[name], np.complex128) for name in "xyz")
+
+
+def _rotation(generator: Complex) -> Callable[[float], Complex]:
+    """Return t -> exp(-i t/2 G) for a G with G^2 = 1."""
+    identity = np.eye(len(generator))
+    return lambda angle: math.cos(angle / 2) * identity - 1j * math.sin(angle / 2) * generator
+
+
+def _controlled(gate: Complex) -> Complex:
+    """Return the gate on the second qubit where the first is 1."""
+    matrix = np.eye(4, dtype=np.complex128)
+    matrix[2:, 2:] = gate
+    return matrix
+
+
+def _phase(angle: float) -> Complex:
+    return np.diag([1, np.exp(1j * angle)])
+
+
+_ROTATIONS = {"rx": _rotation(_X), "ry": _rotation(_Y), "rz": _rotation(_Z), "p": _phase}
+_ROTATIONS |= {f"r{name * 2}": _rotation(np.kron(pauli, pauli)) for name, pauli in (("x", _X), ("y", _Y), ("z", _Z))}
+
+
+def gate_matrix(name: str, angle: float = 0.0) -> Complex:
+    """Return a gate's matrix; of two qubits the first listed (the control) is the more significant bit.
+
+    Parameters
+    ----------
+    name : str
+        A name of :data:`flashket.program.OPCODES`.
+    angle : float
+        Radians; ignored by gates without angle.
+
+    Returns
+    -------
+    numpy.ndarray, (2, 2) or (4, 4), complex128
+
+    Examples
+    --------
+    >>> gate_matrix("cx").real.astype(int)
+    array([[1, 0, 0, 0],
+           [0, 1, 0, 0],
+           [0, 0, 0, 1],
+           [0, 0, 1, 0]])
+    """
+    if name in _FIXED:
+        return np.array(_FIXED[name], np.complex128)
+    if name in _ROTATIONS:
+        return np.asarray(_ROTATIONS[name](angle), np.complex128)
+    return _controlled(gate_matrix(name[1:], angle))
+
+
+def _angle(factors: tuple[Linear, ...], row: Array) -> float:
+    value = 1.0
+    for scale, feature, offset in factors:
+        value *= scale * float(row[feature]) + offset if feature >= 0 else offset
+    return value
+
+
+def run_program(program: Program, row: Array) -> Complex:
+    """Return the state of one row, (2**n_qubits,); qubit 0 is the least significant bit.
+
+    Examples
+    --------
+    >>> run_program(Program(2, 1, (Gate("x", (0,)), Gate("cx", (0, 1)))), np.zeros(1)).real
+    array([0., 0., 0., 1.])
+    """
+    n = program.n_qubits
+    state = np.zeros((2,) * n, np.complex128)
+    state[(0,) * n] = 1
+    for gate in program.gates:
+        # Axis 0 is the most significant bit, so qubit q is axis n - 1 - q.
+        axes = [n - 1 - qubit for qubit in gate.qubits]
+        matrix = gate_matrix(gate.name, _angle(gate.angle, row)).reshape((2,) * (2 * len(axes)))
+        state = np.tensordot(matrix, state, axes=(range(len(axes), 2 * len(axes)), axes))
+        state = np.moveaxis(state, range(len(axes)), axes)
+    return state.reshape(-1)
+
+
+def states(X: Array, feature_map: FeatureMap) -> Complex:
+    """Return the states of all rows, (n, 2**n_qubits).
+
+    Examples
+    --------
+    >>> from flashket import Amplitude
+    >>> states(np.array([[3.0, 4.0]]), Amplitude(2)).real
+    array([[0.6, 0.8]])
+    """
+    rows = np.asarray(X, np.float64)
+    out = np.zeros((rows.shape[0], 2**feature_map.n_qubits), np.complex128)
+    for i, row in enumerate(rows):
+        if isinstance(feature_map, Amplitude):
+            out[i, : _amplitudes(row, feature_map).size] = _amplitudes(row, feature_map)
+        else:
+            out[i] = run_program(feature_map.program(), row)
+    return out
+
+
+def _amplitudes(row: Array, feature_map: Amplitude) -> Array:
+    vector = np.append(row, math.sqrt(feature_map.bias)) if feature_map.bias else row
+    vector = vector / np.abs(vector).max()
+    return np.asarray(vector / math.sqrt(math.fsum(vector**2)))
+
+
+def _groups(program: Program) -> list[Program]:
+    """Split a program into programs whose qubits no gate joins."""
+    label = list(range(program.n_qubits))
+    for gate in program.gates:
+        old, new = label[gate.qubits[-1]], label[gate.qubits[0]]
+        if old != new:
+            label = [new if value == old else value for value in label]
+    parts = []
+    for group in sorted(set(label)):
+        qubits = [qubit for qubit in range(program.n_qubits) if label[qubit] == group]
+        gates = tuple(
+            Gate(gate.name, tuple(qubits.index(qubit) for qubit in gate.qubits), gate.angle)
+            for gate in program.gates
+            if label[gate.qubits[0]] == group
+        )
+        parts.append(Program(len(qubits), program.n_features, gates))
+    return parts
+
+
+def _overlap_factors(X: Array, Y: Array, kernel: Kernel) -> list[Array]:
+    """Return matrices (n, m) whose product is the overlap <x|y> (for controls: the value)."""
+    x, y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
+    encoder = kernel._lower()[0]
+    if encoder == "identity":
+        return [x @ y.T]
+    if encoder == "ones":
+        return [np.ones((len(x), len(y)))]
+    feature_map: FeatureMap = kernel.feature_map  # type: ignore[attr-defined]  # every kernel that is not a control has one
+    if isinstance(feature_map, Amplitude):
+        return [np.conj(states(x, feature_map)) @ states(y, feature_map).T]
+    factors = []
+    for part in _groups(feature_map.program()):
+        left = np.array([run_program(part, row) for row in x]).reshape(len(x), 2**part.n_qubits)
+        right = np.array([run_program(part, row) for row in y]).reshape(len(y), 2**part.n_qubits)
+        factors.append(np.conj(left) @ right.T)
+    return factors
+
+
+def gram(X: Array, Y: Array | None, kernel: Kernel, *, log: bool = False) -> Array:
+    """Return the exact Gram matrix (n, m) in float64, or its logarithm.
+
+    Examples
+    --------
+    >>> from flashket import Angle, Fidelity
+    >>> gram(np.array([[0.0]]), np.array([[1.0]]), Fidelity(Angle(1))).round(4)
+    array([[0.7702]])
+    """
+    factors = _overlap_factors(X, X if Y is None else Y, kernel)
+    power = kernel.power
+    with np.errstate(divide="ignore"):
+        if log and kernel.similarity == "fidelity":
+            # Factor by factor, so that a product of hundreds does not underflow.
+            logs = np.sum([np.log(np.abs(factor)) for factor in factors], axis=0)
+            return np.asarray(2 * power * np.minimum(logs, 0))
+        overlap = np.prod(factors, axis=0)
+        if kernel.similarity == "dot":
+            return np.asarray(overlap.real)
+        value = np.abs(overlap) ** 2 if kernel.similarity == "fidelity" else (1 + overlap.real) / 2
+        value = np.clip(value, 0, 1)
+        return np.asarray(power * np.log(value) if log else value**power)
+
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    kernel: Kernel,
+    *,
+    normalization: str = "sum",
+    temperature: float = 1.0,
+    causal: bool = False,
+    mask: Array | None = None,
+    kv_lens: Array | None = None,
+) -> Array:
+    """Return exact attention (B, Hq, Lq, Dv) in float64, one query row at a time.
+
+    Parameters are those of :func:`flashket.attention`; positions that no query may attend to may hold anything.
+
+    Examples
+    --------
+    >>> from flashket import Angle, Fidelity
+    >>> x = np.zeros((1, 1, 2, 1))
+    >>> attention(x, x, np.array([[[[1.0], [3.0]]]]), Fidelity(Angle(1)))[0, 0, :, 0]
+    array([2., 2.])
+    """
+    n_batch, n_heads, n_queries, _ = q.shape
+    n_key_heads, n_keys, n_values = v.shape[1:]
+    may_attend = np.broadcast_to(np.array(True) if mask is None else mask, (n_batch, n_heads, n_queries, n_keys))
+    out = np.zeros((n_batch, n_heads, n_queries, n_values))
+    for b in range(n_batch):
+        length = n_keys if kv_lens is None else int(kv_lens[b])
+        for h in range(n_heads):
+            key_head = h // (n_heads // n_key_heads)
+            logs = normalization == "sum" and not kernel.is_control
+            scores = gram(_harmless(q[b, h], kernel), _harmless(k[b, key_head], kernel), kernel, log=logs)
+            for i in range(n_queries):
+                keys = [j for j in range(length) if may_attend[b, h, i, j] and (not causal or j <= i + length - n_queries)]
+                if keys:
+                    weights = _normalised(scores[i, keys], normalization, temperature, logs)
+                    out[b, h, i] = weights @ np.asarray(v[b, key_head, keys], np.float64)
+    return out
+
+
+def _harmless(rows: Array, kernel: Kernel) -> Array:
+    """Replace rows that have no state by ones: no query attends to them."""
+    bad = np.asarray(~np.isfinite(rows).all(axis=1))
+    if kernel.rejects_zero_rows:
+        bad |= (rows == 0).all(axis=1)
+    return np.where(bad[:, None], 1.0, rows)
+
+
+def _normalised(scores: Array, normalization: str, temperature: float, are_logs: bool) -> Array:
+    """Return weights that sum to one: proportional to the kernel values, or to exp(value / temperature)."""
+    exponents = scores / temperature if normalization == "softmax" else scores if are_logs else np.log(scores)
+    if np.isneginf(exponents).all():
+        return np.full(len(scores), 1 / len(scores))
+    weights = np.exp(exponents - exponents.max())
+    return np.asarray(weights / weights.sum())

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the test run; what tests import is in contract.py."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
+
+import flashket as fk
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+# The same examples everywhere, and nothing left behind in the folder the tests run from.
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "flashket-hypothesis")
+settings.register_profile("flashket", database=None, deadline=None, derandomize=True)
+settings.load_profile("flashket")
+
+
+@pytest.fixture
+def restore_threads() -> Iterator[None]:
+    """Put the number of threads back."""
+    before = fk.get_num_threads()
+    yield
+    fk.set_num_threads(before)

@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""The public surface: names, import, objects as data, SPEC, backends, plans, memory and counters."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import flashket as fk
+from contract import kernels, run_python
+from flashket import diagnostics, memory, program
+from flashket.backends.cpu import core
+from flashket.controls import ScaledDot, Uniform
+from flashket.feature_maps import discovered
+from flashket.spec import parse_spec
+
+NAMES = [
+    *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Program"),
+    *("states", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
+    *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
+]
+
+
+def test_public_names():
+    assert sorted(fk.__all__) == sorted(NAMES)
+    assert set(NAMES) <= set(dir(fk))
+    assert all(callable(getattr(fk, name)) for name in NAMES)
+    assert fk.__version__ == core().build_info()["version"]
+
+
+def test_every_discovered_map_is_reachable():
+    assert {"angle", "amplitude", "iqp", "zz"} <= set(discovered())
+    for feature_map in discovered().values():
+        assert getattr(fk, feature_map.__name__) is feature_map
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = fk.Nothing
+
+
+def test_import_is_cheap():
+    """Less than 150 ms more than NumPy, and nothing heavy."""
+    code = """
+import sys, time, numpy
+start = time.process_time()
+import flashket
+print(time.process_time() - start)
+heavy = {"torch", "jax", "scipy", "pandas", "matplotlib", "rich", "dask", "qiskit", "pennylane", "cupy", "flashket_cuda"}
+print(*(heavy & {name.split(".")[0] for name in sys.modules}))
+"""
+    runs = [run_python(code).stdout.splitlines() for _ in range(3)]
+    assert min(float(lines[0]) for lines in runs) < 0.150
+    assert not runs[0][1:] or runs[0][1] == ""
+
+
+def test_errors_are_what_callers_catch():
+    for error in (fk.InputError, fk.BackendUnavailable, fk.ResourceLimit, fk.BudgetExceeded, fk.JobError):
+        assert issubclass(error, fk.FlashKetError)
+    assert issubclass(fk.InputError, ValueError) and issubclass(fk.ResourceLimit, MemoryError)
+    assert str(pickle.loads(pickle.dumps(fk.InputError("[a] b")))) == "[a] b"
+
+
+@pytest.mark.parametrize("kernel", [*kernels(3), ScaledDot(3), Uniform(3)], ids=repr)
+def test_kernels_are_data(kernel):
+    kernel([[0.5, 1.0, 2.0]])
+    rebuilt = type(kernel)(**kernel.get_params(deep=False))
+    for other in (rebuilt, pickle.loads(pickle.dumps(kernel)), copy.deepcopy(kernel)):
+        assert other == kernel and hash(other) == hash(kernel) and repr(other) == repr(kernel)
+    # Cloning tools compare parameters by identity after a round trip.
+    assert all(rebuilt.get_params(deep=False)[name] is value for name, value in kernel.get_params(deep=False).items())
+    with pytest.raises(AttributeError):
+        kernel.power = 7
+    feature_map = getattr(kernel, "feature_map", None)
+    if feature_map is not None:
+        assert type(feature_map)(**feature_map.get_params()) == feature_map
+        assert kernel.get_params()["feature_map__n_features"] == 3
+        assert eval(repr(kernel), vars(fk)) == kernel
+
+
+def test_options_are_keyword_only():
+    for make in (
+        lambda: fk.Angle(2, "rx"),
+        lambda: fk.Amplitude(2, 1.0),
+        lambda: fk.IQP(2, 3),
+        lambda: fk.ZZ(2, 3),
+        lambda: fk.Fidelity(fk.Angle(2), 3),
+    ):
+        with pytest.raises(TypeError):
+            make()
+
+
+def test_numbers_of_numpy_become_plain():
+    feature_map = fk.ZZ(np.int64(3), reps=np.int32(1), bandwidth=np.float32(0.5), entanglement=np.array([[0, 1]]))
+    assert feature_map == fk.ZZ(3, reps=1, bandwidth=0.5, entanglement=[(0, 1)])
+    assert [type(value) for value in feature_map.get_params().values()] == [int, int, tuple, float]
+
+
+def test_programs_are_data():
+    circuit = fk.ZZ(3).program()
+    assert circuit == fk.ZZ(3).program() and hash(circuit) == hash(fk.ZZ(3).program())
+    assert pickle.loads(pickle.dumps(circuit)) == circuit
+
+
+def test_opcodes_are_the_compiled_modules():
+    assert core().opcodes() == program.OPCODES
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel"),
+    [
+        ("angle:8", fk.Fidelity(fk.Angle(8))),
+        ("amplitude:64,bias=4", fk.Fidelity(fk.Amplitude(64, bias=4))),
+        ("zz:6,reps=2,entanglement=linear", fk.Fidelity(fk.ZZ(6, entanglement="linear"))),
+        ("hadamard:amplitude:64,power=8", fk.HadamardTest(fk.Amplitude(64), power=8)),
+        ("fidelity:iqp:4,bandwidth=0.5,power=2", fk.Fidelity(fk.IQP(4, bandwidth=0.5), power=2)),
+        (" angle:8 , rotation = rx ", fk.Fidelity(fk.Angle(8, rotation="rx"))),
+        ("softmax:32", ScaledDot(32)),
+        ("uniform:5", Uniform(5)),
+    ],
+)
+def test_spec(text, kernel):
+    assert parse_spec(text) == kernel
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"maps are amplitude, angle, iqp, zz.*controls are softmax, uniform"),
+        ("angel:8", r"\[spec\] a kernel must be .*got 'angel:8'.*maps are amplitude, angle"),
+        ("projected:angle:8", r"got 'projected:angle:8'"),
+        ("angle", r"N must be an integer, got ''"),
+        ("angle:eight", r"N must be an integer, got 'eight'"),
+        ("angle:8:9", r"\[spec\]"),
+        ("angle:0", r"\[Angle\] n_features must be a positive integer, got 0"),
+        ("angle:8,reps=2", r"options must exist, got 'reps': angle has rotation, bandwidth, power"),
+        ("angle:8,bandwidth", r"options must be key=value, each once, got 'bandwidth'"),
+        ("angle:8,power=1,power=2", r"each once"),
+        ("angle:8,bandwidth=wide", r"bandwidth must be a number, got 'wide'"),
+        ("zz:3,reps=1.5", r"reps must be an integer, got '1.5'"),
+        ("zz:3,entanglement=star", r"\[ZZ\] entanglement must be"),
+        ("angle:3,power=0", r"\[Fidelity\] power must be a positive integer, got 0"),
+        ("softmax:3,power=2", r"softmax takes nothing but its size"),
+        ("hadamard:softmax:3", r"softmax takes nothing but its size"),
+        (7, r"a kernel spec must be text, got 7"),
+    ],
+)
+def test_bad_spec(text, message):
+    with pytest.raises(fk.InputError, match=message):
+        parse_spec(text)
+
+
+def test_backends():
+    listed = {backend.name: backend for backend in fk.backends()}
+    assert list(listed) == ["cuda", "custatevec", "cutensornet", "cpu"]
+    assert listed["cpu"].available and listed["cpu"].reason == ""
+    for name in ("cuda", "custatevec", "cutensornet"):
+        assert not listed[name].available and "flashket_cuda" in listed[name].reason
+        assert not listed[name].capabilities(fk.Fidelity(fk.Angle(2)), np.dtype(np.float32), "gram")
+        for call in (
+            lambda name=name: fk.gram([[0.0]], kernel=fk.Fidelity(fk.Angle(1)), backend=name),
+            lambda name=name: fk.attention(*[np.zeros((1, 1, 1, 1))] * 3, kernel=fk.Fidelity(fk.Angle(1)), backend=name),
+            lambda name=name: fk.explain(fk.Fidelity(fk.Angle(1)), n=3, backend=name),
+        ):
+            with pytest.raises(fk.BackendUnavailable, match=rf"backend '{name}' cannot run this: .*flashket_cuda"):
+                call()
+    with pytest.raises(fk.InputError, match=r"\[gram\] backend must name a backend, got 'tpu': choose auto, cuda.*cpu"):
+        fk.gram([[0.0]], kernel=fk.Fidelity(fk.Angle(1)), backend="tpu")
+
+
+def test_backend_is_forced_by_the_environment(monkeypatch):
+    kernel = fk.Fidelity(fk.Angle(1))
+    monkeypatch.setenv("FLASHKET_BACKEND", "cuda")
+    with pytest.raises(fk.BackendUnavailable, match="'cuda'"):
+        fk.gram([[0.0]], kernel=kernel)
+    assert fk.gram([[0.0]], kernel=kernel, backend="cpu").shape == (1, 1)
+    monkeypatch.setenv("FLASHKET_BACKEND", "abacus")
+    with pytest.raises(fk.InputError, match="FLASHKET_BACKEND must name a backend, got 'abacus'"):
+        fk.gram([[0.0]], kernel=kernel)
+    monkeypatch.setenv("FLASHKET_BACKEND", "cpu")
+    assert fk.explain(kernel, n=1).backend == "cpu"
+
+
+def test_explain():
+    plan = fk.explain(fk.Fidelity(fk.IQP(8)), n=100, m=50)
+    assert (plan.op, plan.backend, plan.n, plan.m, plan.limit) == ("gram", "cpu", 100, 50, "")
+    assert plan.bytes >= 100 * 50 * 8 + 150 * 2**8 * 16
+    assert plan.flops > 100 * 50 * 8 * 2**8
+    assert [name for name, _ in plan.refused] == ["cuda", "custatevec", "cutensornet"]
+    text = str(plan)
+    assert all(word in text for word in ("gram of Fidelity(IQP(8)), 100 x 50", "cpu", "2^8 amplitudes", "refused  cuda"))
+    assert "no state" in fk.explain(fk.Fidelity(fk.Angle(8)), n=10, op="attention").path
+    for kernel in (*kernels(3), ScaledDot(3), Uniform(3)):
+        assert fk.explain(kernel, n=10, op="attention").backend == "cpu"
+
+
+def test_explain_says_what_does_not_fit():
+    assert "one state of IQP(60)" in fk.explain(fk.Fidelity(fk.IQP(60)), n=1).limit
+    assert "matrix" in fk.explain(fk.Fidelity(fk.Angle(2)), n=10**8).limit
+    str(fk.explain(fk.Fidelity(fk.ZZ(5000)), n=10))
+    str(fk.explain(fk.Fidelity(fk.Angle(2)), n=2**31 - 1))
+
+
+@pytest.mark.usefixtures("restore_threads")
+def test_threads():
+    fk.set_num_threads(np.int64(3))
+    assert fk.get_num_threads() == 3
+    for bad in (0, -1, 1.5, "2", True, 10**6):
+        with pytest.raises(fk.InputError, match=r"\[set_num_threads\] n must be an integer in 1..1024"):
+            fk.set_num_threads(bad)
+    assert run_python("import flashket as fk; print(fk.get_num_threads())", FLASHKET_NUM_THREADS="7", OMP_NUM_THREADS="3").stdout == "7\n"
+    assert run_python("import flashket as fk; print(fk.get_num_threads())", FLASHKET_NUM_THREADS="", OMP_NUM_THREADS="3").stdout == "3\n"
+
+
+def test_available_memory():
+    assert 10**6 < memory.available_bytes() < 10**15
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_cgroup_limits(tmp_path, version):
+    """The tightest group counts; dropped page cache is free; groups that are not mounted are passed over."""
+    membership = tmp_path / "cgroup"
+    if version == 2:
+        membership.write_text("0::/outer/inner\n")
+        outer, names = tmp_path / "outer", ("memory.max", "memory.current", "inactive_file")
+    else:
+        membership.write_text("3:cpu:/x\n4:memory:/outer/inner\n0::/\n")
+        outer, names = tmp_path / "memory" / "outer", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    (outer / "inner").mkdir(parents=True)
+    for folder, limit, usage in ((outer, "5000", "1000"), (outer / "inner", "max" if version == 2 else str(2**63 - 4096), "900")):
+        (folder / names[0]).write_text(limit + "\n")
+        (folder / names[1]).write_text(usage + "\n")
+        (folder / "memory.stat").write_text(f"anon 5\n{names[2]} 300\n")
+    assert memory._cgroup_bytes(membership, tmp_path) == 5000 - 1000 + 300
+    assert memory._cgroup_bytes(tmp_path / "none", tmp_path) is None
+
+
+def test_counters_nest():
+    x = np.ones((1, 2, 6, 2))
+    options = {"kernel": fk.Fidelity(fk.Angle(2)), "seed": 0}
+    mask = np.tri(6, 6, 2, dtype=bool)
+    with diagnostics.record() as outer:
+        fk.attention(x, x, x, shots=10, causal=True, **options)
+        with diagnostics.record() as inner:
+            fk.attention(x, x, x, shots=10, causal=True, kv_lens=[4], **options)
+            fk.attention(x, x, x, shots=10, causal=True, mask=mask, kv_lens=[4], **options)
+            fk.attention(x, x, x, **options)
+    fk.attention(x, x, x, shots=10, **options)
+    # kv_len 4 of 6 queries: they see 0, 0, 1, 2, 3, 4 keys.
+    assert (inner.calls, inner.sampled_scores, inner.shots) == (3, 2 * 10 * 2, 400)
+    assert (outer.calls, outer.sampled_scores) == (4, 2 * 21 + 2 * 10 * 2)
