@@ -19,8 +19,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # The same examples everywhere, and nothing left behind in the folder the tests run from.
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "flashket-hypothesis")
-settings.register_profile("flashket", database=None, deadline=None, derandomize=True)
+settings.register_profile("flashket", database=None, deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("full", database=None, deadline=None, max_examples=1000)
 settings.load_profile("flashket")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks."""
+    config.addinivalue_line("markers", "measured: asserts times or peak memory, which sanitizers and heavy load change")
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_oracle_follows_hundreds_of_features():
     assert reference.gram(x, None, kernel, log=True)[0, 1] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.measured
 def test_denormals_do_not_slow_products_down():
     """Features of which every third makes the product smaller must cost what harmless ones cost, within noise."""
     code = """

@@ -344,6 +344,7 @@ def test_power_acts_on_the_estimate():
 # Memory
 
 
+@pytest.mark.measured
 def test_never_allocates_queries_times_keys():
     """At L = 32,768 one float32 score matrix would take 4.3 GB; the peak must stay within 150 MB of the inputs."""
     code = """
@@ -361,6 +362,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(result.stdout) * 1024 < 150e6
 
 
+@pytest.mark.measured
 def test_bad_row_in_a_long_sequence_does_not_allocate_either():
     code = """
 import resource, numpy as np, flashket as fk

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flashket as fk
@@ -19,7 +19,7 @@ from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Progr
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 111), (111, 7), (33, 257)])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 111), (33, 257)])
 @pytest.mark.parametrize("kernel", [*kernels(1), *kernels(3)], ids=repr)
 def test_rectangular(kernel, n, m, dtype):
     got = fk.gram(rows(n, kernel.n_features, dtype), rows(m, kernel.n_features, dtype, 1), kernel=kernel)
@@ -35,7 +35,7 @@ def test_wide(kernel, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [1, 7, 111])
+@pytest.mark.parametrize("n", [1, 111])
 @pytest.mark.parametrize("kernel", kernels(3), ids=repr)
 def test_symmetric(kernel, n, dtype):
     got = fk.gram(rows(n, 3, dtype), kernel=kernel)
@@ -178,12 +178,11 @@ def programs(draw):
     return Program(n_qubits, n_features, tuple(gates))
 
 
-@settings(max_examples=150)
 @given(program=programs(), seed=st.integers(0, 100))
 def test_any_program(program, seed):
     """Every gate, conjugation and qubit order, through the states, which are complex."""
     x = np.random.default_rng(seed).uniform(-2, 2, (3, program.n_features))
-    expected = np.array([reference.run_program(program, row) for row in x])
+    expected = reference.run_program(program, x)
     feature_map = FromProgram(program)
     np.testing.assert_allclose(fk.states(x, feature_map=feature_map), expected, atol=1e-12)
     np.testing.assert_allclose(fk.gram(x, kernel=fk.Fidelity(feature_map)), np.abs(expected.conj() @ expected.T) ** 2, atol=1e-12)
@@ -222,7 +221,6 @@ def test_overlap_conjugates_the_left_state():
     assert fk.gram(x, y, kernel=fk.HadamardTest(FromProgram(program)))[0, 0] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=40)
 @given(
     n=st.integers(1, 70),
     m=st.integers(1, 300),

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <tuple>
 
@@ -48,8 +49,8 @@ struct BlockScratch {
 
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
 struct LogScratch {
-  LogScratch(const KernelSpec& spec, int64_t v_stride)
-      : block(spec, v_stride), keys(kTileCols * spec.score().row_elements()), values(kTileCols * v_stride) {}
+  LogScratch(const KernelSpec& spec, int64_t v_stride, int64_t n_keys)
+      : block(spec, v_stride), keys(n_keys * spec.score().row_elements()), values(n_keys * v_stride) {}
 
   BlockScratch<double> block;
   Buffer<double> keys, values;
@@ -79,17 +80,18 @@ class AttentionRun {
   int64_t run() {
     const int64_t n_batch = a_.q.shape[0], n_heads = a_.q.shape[1], n_queries = a_.q.shape[2];
     pack_all<C>();
-    const int n_workers = num_threads();
-    std::vector<std::unique_ptr<BlockScratch<C>>> scratch(n_workers);
-    std::vector<std::unique_ptr<LogScratch>> log_scratch(n_workers);
+    PerWorker<BlockScratch<C>> scratch;
+    PerWorker<LogScratch> log_scratch;
     const int64_t n_blocks = round_up(n_queries, kTileRows) / kTileRows;
     std::atomic<int64_t> zero_rows{0};
     parallel_for(n_batch * n_heads * n_blocks, [&](int64_t index, int worker) {
       // Last blocks first: under causality they are the longest.
       const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads,
                                      (n_blocks - 1 - index % n_blocks) * kTileRows);
-      if (!scratch[worker]) scratch[worker] = std::make_unique<BlockScratch<C>>(spec_, v_stride_);
-      zero_rows += attend<C>(block, *scratch[worker], log_scratch[worker]);
+      BlockScratch<C>& own = scratch.get(worker, [&] { return BlockScratch<C>(spec_, v_stride_); });
+      zero_rows += attend<C>(block, own, [&]() -> LogScratch& {
+        return log_scratch.get(worker, [&] { return LogScratch(spec_, v_stride_, std::min(kTileCols, longest_)); });
+      });
     });
     return zero_rows;
   }
@@ -128,21 +130,20 @@ class AttentionRun {
     const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], row_elements = score_.row_elements();
     longest_ = 0;
     for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
-    longest_ = round_up(longest_, kTileCols);
+    longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
     if (longest_ == 0 || prefers_log_) return;
     keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
     values = Buffer<C>(n_batch * n_heads * longest_ * v_stride_);
-    const int64_t chunks = longest_ / kTileCols;
-    std::vector<std::unique_ptr<RowEncoder<C>>> encoders(num_threads());
+    const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
+    PerWorker<RowEncoder<C>> encoders;
     parallel_for(n_batch * n_heads * chunks, [&](int64_t index, int worker) {
       const int64_t batch = index / chunks / n_heads, head = index / chunks % n_heads,
                     begin = index % chunks * kTileCols;
       const int64_t end = std::min(begin + kTileCols, kv_len(batch));
       if (begin >= end) return;
-      if (!encoders[worker]) encoders[worker] = std::make_unique<RowEncoder<C>>(spec_);
+      RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec_); });
       const int64_t at = slot(batch, head) + begin;
-      pack_tile(*encoders[worker], batch, head, begin, end, keys.data() + at * row_elements,
-                values.data() + at * v_stride_);
+      pack_tile(encoder, batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_stride_);
     });
   }
 
@@ -167,9 +168,10 @@ class AttentionRun {
   }
 
   template <class C>
-  int64_t attend(const Block& b, BlockScratch<C>& scratch, std::unique_ptr<LogScratch>& log_scratch) {
+  int64_t attend(const Block& b, BlockScratch<C>& scratch, const std::function<LogScratch&()>& log_scratch) {
     const MatrixView<T> out = a_.out.matrix(b.batch, b.head);
-    bool wants_log[kTileRows], is_reachable[kTileRows] = {};
+    bool wants_log[kTileRows];
+    int64_t n_admissible[kTileRows];
     int64_t n_log = 0, n_zero = 0;
     if (prefers_log_) {
       std::fill_n(wants_log, kTileRows, true);
@@ -184,14 +186,14 @@ class AttentionRun {
         return PackedKeys<C>{keys + j0 * score_.row_elements(), values + j0 * v_stride_};
       };
       const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
-      weigh(b, scratch, weighing, whole, is_reachable);
+      weigh(b, scratch, weighing, whole, n_admissible);
       bool has_zero = false;
       for (int64_t i = 0; i < b.rows; ++i) {
         const double denominator = scratch.denominator.data()[i];
-        wants_log[i] = can_log() && is_reachable[i] && denominator < log_threshold(row_limit(b, b.first + i));
+        wants_log[i] = can_log() && n_admissible[i] > 0 && denominator < log_threshold(n_admissible[i]);
         n_log += wants_log[i];
         if (wants_log[i]) continue;
-        if (is_reachable[i] && denominator == 0)
+        if (n_admissible[i] > 0 && denominator == 0)
           has_zero = true;
         else
           write_row(out, b.first + i, scratch, i);
@@ -199,50 +201,51 @@ class AttentionRun {
       if (has_zero) {
         bool is_zero[kTileRows];
         for (int64_t i = 0; i < b.rows; ++i)
-          n_zero += is_zero[i] = is_reachable[i] && !wants_log[i] && scratch.denominator.data()[i] == 0;
-        weigh(b, scratch, Weighing::uniform, whole, is_reachable);
+          n_zero += is_zero[i] = n_admissible[i] > 0 && !wants_log[i] && scratch.denominator.data()[i] == 0;
+        weigh(b, scratch, Weighing::uniform, whole, n_admissible);
         for (int64_t i = 0; i < b.rows; ++i)
           if (is_zero[i]) write_row(out, b.first + i, scratch, i);
       }
     }
-    if (n_log > 0) n_zero += attend_in_log(b, log_scratch, wants_log, out);
+    if (n_log > 0) n_zero += attend_in_log(b, log_scratch(), wants_log, out);
     return n_zero;
   }
 
-  int64_t attend_in_log(const Block& b, std::unique_ptr<LogScratch>& log_scratch, const bool* wants_log,
-                        const MatrixView<T>& out) {
-    if (!log_scratch) log_scratch = std::make_unique<LogScratch>(spec_, v_stride_);
-    LogScratch& s = *log_scratch;
+  int64_t attend_in_log(const Block& b, LogScratch& s, const bool* wants_log, const MatrixView<T>& out) {
     const auto on_the_fly = [&](int64_t j0) {
       pack_tile(s.block.encoder, b.batch, b.kv_head, j0, std::min(j0 + kTileCols, b.n_keys), s.keys.data(),
                 s.values.data());
       return PackedKeys<double>{s.keys.data(), s.values.data()};
     };
-    bool is_reachable[kTileRows] = {};
+    int64_t n_admissible[kTileRows];
     pack_queries(b, s.block);
-    weigh(b, s.block, Weighing::log_sum, on_the_fly, is_reachable);
+    weigh(b, s.block, Weighing::log_sum, on_the_fly, n_admissible);
     bool is_zero[kTileRows] = {};
     int64_t n_zero = 0;
     for (int64_t i = 0; i < b.rows; ++i) {
       if (!wants_log[i]) continue;
-      n_zero += is_zero[i] = is_reachable[i] && s.block.denominator.data()[i] == 0;
+      n_zero += is_zero[i] = n_admissible[i] > 0 && s.block.denominator.data()[i] == 0;
       if (!is_zero[i]) write_row(out, b.first + i, s.block, i);
     }
     if (n_zero > 0) {
-      weigh(b, s.block, Weighing::uniform, on_the_fly, is_reachable);
+      weigh(b, s.block, Weighing::uniform, on_the_fly, n_admissible);
       for (int64_t i = 0; i < b.rows; ++i)
         if (is_zero[i]) write_row(out, b.first + i, s.block, i);
     }
     return n_zero;
   }
 
-  // Below this sum of n kernel values, what underflowed or (dot products) the rounding of small overlaps would show.
-  double log_threshold(int64_t n_keys) const {
+  // Rows whose n kernel values sum to less are computed again in the log domain: what underflowed, or the rounding of
+  // small float overlaps, would show. An overlap s is wrong by about 3e-8, a weight by 2 power 3e-8 / s of itself, and
+  // an output of random values by the same part of itself, which must stay below 3e-6; s^2 is the mean kernel value.
+  // For the Hadamard test the same with (1 + s) / 2. In a product only the smallest factor is that wrong; the others
+  // are about 1/2.
+  double log_threshold(int64_t n) const {
     if (sizeof(T) == 8) return 1e-290;
-    const double underflow = 1e-24;
-    return score_.pair == PairKind::product
-               ? underflow
-               : std::max(underflow, static_cast<double>(n_keys) * std::pow(1e-6, score_.power));
+    const double p = score_.power;
+    double least_mean = score_.similarity == Similarity::hadamard ? 0.02 * p : 5e-4 * p * p;
+    if (score_.pair == PairKind::product) least_mean *= std::pow(0.25, static_cast<double>(score_.depth - 1));
+    return std::max(1e-24, static_cast<double>(n) * std::pow(least_mean, p));
   }
 
   template <class C>
@@ -253,12 +256,14 @@ class AttentionRun {
 
   // One pass over the keys of a block; leaves numerator and denominator in scratch.
   template <class C, class Keys>
-  void weigh(const Block& b, BlockScratch<C>& scratch, Weighing weighing, const Keys& keys, bool* is_reachable) const {
+  void weigh(const Block& b, BlockScratch<C>& scratch, Weighing weighing, const Keys& keys,
+             int64_t* n_admissible) const {
     const bool is_softmax = weighing == Weighing::softmax || weighing == Weighing::log_sum;
     const ConsumeTile<C> consume = consumer<C>(is_softmax ? Normalization::softmax : Normalization::sum);
     const C scale = weighing == Weighing::softmax ? static_cast<C>(1 / o_.temperature) : C(1);
     const C excluded = is_softmax ? static_cast<C>(kNone) : C(0);
     const RowState<C> state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
+    std::fill_n(n_admissible, kTileRows, 0);
     std::fill_n(state.numerator, kTileRows * v_stride_, C(0));
     std::fill_n(state.denominator, kTileRows, C(0));
     std::fill_n(state.maximum, kTileRows, static_cast<C>(kNone));
@@ -275,7 +280,7 @@ class AttentionRun {
       for (int64_t i = 0; i < b.rows; ++i) {
         C* row = values + i * kTileCols;
         if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
-        is_reachable[i] |= exclude(b, b.first + i, j0, cols, row, excluded);
+        n_admissible[i] += exclude(b, b.first + i, j0, cols, row, excluded);
         if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row, excluded);
       }
       consume(values, scale, b.rows, cols, packed_keys.values, state);
@@ -290,22 +295,22 @@ class AttentionRun {
     return score_tile<C>(*isa_ops().tile);
   }
 
-  // Overwrites what the query may not see; returns whether anything is left.
+  // Overwrites what the query may not see; returns how many keys are left.
   template <class C>
-  bool exclude(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row, C excluded) const {
+  int64_t exclude(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row, C excluded) const {
     const int64_t limit = std::clamp<int64_t>(row_limit(b, query) - j0, 0, cols);
     std::fill(row + limit, row + cols, excluded);
-    if (a_.mask == nullptr) return limit > 0;
+    if (a_.mask == nullptr) return limit;
     const Tensor4View<const bool>& m = *a_.mask;
     const bool* mask = m.data + b.batch * m.stride[0] + b.head * m.stride[1] + query * m.stride[2] + j0 * m.stride[3];
-    bool any = false;
+    int64_t count = 0;
     for (int64_t j = 0; j < limit; ++j) {
       if (mask[j * m.stride[3]])
-        any = true;
+        ++count;
       else
         row[j] = excluded;
     }
-    return any;
+    return count;
   }
 
   template <class C>
@@ -342,10 +347,12 @@ template <class T>
 int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options) {
   if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
   AttentionRun<T> run(spec, arrays, options);
-  // A small temperature magnifies the rounding of float scores; a power of an estimate may underflow float.
-  const bool needs_double =
-      (options.normalization == Normalization::softmax && spec.is_normalised() && options.temperature < 0.02) ||
-      (options.shots > 0 && spec.power > 1);
+  // A small temperature magnifies the rounding of float scores (6e-8 of an overlap, 2 power times that of a fidelity);
+  // a power of an estimate may underflow float.
+  const double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
+  const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
+                            options.shots == 0 && options.temperature < least_temperature;
+  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1);
   return needs_double ? run.template run<double>() : run.template run<T>();
 }
 

@@ -3,7 +3,8 @@
 // flashket._core: check, release the GIL, call, translate errors. User-facing checks and texts live in Python.
 #include <pybind11/stl.h>
 
-#include <cmath>
+#include <complex>
+#include <cstring>
 #include <map>
 #include <optional>
 
@@ -48,7 +49,7 @@ void bind_states(py::module_& m) {
                 "out must be C-contiguous (n, 2**n)");
         dispatch(x, [&](auto zero) {
           using T = decltype(zero);
-          require(out.dtype().is(py::dtype::of<std::complex<T>>()), "out must be complex of the rows' precision");
+          require(holds<std::complex<T>>(out), "out must be complex of the rows' precision");
           const auto rows = matrix<const T>(x);
           require(rows.cols == kernel.n_features(), "wrong number of features");
           T* to = writable<T>(out);
@@ -124,14 +125,23 @@ std::pair<int, int64_t> find_bad_row(const py::array& x, bool reject_zero) {
   for (int64_t row = 0; row < n_rows; ++row) {
     const T* p = data;
     for (int d = 0; d + 1 < n_dims; ++d) p += index[d] * (x.strides(d) / static_cast<int64_t>(sizeof(T)));
-    T poison = 0;  // NaN as soon as a value is NaN or infinite
-    bool is_zero = true;
-    for (int64_t j = 0; j < width; ++j) {
-      poison += p[j * step] * T(0);
-      is_zero &= p[j * step] == T(0);
+    // Bits, not floats: integer ors vectorise. All exponent bits set means NaN or infinity.
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ff0000000000000);
+    Bits bad = 0, any = 0;
+    const auto look = [&](int64_t j) {
+      Bits bits;
+      std::memcpy(&bits, p + j, sizeof bits);
+      bad |= (bits & exponent) == exponent;
+      any |= bits << 1;  // without the sign of -0
+    };
+    if (step == 1) {
+      for (int64_t j = 0; j < width; ++j) look(j);
+    } else {
+      for (int64_t j = 0; j < width; ++j) look(j * step);
     }
-    if (!(poison == T(0))) return {1, row};
-    if (reject_zero && is_zero && width > 0) return {2, row};
+    if (bad) return {1, row};
+    if (reject_zero && any == 0 && width > 0) return {2, row};
     for (int d = n_dims - 2; d >= 0 && ++index[d] == x.shape(d); --d) index[d] = 0;
   }
   return {0, -1};

@@ -32,7 +32,7 @@ T* writable(const py::array& a) {
 
 template <class T>
 bool holds(const py::array& a) {
-  return a.dtype().is(py::dtype::of<std::remove_const_t<T>>());
+  return py::isinstance<py::array_t<std::remove_const_t<T>>>(a);  // equivalent dtypes, also with metadata
 }
 
 template <class T>

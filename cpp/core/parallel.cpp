@@ -25,8 +25,6 @@
 namespace flashket {
 namespace {
 
-constexpr int kMaxThreads = 1024;
-
 int from_environment(const char* name) {
   const char* text = std::getenv(name);
   if (text == nullptr) return 0;

@@ -32,9 +32,10 @@ void row(const T* x, T* out, T*, const EncoderArgs& args) {
   }
   const double scaled_bias = root_bias * up * up_rest;
   sum += scaled_bias * scaled_bias;
-  const double inverse = sum > 0 ? 1 / __builtin_sqrt(sum) : 0.0;
-  for (int64_t j = 0; j < d; ++j) out[j] = static_cast<T>(static_cast<double>(x[j]) * up * up_rest * inverse);
-  if (args.params[1] > 0) out[d] = static_cast<T>(scaled_bias * inverse);
+  const double norm =
+      sum > 0 ? __builtin_sqrt(sum) : 1.0;  // divided by, not multiplied with its inverse: 1 stays exactly 1
+  for (int64_t j = 0; j < d; ++j) out[j] = static_cast<T>(static_cast<double>(x[j]) * up * up_rest / norm);
+  if (args.params[1] > 0) out[d] = static_cast<T>(scaled_bias / norm);
 }
 
 }  // namespace

@@ -15,11 +15,10 @@ template <class C, class T>
 void encode_all(const KernelSpec& spec, const MatrixView<const T>& source, std::vector<PackTarget<C>> targets) {
   const int64_t row_elements = spec.score().row_elements();
   const int64_t n_chunks = round_up(source.rows, kEncodeChunk) / kEncodeChunk;
-  std::vector<RowEncoder<C>> encoders;
-  for (int i = 0; i < num_threads(); ++i) encoders.emplace_back(spec);
+  PerWorker<RowEncoder<C>> encoders;
   parallel_for(n_chunks, [&](int64_t chunk, int worker) {
     const int64_t begin = chunk * kEncodeChunk, end = std::min(begin + kEncodeChunk, source.rows);
-    RowEncoder<C>& encoder = encoders[worker];
+    RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
     const auto part = [&](const PackTarget<C>& t) { return PackTarget<C>{t.data + begin * row_elements, t.lanes}; };
     if (targets.size() == 1)
       encoder.pack(source, begin, end, {part(targets[0])});
@@ -46,7 +45,7 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
   const int64_t n = x.rows, m = is_symmetric ? n : y->rows, row_elements = score.row_elements();
   if (n == 0 || m == 0) return;
 
-  Buffer<C> left(round_up(n, kTileRows) * row_elements), right(round_up(m, kTileCols) * row_elements);
+  Buffer<C> left(round_up(n, shape.block_rows) * row_elements), right(round_up(m, shape.panel_cols) * row_elements);
   if (is_symmetric) {
     encode_all<C>(spec, x, {{left.data(), shape.block_rows}, {right.data(), shape.panel_cols}});
   } else {
@@ -56,13 +55,12 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
 
   const uint64_t key = stream_key(options.seed, StreamDomain::gram, 0, 0);
   const int64_t tile_rows = round_up(n, kTileRows) / kTileRows, tile_cols = round_up(m, kTileCols) / kTileCols;
-  std::vector<Buffer<C>> scratch;
-  for (int i = 0; i < num_threads(); ++i) scratch.emplace_back(2 * kTileRows * kTileCols);
+  PerWorker<Buffer<C>> scratch;
   parallel_for(tile_rows * tile_cols, [&](int64_t index, int worker) {
     const int64_t i0 = index / tile_cols * kTileRows, j0 = index % tile_cols * kTileCols;
     const int64_t rows = std::min(kTileRows, n - i0), cols = std::min(kTileCols, m - j0);
     if (is_symmetric && j0 + cols <= i0) return;  // below the diagonal: its mirror writes it
-    C* values = scratch[worker].data();
+    C* values = scratch.get(worker, [] { return Buffer<C>(2 * kTileRows * kTileCols); }).data();
     tile(score, left.data() + i0 * row_elements, right.data() + j0 * row_elements, rows, cols, values,
          values + kTileRows * kTileCols);
     for (int64_t i = i0; i < i0 + rows; ++i) {
@@ -104,10 +102,9 @@ void states(const KernelSpec& spec, const MatrixView<const T>& x, T* out, int64_
   if (pair == PairKind::product) throw std::invalid_argument("states need the Program of a product map");
   const int64_t depth = spec.score().depth;
   if (depth > n_amplitudes) throw std::invalid_argument("states: too few amplitudes");
-  std::vector<RowEncoder<T>> encoders;
-  for (int i = 0; i < num_threads(); ++i) encoders.emplace_back(spec);
+  PerWorker<RowEncoder<T>> encoders;
   parallel_for(x.rows, [&](int64_t row, int worker) {
-    const T* encoded = encoders[worker].encode(x, row);
+    const T* encoded = encoders.get(worker, [&] { return RowEncoder<T>(spec); }).encode(x, row);
     T* to = out + row * 2 * n_amplitudes;
     for (int64_t z = 0; z < n_amplitudes; ++z) {
       to[2 * z] = z < depth ? encoded[z] : T(0);

@@ -38,40 +38,46 @@ _FIXED: dict[str, Any] = {
 _X, _Y, _Z = (np.array(_FIXED[name], np.complex128) for name in "xyz")
 
 
-def _rotation(generator: Complex) -> Callable[[float], Complex]:
+def _rotation(generator: Complex) -> Callable[[Array], Complex]:
     """Return t -> exp(-i t/2 G) for a G with G^2 = 1."""
-    identity = np.eye(len(generator))
-    return lambda angle: math.cos(angle / 2) * identity - 1j * math.sin(angle / 2) * generator
+
+    def matrices(angle: Array) -> Complex:
+        half = angle[..., None, None] / 2
+        return np.asarray(np.cos(half) * np.eye(len(generator)) - 1j * np.sin(half) * generator)
+
+    return matrices
+
+
+def _phase(angle: Array) -> Complex:
+    """Return t -> diag(1, e^it)."""
+    return np.asarray(np.exp(1j * angle[..., None, None] * np.diag([0, 1])) * np.eye(2))
 
 
 def _controlled(gate: Complex) -> Complex:
     """Return the gate on the second qubit where the first is 1."""
-    matrix = np.eye(4, dtype=np.complex128)
-    matrix[2:, 2:] = gate
+    matrix = np.zeros((*gate.shape[:-2], 4, 4), np.complex128)
+    matrix[..., :2, :2] = np.eye(2)
+    matrix[..., 2:, 2:] = gate
     return matrix
-
-
-def _phase(angle: float) -> Complex:
-    return np.diag([1, np.exp(1j * angle)])
 
 
 _ROTATIONS = {"rx": _rotation(_X), "ry": _rotation(_Y), "rz": _rotation(_Z), "p": _phase}
 _ROTATIONS |= {f"r{name * 2}": _rotation(np.kron(pauli, pauli)) for name, pauli in (("x", _X), ("y", _Y), ("z", _Z))}
 
 
-def gate_matrix(name: str, angle: float = 0.0) -> Complex:
+def gate_matrix(name: str, angle: Any = 0.0) -> Complex:
     """Return a gate's matrix; of two qubits the first listed (the control) is the more significant bit.
 
     Parameters
     ----------
     name : str
         A name of :data:`flashket.program.OPCODES`.
-    angle : float
-        Radians; ignored by gates without angle.
+    angle : float or array
+        Radians, one matrix for each; ignored by gates without angle.
 
     Returns
     -------
-    numpy.ndarray, (2, 2) or (4, 4), complex128
+    numpy.ndarray, (..., 2, 2) or (..., 4, 4), complex128
 
     Examples
     --------
@@ -84,35 +90,36 @@ def gate_matrix(name: str, angle: float = 0.0) -> Complex:
     if name in _FIXED:
         return np.array(_FIXED[name], np.complex128)
     if name in _ROTATIONS:
-        return np.asarray(_ROTATIONS[name](angle), np.complex128)
+        return _ROTATIONS[name](np.asarray(angle, np.float64))
     return _controlled(gate_matrix(name[1:], angle))
 
 
-def _angle(factors: tuple[Linear, ...], row: Array) -> float:
-    value = 1.0
+def _angles(factors: tuple[Linear, ...], rows: Array) -> Array:
+    angles = np.ones(len(rows))
     for scale, feature, offset in factors:
-        value *= scale * float(row[feature]) + offset if feature >= 0 else offset
-    return value
+        angles *= scale * rows[:, feature] + offset if feature >= 0 else offset
+    return angles
 
 
-def run_program(program: Program, row: Array) -> Complex:
-    """Return the state of one row, (2**n_qubits,); qubit 0 is the least significant bit.
+def run_program(program: Program, X: Array) -> Complex:
+    """Return the states of all rows, (n, 2**n_qubits); qubit 0 is the least significant bit.
 
     Examples
     --------
-    >>> run_program(Program(2, 1, (Gate("x", (0,)), Gate("cx", (0, 1)))), np.zeros(1)).real
-    array([0., 0., 0., 1.])
+    >>> run_program(Program(2, 1, (Gate("x", (0,)), Gate("cx", (0, 1)))), np.zeros((1, 1))).real
+    array([[0., 0., 0., 1.]])
     """
-    n = program.n_qubits
-    state = np.zeros((2,) * n, np.complex128)
-    state[(0,) * n] = 1
+    rows, n = np.asarray(X, np.float64), program.n_qubits
+    shape = (len(rows), *(2,) * n)
+    state = np.zeros(shape, np.complex128)
+    state.reshape(len(rows), 2**n)[:, 0] = 1
     for gate in program.gates:
-        # Axis 0 is the most significant bit, so qubit q is axis n - 1 - q.
-        axes = [n - 1 - qubit for qubit in gate.qubits]
-        matrix = gate_matrix(gate.name, _angle(gate.angle, row)).reshape((2,) * (2 * len(axes)))
-        state = np.tensordot(matrix, state, axes=(range(len(axes), 2 * len(axes)), axes))
-        state = np.moveaxis(state, range(len(axes)), axes)
-    return state.reshape(-1)
+        # Axis 0 counts rows and axis 1 is the most significant bit, so qubit q is axis n - q.
+        axes, front = [n - qubit for qubit in gate.qubits], range(1, 1 + len(gate.qubits))
+        moved = np.moveaxis(state, axes, front)
+        product = gate_matrix(gate.name, _angles(gate.angle, rows)) @ moved.reshape(len(rows), 2 ** len(axes), 2 ** (n - len(axes)))
+        state = np.moveaxis(product.reshape(shape), front, axes)
+    return state.reshape(len(rows), 2**n)
 
 
 def states(X: Array, feature_map: FeatureMap) -> Complex:
@@ -124,13 +131,12 @@ def states(X: Array, feature_map: FeatureMap) -> Complex:
     >>> states(np.array([[3.0, 4.0]]), Amplitude(2)).real
     array([[0.6, 0.8]])
     """
-    rows = np.asarray(X, np.float64)
-    out = np.zeros((rows.shape[0], 2**feature_map.n_qubits), np.complex128)
-    for i, row in enumerate(rows):
-        if isinstance(feature_map, Amplitude):
-            out[i, : _amplitudes(row, feature_map).size] = _amplitudes(row, feature_map)
-        else:
-            out[i] = run_program(feature_map.program(), row)
+    if not isinstance(feature_map, Amplitude):
+        return run_program(feature_map.program(), X)
+    out = np.zeros((len(X), 2**feature_map.n_qubits), np.complex128)
+    for i, row in enumerate(np.asarray(X, np.float64)):
+        amplitudes = _amplitudes(row, feature_map)
+        out[i, : amplitudes.size] = amplitudes
     return out
 
 
@@ -172,9 +178,7 @@ def _overlap_factors(X: Array, Y: Array, kernel: Kernel) -> list[Array]:
         return [np.conj(states(x, feature_map)) @ states(y, feature_map).T]
     factors = []
     for part in _groups(feature_map.program()):
-        left = np.array([run_program(part, row) for row in x]).reshape(len(x), 2**part.n_qubits)
-        right = np.array([run_program(part, row) for row in y]).reshape(len(y), 2**part.n_qubits)
-        factors.append(np.conj(left) @ right.T)
+        factors.append(np.conj(run_program(part, x)) @ run_program(part, y).T)
     return factors
 
 
