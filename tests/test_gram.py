@@ -201,6 +201,20 @@ class FromProgram(FeatureMap):
         return self.given
 
 
+@pytest.mark.parametrize("n_qubits", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_repeated_diagonals_of_small_states_keep_their_tables_apart(n_qubits, dtype):
+    """Two different runs, each twice: their cosine tables lie side by side, also where a state is smaller than a vector."""
+    first = tuple(Gate("p", (j,), (Linear(1.0, j),)) for j in range(n_qubits))
+    second = tuple(Gate("rz", (j,), (Linear(-0.7, j, 0.4),)) for j in range(n_qubits))
+    layer = tuple(Gate("ry", (j,), (Linear(0.5, j, 1.0),)) for j in range(n_qubits))
+    program = Program(n_qubits, n_qubits, (*layer, *second, *layer, *first, *layer, *second, *layer, *first, *layer))
+    x = np.random.default_rng(0).uniform(-2, 2, (5, n_qubits)).astype(dtype)
+    expected = reference.run_program(program, x.astype(np.float64))
+    got = fk.states(x, feature_map=FromProgram(program))
+    np.testing.assert_allclose(got, expected, atol=2e-6 if dtype == np.float32 else 1e-12)
+
+
 def test_global_phase_matters_to_hadamard_test_only():
     plain = Program(2, 1, (Gate("h", (0,)), Gate("rx", (0,), (Linear(1.0, 0),)), Gate("cx", (0, 1))))
     # diag(e^-it/2, e^it/2) then diag(1, e^-it) is the phase e^-it/2.

@@ -140,7 +140,7 @@ class Pool {
     generation_ = 0;  // new workers start from generation 0
   }
 
-  int n_threads_;
+  std::atomic<int> n_threads_;
   std::mutex job_mutex_;  // one parallel region at a time
   std::mutex mutex_;      // guards what follows
   std::condition_variable wake_, done_;

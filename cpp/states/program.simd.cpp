@@ -26,6 +26,12 @@ double evaluate(const AngleExpression& e, const T* x) {
   return first * second;
 }
 
+// Rounded up so that whole vectors can be read and written; the encoded row has depth() elements a plane.
+int64_t padded_size(const ProgramView& p) {
+  const int64_t size = int64_t{1} << p.n_qubits, lanes = kLanes<float>;
+  return size < lanes ? lanes : size;
+}
+
 template <class T>
 struct Machine {
   using Uint = typename Simd<T>::Uint;
@@ -139,20 +145,21 @@ struct Machine {
   }
 
   void diagonal(const Step& step) {
-    T* cosines = step.table < 0 ? nullptr : tables + 2 * size * step.table;
+    const int64_t plane = padded_size(program);  // whole vectors are stored, also where the state is smaller than one
+    T* cosines = step.table < 0 ? nullptr : tables + 2 * plane * step.table;
     if (!step.is_table_ready) sum_phases(step);
     for (int64_t z = 0; z < size; z += kLanes<T>) {
       Vec<T> c, s;
       if (step.is_table_ready) {
         c = load(cosines + z);
-        s = load(cosines + size + z);
+        s = load(cosines + plane + z);
       } else {
         UintVec<T> turn;
         memcpy(&turn, phase + z, sizeof turn);
         sincos_turns<T>(turn, s, c);
         if (cosines) {
           store<T>(cosines + z, c);
-          store<T>(cosines + size + z, s);
+          store<T>(cosines + plane + z, s);
         }
       }
       const Vec<T> a = load(re + z), b = load(im + z);
@@ -229,12 +236,6 @@ struct Machine {
     }
   }
 };
-
-// Rounded up so that whole vectors can be read and written; the encoded row has depth() elements a plane.
-int64_t padded_size(const ProgramView& p) {
-  const int64_t size = int64_t{1} << p.n_qubits, lanes = kLanes<float>;
-  return size < lanes ? lanes : size;
-}
 
 int64_t depth(const EncoderArgs& args) { return int64_t{1} << args.program->n_qubits; }
 

@@ -55,7 +55,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Reach any discovered feature map as ``flashket.<Name>``."""
+    """Reach any discovered feature map as ``flashket.<Name>``, and the language models without an import of their own."""
+    if name == "llm":
+        from importlib import import_module
+
+        return import_module("flashket.llm")
     for feature_map in _discovered().values():
         if feature_map.__name__ == name:
             return feature_map

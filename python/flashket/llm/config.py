@@ -13,6 +13,11 @@ class ModelConfig:
 
     ``attention`` is the score: "softmax" (scaled dot product, the classical control), "amplitude" or "angle".
     ``similarity``, ``power``, ``bias`` and ``bandwidth`` are the kernel's; ``normalization`` is :func:`flashket.attention`'s.
+
+    Examples
+    --------
+    >>> ModelConfig(attention="angle", score_dim=8).n_layers
+    4
     """
 
     attention: str

@@ -87,6 +87,13 @@ class KVCache:
 
     Per layer: ``keys`` (B, H, capacity, score_dim), ``values`` (B, H, capacity, d_model / H) and ``tails``
     (B, convolution - 1, d_model), the last inputs of the causal convolution. ``length`` positions are filled.
+
+    Examples
+    --------
+    >>> import flashket.llm
+    >>> logits, cache = flashket.llm.load("softmax").prefill(b"import os")
+    >>> logits.shape, cache.length
+    ((256,), 9)
     """
 
     def __init__(self, config: ModelConfig, *, batch: int, capacity: int, xp: Any = np) -> None:
@@ -116,6 +123,12 @@ class Model:
     Notes
     -----
     One forward pass of L bytes costs about 2 flop per parameter and byte plus the attention: n_layers * n_heads * L^2 / 2 scores.
+
+    Examples
+    --------
+    >>> import flashket.llm
+    >>> flashket.llm.load("amplitude").with_attention(shots=1000, seed=1).kernel
+    HadamardTest(Amplitude(32))
     """
 
     def __init__(self, checkpoint: Checkpoint, *, name: str, xp: Any = np) -> None:
