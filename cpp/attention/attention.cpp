@@ -38,13 +38,14 @@ struct BlockScratch {
   BlockScratch(const KernelSpec& spec, int64_t v_stride)
       : encoder(spec),
         queries(kTileRows * spec.score().row_elements()),
-        tile(2 * kTileRows * kTileCols),
+        tile(kTileScratch),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
         maximum(kTileRows) {}
 
   RowEncoder<C> encoder;
-  Buffer<C> queries, tile, numerator, denominator, maximum;
+  Buffer<C> queries, tile;
+  Buffer<double> numerator, denominator, maximum;
 };
 
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
@@ -262,11 +263,11 @@ class AttentionRun {
     const ConsumeTile<C> consume = consumer<C>(is_softmax ? Normalization::softmax : Normalization::sum);
     const C scale = weighing == Weighing::softmax ? static_cast<C>(1 / o_.temperature) : C(1);
     const C excluded = is_softmax ? static_cast<C>(kNone) : C(0);
-    const RowState<C> state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
+    const RowState state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
     std::fill_n(n_admissible, kTileRows, 0);
-    std::fill_n(state.numerator, kTileRows * v_stride_, C(0));
-    std::fill_n(state.denominator, kTileRows, C(0));
-    std::fill_n(state.maximum, kTileRows, static_cast<C>(kNone));
+    std::fill_n(state.numerator, kTileRows * v_stride_, 0.0);
+    std::fill_n(state.denominator, kTileRows, 0.0);
+    std::fill_n(state.maximum, kTileRows, kNone);
     Score score = score_;
     if (o_.shots > 0) score.power = 1;
     C* values = scratch.tile.data();
@@ -275,7 +276,7 @@ class AttentionRun {
       const PackedKeys<C> packed_keys = keys(j0);
       if (weighing != Weighing::uniform) {
         tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
-                                   values + kTileRows * kTileCols);
+                                   values + kTileSize);
       }
       for (int64_t i = 0; i < b.rows; ++i) {
         C* row = values + i * kTileCols;
@@ -325,8 +326,8 @@ class AttentionRun {
 
   template <class C>
   void write_row(const MatrixView<T>& out, int64_t query, const BlockScratch<C>& scratch, int64_t i) const {
-    const C denominator = scratch.denominator.data()[i];
-    const C* numerator = scratch.numerator.data() + i * v_stride_;
+    const double denominator = scratch.denominator.data()[i];
+    const double* numerator = scratch.numerator.data() + i * v_stride_;
     for (int64_t c = 0; c < v_dim_; ++c)
       out(query, c) = denominator == 0 ? T(0) : static_cast<T>(numerator[c] / denominator);
   }
@@ -347,9 +348,14 @@ template <class T>
 int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options) {
   if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
   AttentionRun<T> run(spec, arrays, options);
-  // A small temperature magnifies the rounding of float scores (6e-8 of an overlap, 2 power times that of a fidelity);
-  // a power of an estimate may underflow float.
-  const double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
+  // A small temperature magnifies the rounding of float scores: about 6e-8 of an overlap, more with every factor of a
+  // product and with the gates of a circuit, and 2 power times that of a fidelity. A power of an estimate may
+  // underflow.
+  const Score score = spec.score();
+  double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
+  if (score.pair == PairKind::product)
+    least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(score.depth) / 8));
+  if (score.pair == PairKind::complex_dot) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
   const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1);

@@ -6,12 +6,13 @@
 
 namespace flashket {
 
-// Running state of a block of query rows. numerator[i * v_stride + c], v_stride a multiple of kValueAlign.
-template <class T>
+// Running state of a block of query rows. numerator[i * v_stride + c], v_stride a multiple of kValueAlign. Sums over a
+// tile are taken in T, sums of tiles in double: in float the rounding of thousands of tiles would drift in one
+// direction.
 struct RowState {
-  T* numerator;
-  T* denominator;
-  T* maximum;  // softmax only; starts at -inf
+  double* numerator;
+  double* denominator;
+  double* maximum;  // softmax only; starts at -inf
   int64_t v_stride;
 };
 
@@ -21,7 +22,7 @@ constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruc
 // hold kTileRows rows and are overwritten up to a whole block. v[j * v_stride + c]. Softmax weighs exp(scale * weight),
 // scale > 0. What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
 template <class T>
-using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState<T>& state);
+using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState& state);
 
 struct ConsumeOps {
   ConsumeTile<float> sum_f32;

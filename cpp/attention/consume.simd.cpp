@@ -10,7 +10,7 @@ namespace {
 
 // numerator += weights . v for R rows and W vectors of columns; the sums of one tile stay in registers.
 template <class T, int R, int W>
-FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, int64_t v_stride, T* numerator) {
+FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, int64_t v_stride, double* numerator) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> acc[R][W] = {};
   for (int64_t j = 0; j < cols; ++j) {
@@ -27,13 +27,13 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, 
   FLASHKET_UNROLL
   for (int r = 0; r < R; ++r) FLASHKET_UNROLL
   for (int w = 0; w < W; ++w) {
-    T* to = numerator + r * v_stride + w * L;
-    store<T>(to, load(to) + acc[r][w]);
+    double* to = numerator + r * v_stride + w * L;
+    for (int64_t l = 0; l < L; ++l) to[l] += static_cast<double>(acc[r][w][l]);
   }
 }
 
 template <class T, int R>
-FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const T* v, int64_t v_stride, T* numerator) {
+FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const T* v, int64_t v_stride, double* numerator) {
   constexpr int64_t L = kLanes<T>;
   constexpr int W = FLASHKET_VECTOR_BYTES == 64 ? 4 : 2;
   int64_t c = 0;
@@ -42,7 +42,7 @@ FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const T* v, i
 }
 
 template <class T>
-void multiply(const T* weights, int64_t rows, int64_t cols, const T* v, const RowState<T>& state) {
+void multiply(const T* weights, int64_t rows, int64_t cols, const T* v, const RowState& state) {
   if (rows == 1) {
     multiply_rows<T, 1>(weights, cols, v, state.v_stride, state.numerator);
     return;
@@ -58,7 +58,7 @@ void clear_surplus(T* weights, int64_t rows) {
 }
 
 template <class T>
-void consume_sum(T* weights, T, int64_t rows, int64_t cols, const T* v, const RowState<T>& state) {
+void consume_sum(T* weights, T, int64_t rows, int64_t cols, const T* v, const RowState& state) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t i = 0; i < rows; ++i) {
     T* row = weights + i * kTileCols;
@@ -72,7 +72,7 @@ void consume_sum(T* weights, T, int64_t rows, int64_t cols, const T* v, const Ro
 }
 
 template <class T>
-void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState<T>& state) {
+void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState& state) {
   constexpr int64_t L = kLanes<T>;
   const T none = -static_cast<T>(INFINITY);
   for (int64_t i = 0; i < rows; ++i) {
@@ -80,12 +80,14 @@ void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v
     for (int64_t j = cols; j % L != 0; ++j) row[j] = none;
     Vec<T> largest = splat(none);
     for (int64_t j = 0; j < cols; j += L) largest = vmax<T>(load(row + j), largest);
-    const T tile_maximum = scale * max_lanes<T>(largest), before = state.maximum[i];
+    const T tile_maximum = scale * max_lanes<T>(largest), before = static_cast<T>(state.maximum[i]);
     const T maximum = tile_maximum > before ? tile_maximum : before;
     if (maximum == none) {  // no admissible key yet, or only kernel values of 0 in the log domain
       for (int64_t j = 0; j < cols; ++j) row[j] = 0;
       continue;
     }
+    // A score that overflowed has no weight: the row becomes NaN instead of a plausible number.
+    if (!(maximum < static_cast<T>(INFINITY))) state.denominator[i] = NAN;
     Vec<T> sum = {};
     for (int64_t j = 0; j < cols; j += L) {
       const Vec<T> w = exp_nonpositive(load(row + j) * scale - maximum);
@@ -93,7 +95,7 @@ void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v
       store<T>(row + j, w);
     }
     if (maximum != before) {
-      const T shrink = exp_nonpositive(splat(before - maximum))[0];
+      const double shrink = static_cast<double>(exp_nonpositive(splat(before - maximum))[0]);
       state.denominator[i] *= shrink;
       for (int64_t c = 0; c < state.v_stride; ++c) state.numerator[i * state.v_stride + c] *= shrink;
       state.maximum[i] = maximum;

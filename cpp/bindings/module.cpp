@@ -157,6 +157,14 @@ void bind_system(py::module_& m) {
       },
       py::arg("x"), py::arg("reject_zero"),
       "Return (code, row) of the first bad row along the last axis: 0 none, 1 NaN or infinity, 2 all zero.");
+  m.def(
+      "encoder_elements",
+      [](const py::tuple& spec) {
+        const KernelSpec kernel = parse_spec(spec);
+        return std::pair{kernel.score().row_elements(), kernel.encoder->scratch(kernel.args())};
+      },
+      py::arg("spec"),
+      "Return how many elements an encoded row has, and how many of scratch a thread needs to make it.");
   m.def("isa", [] { return std::string(isa_ops().name); }, "Return the name of the instruction set in use.");
   m.def("available_isas", &available_isas, "Return the instruction sets this machine supports, best first.");
   m.def("num_threads", &num_threads, "Return the number of threads.");

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -80,7 +81,11 @@ class Pool {
     }
     while (static_cast<int>(workers_.size()) < n_threads_ - 1) {
       const int worker = static_cast<int>(workers_.size()) + 1;
-      workers_.emplace_back([this, worker] { work(worker); });
+      try {
+        workers_.emplace_back([this, worker] { work(worker); });
+      } catch (const std::system_error&) {
+        break;  // the system gives no more threads; those there are do the work
+      }
     }
     {
       std::lock_guard<std::mutex> lock(mutex_);

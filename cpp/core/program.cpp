@@ -7,6 +7,7 @@
 namespace flashket {
 namespace {
 
+constexpr int32_t kMaxTables = 2;  // a table takes as much memory as a state
 constexpr double kPi = 3.14159265358979323846;
 
 AngleExpression constant(double radians) { return {0, radians, 0, 1, -1, -1}; }
@@ -197,6 +198,7 @@ CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std
       step.term_end = static_cast<int32_t>(terms_.size());
       for (Step& earlier : steps_) {
         if (earlier.kind != StepKind::diagonal || !same_terms(terms_, angles_, earlier, step)) continue;
+        if (earlier.table < 0 && n_tables_ == kMaxTables) break;
         if (earlier.table < 0) earlier.table = n_tables_++;
         step.table = earlier.table;
         step.is_table_ready = 1;

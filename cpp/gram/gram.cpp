@@ -60,9 +60,9 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
     const int64_t i0 = index / tile_cols * kTileRows, j0 = index % tile_cols * kTileCols;
     const int64_t rows = std::min(kTileRows, n - i0), cols = std::min(kTileCols, m - j0);
     if (is_symmetric && j0 + cols <= i0) return;  // below the diagonal: its mirror writes it
-    C* values = scratch.get(worker, [] { return Buffer<C>(2 * kTileRows * kTileCols); }).data();
+    C* values = scratch.get(worker, [] { return Buffer<C>(kTileScratch); }).data();
     tile(score, left.data() + i0 * row_elements, right.data() + j0 * row_elements, rows, cols, values,
-         values + kTileRows * kTileCols);
+         values + kTileSize);
     for (int64_t i = i0; i < i0 + rows; ++i) {
       C* row = values + (i - i0) * kTileCols - j0;
       const int64_t first = is_symmetric ? std::max(i, j0) : j0, last = j0 + cols;

@@ -8,9 +8,14 @@ namespace flashket {
 
 constexpr int64_t kTileRows = 32;
 constexpr int64_t kTileCols = 256;
+constexpr int64_t kTileSize = kTileRows * kTileCols;
+// Elements of the tile and of the memory behind it that ScoreTile works in: imaginary parts, and two tiles of double
+// sums.
+constexpr int64_t kTileScratch = 6 * kTileSize;
 
 // values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to
-// whole blocks and panels inside the tile, the surplus is undefined. `other` is a second tile of scratch.
+// whole blocks and panels inside the tile, the surplus is undefined. `other` is
+// values + kTileSize.
 template <class T>
 using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other);
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Micro-kernels: R rows x 2 vectors of columns in registers. Dots are accumulated over depth blocks of kDepthBlock,
-// which keeps a panel in L1 and the rounding error of float32 near that of a pairwise sum.
+// Micro-kernels: R rows x 2 vectors of columns in registers. Dots are summed in three levels, kDepthBlock in registers,
+// kLongDepth in the tile, the rest in double: the rounding of one long float32 sum of equal signs would exceed 2e-6.
 #include "gram/tile.hpp"
 
 #include "core/simd.hpp"
@@ -10,7 +10,8 @@ namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
 constexpr int64_t kBlockRows = FLASHKET_VECTOR_BYTES == 64 ? 8 : 4;  // by the number of registers: 32 or 16
-constexpr int64_t kDepthBlock = 256;
+constexpr int64_t kDepthBlock = 64;
+constexpr int64_t kLongDepth = 4096;
 template <class T>
 constexpr int64_t kPanelCols = 2 * kLanes<T>;
 
@@ -28,10 +29,10 @@ template <class T>
 FLASHKET_INLINE Vec<T> kernel_value(const Score& score, Vec<T> re, Vec<T> im) {
   if (score.similarity == Similarity::dot) return re;
   if (score.similarity == Similarity::hadamard)
-    re = vmax<T>(re * T(0.5) + T(0.5), Vec<T>{});
+    re = vmax<T>(Vec<T>{}, re * T(0.5) + T(0.5));
   else
     re = re * re + im * im;
-  return raise<T>(vmin<T>(re, splat(T(1))), score.power);
+  return raise<T>(vmin<T>(splat(T(1)), re), score.power);  // in this order NaN stays NaN
 }
 
 template <class T, int R>
@@ -69,11 +70,17 @@ FLASHKET_INLINE void product_block(const Score& score, const T* a, const T* b, T
   for (int h = 0; h < 2; ++h) store<T>(out + r * kTileCols + h * L, kernel_value<T>(score, acc[r][h], Vec<T>{}));
 }
 
+// Part of the depth. The first part of a sum overwrites the tile, others add to it; the last turns sums into values.
+struct DepthRange {
+  int64_t begin, end;
+  bool is_first, is_last;
+};
+
 template <class T, int R>
-FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out) {
+FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, const DepthRange& range, T* out) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   Vec<T> acc[R][2] = {};
-  for (int64_t d = begin; d < end; ++d) {
+  for (int64_t d = range.begin; d < range.end; ++d) {
     const Vec<T> b0 = load(b + d * N), b1 = load(b + d * N + L);
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -87,17 +94,17 @@ FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, int6
   for (int h = 0; h < 2; ++h) {
     T* p = out + r * kTileCols + h * L;
     Vec<T> v = acc[r][h];
-    if (begin > 0) v += load(p);
-    store<T>(p, end == score.depth ? kernel_value<T>(score, v, Vec<T>{}) : v);
+    if (!range.is_first) v += load(p);
+    store<T>(p, range.is_last ? kernel_value<T>(score, v, Vec<T>{}) : v);
   }
 }
 
 template <class T, int R>
-FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out,
+FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, const DepthRange& range, T* out,
                                    T* out_im) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   Vec<T> re[R][2] = {}, im[R][2] = {};
-  for (int64_t d = begin; d < end; ++d) {
+  for (int64_t d = range.begin; d < range.end; ++d) {
     const T* ad = a + d * 2 * kBlockRows;
     const T* bd = b + d * 2 * N;
     const Vec<T> br[2] = {load(bd), load(bd + L)}, bi[2] = {load(bd + N), load(bd + N + L)};
@@ -118,11 +125,11 @@ FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, i
   for (int h = 0; h < 2; ++h) {
     const int64_t at = r * kTileCols + h * L;
     Vec<T> x = re[r][h], y = im[r][h];
-    if (begin > 0) {
+    if (!range.is_first) {
       x += load(out + at);
       y += load(out_im + at);
     }
-    if (end == score.depth) {
+    if (range.is_last) {
       store<T>(out + at, kernel_value<T>(score, x, y));
     } else {
       store<T>(out + at, x);
@@ -132,45 +139,74 @@ FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, i
 }
 
 template <class T, int R>
-FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, int64_t begin, int64_t end, T* out,
-                               T* out_im) {
+FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, const DepthRange& range, T* out, T* out_im) {
   switch (score.pair) {
     case PairKind::product:
       product_block<T, R>(score, a, b, out);
       break;
     case PairKind::real_dot:
-      real_block<T, R>(score, a, b, begin, end, out);
+      real_block<T, R>(score, a, b, range, out);
       break;
     case PairKind::complex_dot:
       // Half the rows at a time: four sums a pair would not fit the registers.
       FLASHKET_UNROLL
       for (int r = 0; r < R; r += 4) {
-        complex_block < T, R<4 ? R : 4>(score, a + r, b, begin, end, out + r * kTileCols, out_im + r * kTileCols);
+        complex_block < T, R<4 ? R : 4>(score, a + r, b, range, out + r * kTileCols, out_im + r * kTileCols);
       }
       break;
   }
 }
 
 template <class T>
-void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other) {
+FLASHKET_INLINE void score_range(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
+                                 const DepthRange& range, T* values, T* other) {
   const int64_t row_size = score.row_elements();
-  const int64_t step =
-      score.pair == PairKind::product || score.depth == 0 ? (score.depth > 0 ? score.depth : 1) : kDepthBlock;
-  for (int64_t begin = 0; begin == 0 || begin < score.depth; begin += step) {
-    const int64_t end = begin + step < score.depth ? begin + step : score.depth;
-    for (int64_t j = 0; j < cols; j += kPanelCols<T>) {
-      const T* panel = b + j * row_size;
-      for (int64_t i = 0; i < rows; i += kBlockRows) {
-        const T* block = a + i * row_size;
-        T* out = values + i * kTileCols + j;
-        T* out_im = other + i * kTileCols + j;
-        if (rows - i == 1)
-          any_block<T, 1>(score, block, panel, begin, end, out, out_im);
-        else
-          any_block<T, kBlockRows>(score, block, panel, begin, end, out, out_im);
-      }
+  for (int64_t j = 0; j < cols; j += kPanelCols<T>) {
+    const T* panel = b + j * row_size;
+    for (int64_t i = 0; i < rows; i += kBlockRows) {
+      const T* block = a + i * row_size;
+      T* out = values + i * kTileCols + j;
+      T* out_im = other + i * kTileCols + j;
+      if (rows - i == 1)
+        any_block<T, 1>(score, block, panel, range, out, out_im);
+      else
+        any_block<T, kBlockRows>(score, block, panel, range, out, out_im);
     }
   }
+}
+
+template <class T>
+void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other) {
+  if (score.pair == PairKind::product) {
+    score_range(score, a, b, rows, cols, {0, score.depth, true, true}, values, other);
+    return;
+  }
+  const bool is_long = score.depth > kLongDepth;
+  double* sums = reinterpret_cast<double*>(other + kTileSize);  // is_long only: real parts, then imaginary parts
+  if (is_long) memset(sums, 0, 2 * kTileSize * sizeof(double));
+  for (int64_t start = 0; start < score.depth; start += kLongDepth) {
+    const int64_t stop = start + kLongDepth < score.depth ? start + kLongDepth : score.depth;
+    for (int64_t begin = start; begin < stop; begin += kDepthBlock) {
+      const int64_t end = begin + kDepthBlock < stop ? begin + kDepthBlock : stop;
+      score_range(score, a, b, rows, cols, {begin, end, begin == start, !is_long && end == stop}, values, other);
+    }
+    if (!is_long) return;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t at = i * kTileCols; at < i * kTileCols + cols; ++at) {
+        sums[at] += static_cast<double>(values[at]);
+        if (score.pair == PairKind::complex_dot) sums[kTileSize + at] += static_cast<double>(other[at]);
+      }
+  }
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; j += kLanes<T>) {
+      const int64_t at = i * kTileCols + j;
+      Vec<T> re, im;
+      for (int64_t l = 0; l < kLanes<T>; ++l) {
+        re[l] = static_cast<T>(sums[at + l]);
+        im[l] = static_cast<T>(sums[kTileSize + at + l]);
+      }
+      store<T>(values + at, kernel_value<T>(score, re, im));
+    }
 }
 
 // Product with mantissa and exponent apart. Eight factors of at least 2^-106 each cannot underflow a double.

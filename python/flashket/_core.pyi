@@ -16,6 +16,7 @@ __all__: list[str] = [
     "attention",
     "available_isas",
     "build_info",
+    "encoder_elements",
     "find_bad_row",
     "gram",
     "isa",
@@ -51,6 +52,11 @@ def available_isas() -> list[str]:
 def build_info() -> dict[str, str]:
     """
     Return compiler, build type and version.
+    """
+
+def encoder_elements(spec: tuple[typing.Any, ...]) -> tuple[int, int]:
+    """
+    Return how many elements an encoded row has, and how many of scratch a thread needs to make it.
     """
 
 def find_bad_row(x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], reject_zero: bool) -> tuple[int, int]:

@@ -33,7 +33,8 @@ def discovered() -> dict[str, type[FeatureMap]]:
             continue
         module = import_module(f"{__name__}.{module_info.name}")
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, FeatureMap) and value.spec_name and value.__module__ == module.__name__:
+            # Not issubclass: Python 3.10 calls list[int] a type and then refuses to ask it.
+            if isinstance(value, type) and FeatureMap in value.__mro__ and value.spec_name and value.__module__ == module.__name__:
                 if value.spec_name in found:
                     raise TypeError(
                         f"{value.__qualname__} and {found[value.spec_name].__qualname__} have the same spec_name {value.spec_name!r}"
