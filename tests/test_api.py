@@ -12,7 +12,7 @@ import pytest
 
 import flashket as fk
 from contract import kernels, run_python
-from flashket import diagnostics, memory, program
+from flashket import diagnostics, memory, planner, program
 from flashket.backends.cpu import core
 from flashket.controls import ScaledDot, Uniform
 from flashket.feature_maps import discovered
@@ -194,6 +194,52 @@ def test_explain():
     assert "no state" in fk.explain(fk.Fidelity(fk.Angle(8)), n=10, op="attention").path
     for kernel in (*kernels(3), ScaledDot(3), Uniform(3)):
         assert fk.explain(kernel, n=10, op="attention").backend == "cpu"
+
+
+def test_attention_work_is_that_of_its_pairs():
+    kernel = fk.Fidelity(fk.Angle(8))
+    for n, m in ((1, 1000), (1000, 1), (300, 500)):
+        scores = fk.explain(kernel, n=n, m=m).flops
+        assert fk.explain(kernel, n=n, m=m, op="attention").flops - scores == n * m * 2 * 8
+
+
+def working_bytes(kernel, op, n, m, **how):
+    return planner._working_bytes(kernel, op, n, m, np.dtype(np.float32), planner.Work(**how))
+
+
+def test_memory_counts_what_is_computed_in_double():
+    kernel = fk.Fidelity(fk.IQP(8), power=2)
+    plain = working_bytes(kernel, "gram", 100, 50)
+    assert plain >= (104 + 64) * 2**9 * 4
+    assert working_bytes(kernel, "gram", 100, 50, log=True) == 2 * plain
+    assert working_bytes(kernel, "gram", 100, 50, shots=9) == 2 * plain
+    assert working_bytes(fk.Fidelity(fk.IQP(8)), "gram", 100, 50, shots=9) == plain
+    keys = 4 * 1024 * 2**9 * 4
+    soft = {"key_sets": 4, "value_width": 16}
+    # Exact softmax may compute in float64; a single power is sampled in float32.
+    assert 2 * keys < working_bytes(kernel, "attention", 1, 4000, **soft) < 3 * keys
+    assert working_bytes(kernel, "attention", 1, 4000, **soft, shots=9) > 2 * keys
+    assert keys < working_bytes(fk.Fidelity(fk.IQP(8)), "attention", 1, 4000, **soft, shots=9) < 1.5 * keys
+
+
+def test_memory_counts_what_every_thread_holds():
+    kernel, before = fk.Fidelity(fk.IQP(12)), fk.get_num_threads()
+    row = 2**13
+    try:
+        for normalization, least in (("softmax", 32 * 4), ("sum", 32 * 4 + (32 + 256) * 8)):
+            figures = []
+            for threads in (1, 3):
+                fk.set_num_threads(threads)
+                how = {"key_sets": 2, "value_width": 5, "normalization": normalization}
+                figures.append(working_bytes(kernel, "attention", 100, 1000, **how))
+            assert figures[1] - figures[0] >= 2 * least * row
+        fk.set_num_threads(1)
+        assert working_bytes(kernel, "gram", 1, 1) >= (8 + 32 + 1) * row * 4
+        # One key a set still fills a group of 32.
+        few, many = (working_bytes(kernel, "attention", 1, n_sets, key_sets=n_sets, shots=9) for n_sets in (10, 20))
+        assert many - few == 10 * 32 * row * 4
+    finally:
+        fk.set_num_threads(before)
 
 
 def test_explain_says_what_does_not_fit():

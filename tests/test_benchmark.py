@@ -298,6 +298,17 @@ def test_a_cut_last_line_is_skipped_named_and_left(tmp_path, n_lost):
     assert len(Store(path).rows) == (5 if is_whole else 4)
 
 
+def test_a_run_cut_again_in_the_same_place_goes_on(tmp_path):
+    path = filled(tmp_path / "results.jsonl").path
+    path.write_bytes(path.read_bytes() + b'{"a\n{"b\n{"')
+    assert Store(path).cut_lines == [4, 5, 6]
+    Store(path).append(row(8))
+    assert Store(path).cut_lines == [] and len(Store(path).rows) == 4
+    path.write_bytes(path.read_bytes().replace(b"[4, 5, 6]", b"[4, 6]"))
+    with pytest.raises(InputError, match=r"line 5: it is not a whole JSON object"):
+        Store(path)
+
+
 def test_zeros_at_the_end_count_as_cut(tmp_path):
     """A crash of the machine can leave a file longer than what was written."""
     path = filled(tmp_path / "results.jsonl").path
@@ -320,6 +331,7 @@ def test_a_damaged_middle_line_is_refused_with_its_number(tmp_path, damage):
         ({"schema_version": 99}, "schema_version must be 1"),
         ({"kind": "guessed"}, "kind must be one of"),
         ({"cell": 3}, "cell must be dict"),
+        ({"cell": {"metric": "quality", "n": 9}}, "config_hash must be its cell's"),
     ],
 )
 def test_rows_of_another_form_are_refused(tmp_path, change, reason):
@@ -379,6 +391,7 @@ def test_a_run_has_everything_it_promises(suite_file, tmp_path):
         assert len(each["cell"]["text_sha256"]) == 64
         if each["cell"]["metric"] != "compressors":
             assert len(each["cell"]["model_sha256"]) == 64 and each["cell"]["seed"] == 5
+        assert all(library["num_threads"] == 1 for library in each["blas"])
     windows = {(each["cell"]["text"], tuple(each["samples"]["window_start"])) for each in rows if each["cell"]["metric"] == "quality"}
     assert len(windows) == 2, "every row must see the same windows"
 
@@ -396,6 +409,11 @@ def test_the_table_holds_every_row_and_its_limits(suite_file, tmp_path, capsys, 
     terminal.print_table(outcome)
     narrow = capsys.readouterr().out.split("Compressors")[0]
     assert max(map(len, narrow.splitlines())) <= 80 and "TTFT" in narrow
+
+
+def test_zero_rows_are_added_over_texts():
+    rows = [{"cell": {"row": name}, "result": {"zero_rows": n}, "load_average": None} for n, name in ((3, "a"), (4, "a"), (5, "b"))]
+    assert terminal._warnings(runner.Outcome(Path("run"), None, rows, False))[0].endswith("uniformly: a 7, b 5.")
 
 
 def test_interrupted_runs_resume_where_they_stopped(suite_file, tmp_path, capsys):

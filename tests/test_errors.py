@@ -83,6 +83,11 @@ GRAM = [
         r"no all-zero row for Amplitude\(2\).*zeros in row 0: drop the row or use bias > 0",
     ),
     (lambda: fk.Fidelity(fk.Amplitude(2)).diag(X2), r"\[diag\] X must have no all-zero row"),
+    (lambda: gram(X2 - 1e76), r"\[gram\] X must be at most 1e\+75 in magnitude for Angle\(2\).*, got 1e\+76: scale the data"),
+    (lambda: gram(X2, X2 + 1e160, kernel=fk.Fidelity(fk.ZZ(2))), r"\[gram\] Y must be at most 1e\+75 .*for ZZ\(2\).*got 1e\+160"),
+    (lambda: gram(X2 + 1e71, kernel=fk.Fidelity(fk.IQP(2, bandwidth=-1e5))), r"X must be at most 1e\+70 in magnitude"),
+    (lambda: A2.diag(X2 + 1e76), r"\[diag\] X must be at most 1e\+75"),
+    (lambda: fk.states(X2 + 1e76, feature_map=fk.Angle(2)), r"\[states\] X must be at most 1e\+75"),
     # dtypes
     (lambda: gram(X2 + 0j), r"X must hold real numbers .*got complex128: pass real features"),
     (lambda: gram(X2.astype(object)), r"got object"),
@@ -167,6 +172,9 @@ ATTENTION = [
     (lambda: attention(normalization=None), r"normalization must be"),
     (lambda: attention(kernel=ScaledDot(2)), r'normalization="sum" needs values that are never negative, got ScaledDot\(2\)'),
     (lambda: attention(temperature=0), r"temperature must be positive, got 0"),
+    (lambda: attention(temperature=1e-39), r"\[attention\] temperature must be at least 1e-30, got 1e-39: "),
+    (lambda: attention(q=Q - 1e76), r"\[attention\] q must be at most 1e\+75 in magnitude for Angle\(2\).*got 1e\+76: scale the data"),
+    (lambda: attention(k=KV + 1e76), r"k must be at most 1e\+75 in magnitude"),
     (lambda: attention(temperature=-1.0), r"temperature must be positive, got -1.0"),
     (lambda: attention(temperature=np.nan), r"temperature must be a finite number, got nan"),
     (lambda: attention(temperature=np.inf), r"temperature must be a finite number"),
@@ -275,11 +283,39 @@ TOO_LARGE = [
 ]
 
 
+ONE_ROW = np.broadcast_to(np.float32(1), (10**9, 8))
+TOO_LARGE += [
+    # The copies that a cast would make are refused before they are made.
+    (lambda: fk.gram(ONE_ROW, X8, kernel=A8, dtype="float64"), r"\[gram\] a 1000000000 x 3 matrix of float64"),
+    (lambda: fk.gram(X8, ONE_ROW, kernel=A8, dtype="float64", out=np.broadcast_to(0.0, (3, 10**9))), r"\[gram\] a 3 x 1000000000 matrix"),
+    (lambda: fk.states(ONE_ROW, feature_map=fk.Amplitude(8), dtype="float64"), r"\[states\] 1000000000 states of 3 qubits"),
+    (
+        lambda: fk.attention(ONE_ROW[None, None], X8[None, None], X8[None, None], kernel=A8),
+        r"\[attention\] attention of 1000000000 queries",
+    ),
+]
+
+
 @pytest.mark.parametrize("case", TOO_LARGE, ids=lambda case: case[1][:40])
 def test_larger_than_memory(case):
     call, message = case
     with pytest.raises(fk.ResourceLimit, match=message):
         call()
+
+
+def test_large_numbers_are_refused_only_where_they_count():
+    # Amplitude and the controls have no angles, float32 does not reach the bound, and hidden rows may hold anything.
+    assert gram([[1e200, 0.0]], kernel=fk.Fidelity(fk.Amplitude(2)))[0, 0] == 1
+    assert gram([[1e200, 0.0]], kernel=Uniform(2))[0, 0] == 1
+    assert np.isfinite(gram(np.array([[3e38, -3e38]], np.float32), X2.astype(np.float32), kernel=fk.Fidelity(fk.ZZ(2)))).all()
+    rng = np.random.default_rng(0)
+    k, v = rng.normal(size=(2, 2, 2, 5, 2))
+    mask = np.ones((2, 1, 1, 5), bool)
+    mask[0, ..., 1] = False
+    expected = attention(k=k, v=v, mask=mask, kv_lens=[5, 3])
+    k[0, :, 1], k[1, :, 3:] = 1e300, -1e300
+    np.testing.assert_array_equal(attention(k=k, v=v, mask=mask, kv_lens=[5, 3]), expected)
+    assert np.isfinite(attention(q=Q[:, :2], k=k, v=v + 1e100, mask=mask, kv_lens=[5, 3])).all()
 
 
 def test_other_containers_are_read():

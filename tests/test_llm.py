@@ -131,6 +131,42 @@ def test_variants_leave_the_model_as_it_was():
     assert load("softmax").kernel == ScaledDot(4)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_uniform_is_undone_by_the_trained_kernel(name):
+    model = load(name)
+    back = model.with_attention(kernel="uniform").with_attention(kernel=model.kernel)
+    assert back.normalization == model.normalization
+    assert np.array_equal(back.logits(TEXT), model.logits(TEXT))
+
+
+def test_layers_of_different_seeds_do_not_share_a_stream():
+    model = load("angle")
+    # The words of (2**32 * (i + 1) + s, 0) read like those of (s, i + 1).
+    seeds = [seed for high in range(3) for seed in model.with_attention(shots=1, seed=5 + (high << 32))._layer_seeds]
+    assert len(set(seeds)) == len(seeds) == 3 * model.config.n_layers
+
+
+def test_an_interrupted_decode_leaves_the_cache_as_it_was(tiny, monkeypatch):
+    from flashket.llm import model as module
+
+    _, cache = tiny.prefill(TEXT[:9])
+    expected = tiny.logits(TEXT[:10])[-1]
+    real, calls = module.attention, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == tiny.config.n_layers:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "attention", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tiny.decode(TEXT[9], cache)
+    assert cache.length == 9
+    assert np.allclose(tiny.decode(TEXT[9], cache), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"kernel": "cosine"}, {"shots": 0}, {"shots": -5}, {"shots": 1.5}, {"shots": True}, {"seed": -1}, {"seed": 2**64}],

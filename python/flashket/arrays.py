@@ -167,10 +167,9 @@ def cast(array: Array, dtype: np.dtype[Any], place: str, name: str) -> Array:
     >>> cast(np.ones((2, 2)), np.dtype(np.float32), "gram", "X").dtype
     dtype('float32')
     """
+    if _needs_no_copy(array, dtype):
+        return array
     if array.dtype == dtype and array.dtype.isnative:
-        itemsize = dtype.itemsize
-        if array.flags.aligned and all(stride % itemsize == 0 for stride in array.strides):
-            return array
         return np.array(array, dtype=dtype, order="C", copy=True)
     if array.size and dtype == FLOAT32 and array.dtype.itemsize == 8 and array.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
@@ -181,6 +180,22 @@ def cast(array: Array, dtype: np.dtype[Any], place: str, name: str) -> Array:
             )
     with np.errstate(over="ignore", invalid="ignore"):
         return array.astype(dtype, order="C")
+
+
+def cast_bytes(array: Array, dtype: np.dtype[Any]) -> int:
+    """Return the size of the copy that :func:`cast` makes, 0 where it makes none.
+
+    Examples
+    --------
+    >>> cast_bytes(np.ones(3, np.float32), FLOAT64), cast_bytes(np.ones(3), FLOAT64)
+    (24, 0)
+    """
+    return 0 if _needs_no_copy(array, dtype) else array.size * dtype.itemsize
+
+
+def _needs_no_copy(array: Array, dtype: np.dtype[Any]) -> bool:
+    is_dtype = array.dtype == dtype and array.dtype.isnative
+    return is_dtype and array.flags.aligned and all(stride % dtype.itemsize == 0 for stride in array.strides)
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Array, ...], place: str) -> Array:
@@ -243,6 +258,37 @@ def check_rows(array: Array, reject_zero: bool, place: str, name: str, subject: 
     if code:
         position = tuple(int(i) for i in np.unravel_index(index, array.shape[:-1]))
         raise InputError(bad_row_text(code, position, place, name, subject))
+
+
+def is_too_large(array: Array, largest: float) -> bool:
+    """Say whether a finite array holds a number beyond ``largest``; one pass each for both signs, no allocation.
+
+    Examples
+    --------
+    >>> is_too_large(np.array([1.0, -3.0]), 2.0)
+    True
+    """
+    # float32 does not reach the usual bound, so only float64 data are read.
+    if not array.size or largest >= float(np.finfo(array.dtype).max):
+        return False
+    return bool(array.max() > largest or array.min() < -largest)
+
+
+def check_size(array: Array, largest: float, place: str, name: str, subject: str) -> None:
+    """Raise InputError if a finite array holds a number beyond ``largest``.
+
+    Examples
+    --------
+    >>> check_size(np.ones((2, 3)), 1e75, "gram", "X", "Angle(3)")
+    """
+    if is_too_large(array, largest):
+        raise InputError(too_large_text(max(float(array.max()), -float(array.min())), largest, place, name, subject))
+
+
+def too_large_text(got: float, largest: float, place: str, name: str, subject: str) -> str:
+    """Return the refusal of a number whose angle, or whose square's, would overflow."""
+    wanted = f"{name} must be at most {largest:.3g} in magnitude for {subject}, a larger one has no angle"
+    return explanation(place, wanted, f"{got:.3g}", "scale the data")
 
 
 def bad_row_text(code: int, position: tuple[int, ...], place: str, name: str, subject: str) -> str:

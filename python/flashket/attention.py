@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flashket import diagnostics, planner
-from flashket.arrays import Array, bad_row_text, cast, check_out, to_host
+from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_too_large, to_host, too_large_text
 from flashket.backends._registry import select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, explanation
@@ -22,6 +22,12 @@ from flashket.kernels import Kernel
 
 _QUERY_BLOCK = 256
 """Queries whose mask rows are looked at together, so that nothing of size Lq x Lk is allocated."""
+
+_TOO_LARGE = 3
+"""Code of a row whose angles would overflow, beside find_bad_row's."""
+
+_LEAST_TEMPERATURE = 1e-30
+"""Scores are multiplied by 1 / temperature, which must be finite in float32 too."""
 
 
 def attention(
@@ -120,6 +126,9 @@ def attention(
     scale = finite_float(temperature, place, "temperature", "1.0 changes nothing")
     if scale <= 0:
         raise InputError(explanation(place, "temperature must be positive", repr(temperature), "1.0 changes nothing"))
+    if scale < _LEAST_TEMPERATURE:
+        do = "so small a temperature picks the largest score; scale the scores or pass a larger one"
+        raise InputError(explanation(place, f"temperature must be at least {_LEAST_TEMPERATURE:g}", repr(temperature), do))
     if not isinstance(causal, (bool, np.bool_)):
         raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
 
@@ -130,15 +139,23 @@ def attention(
     visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys))
     lengths = _checked_lengths(kv_lens, n_batch, n_keys)
     dtype = common_dtype(named, place)
+    n_sets = n_batch * named[1][1].shape[1]
+    how = planner.Work(
+        shots=n_shots,
+        normalization=normalization,
+        value_width=shape[3],
+        key_sets=n_sets,
+        cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
+    )
     planner.require_memory(
         kernel,
         "attention",
         n_batch * n_heads * n_queries,
-        n_batch * named[1][1].shape[1] * n_keys,
+        n_sets * n_keys,
         dtype,
         place,
+        how,
         result_bytes=0 if out is not None else math.prod(shape) * dtype.itemsize,
-        value_width=shape[3],
     )
     queries, keys, values = (cast(array, dtype, place, name) for name, array in named)
     if out is not None:
@@ -290,24 +307,27 @@ def _without_hidden_rows(view: _View, kernel: Kernel, q: Array, k: Array, v: Arr
 
     The arrays come back as they are when their existing rows are all good, which one pass finds out.
     """
-    rejects_zero = kernel.rejects_zero_rows
-    checks = (("q", q, rejects_zero), ("k", k, rejects_zero), ("v", v, False))
-    if not any(_has_bad_row(view, name, array, reject) for name, array, reject in checks):
+    rejects_zero, largest = kernel.rejects_zero_rows, kernel._largest_feature
+    checks = (("q", q, rejects_zero, largest), ("k", k, rejects_zero, largest), ("v", v, False, math.inf))
+    if not any(_has_bad_row(view, *check) for check in checks):
         return q, k, v
     arrays = {}
-    for name, array, reject in checks:
+    for name, array, reject, bound in checks:
         arrays[name] = array
-        if not _has_bad_row(view, name, array, reject):
+        if not _has_bad_row(view, name, array, reject, bound):
             continue
         clean = np.array(array, order="C")
         for batch in range(view.n_batch):
-            code = _row_codes(array[batch], reject)
+            code = _row_codes(array[batch], reject, bound)
             queries, keys = view.seen(batch)
             counts = queries if name == "q" else keys
             refused = np.argwhere((code > 0) & counts)
             if len(refused):
                 head, position = (int(i) for i in refused[0])
                 subject = kernel.subject
+                if code[head, position] == _TOO_LARGE:
+                    got = float(np.abs(array[batch, head, position]).max())
+                    raise InputError(too_large_text(got, bound, "attention", name, subject))
                 raise InputError(bad_row_text(int(code[head, position]), (batch, head, position), "attention", name, subject))
             # Ones, not zeros: a row of zeros has no state in some maps.
             clean[batch][code > 0] = 1
@@ -315,19 +335,22 @@ def _without_hidden_rows(view: _View, kernel: Kernel, q: Array, k: Array, v: Arr
     return arrays["q"], arrays["k"], arrays["v"]
 
 
-def _has_bad_row(view: _View, name: str, array: Array, reject_zero: bool) -> bool:
+def _has_bad_row(view: _View, name: str, array: Array, reject_zero: bool, largest: float) -> bool:
     """Say whether a row that exists is bad; rows at or beyond kv_len are not looked at."""
     find = core().find_bad_row
     if name == "q" or all(length == view.n_keys for length in view.lengths):
-        return bool(find(array, reject_zero)[0])
-    return any(find(array[batch, :, :length], reject_zero)[0] for batch, length in enumerate(view.lengths))
+        return bool(find(array, reject_zero)[0]) or is_too_large(array, largest)
+    existing = (array[batch, :, :length] for batch, length in enumerate(view.lengths))
+    return any(find(rows, reject_zero)[0] or is_too_large(rows, largest) for rows in existing)
 
 
-def _row_codes(array: Array, reject_zero: bool) -> Array:
-    """Return find_bad_row's code of every row: 0 good, 1 NaN or infinity, 2 all zeros."""
+def _row_codes(array: Array, reject_zero: bool, largest: float) -> Array:
+    """Return find_bad_row's code of every row, 0 good, 1 NaN or infinity, 2 all zeros; or _TOO_LARGE."""
     codes = np.zeros(array.shape[:-1], np.int8)
     for head in range(array.shape[0]):
-        codes[head] = ~np.isfinite(array[head]).all(axis=-1)
+        if largest < math.inf and array.shape[-1]:
+            codes[head][np.abs(array[head]).max(axis=-1) > largest] = _TOO_LARGE
+        codes[head][~np.isfinite(array[head]).all(axis=-1)] = 1
         if reject_zero:
             codes[head][~array[head].any(axis=-1)] = 2
     return codes

@@ -11,7 +11,19 @@ from typing import Any
 import numpy as np
 
 from flashket import planner
-from flashket.arrays import FLOAT32, FLOAT64, Array, cast, check_out, check_rows, real_dtype, requested_dtype, to_host
+from flashket.arrays import (
+    FLOAT32,
+    FLOAT64,
+    Array,
+    cast,
+    cast_bytes,
+    check_out,
+    check_rows,
+    check_size,
+    real_dtype,
+    requested_dtype,
+    to_host,
+)
 from flashket.backends._registry import select
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
@@ -105,14 +117,17 @@ def gram(
         raise InputError(explanation(place, "log needs values in 0..1", repr(kernel), do))
 
     inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
-    arrays = checked_rows(inputs, kernel, dtype, place)
+    sources, target = checked_rows(inputs, kernel, dtype, place)
+    n, m = sources[0].shape[0], sources[-1].shape[0]
+    how = planner.Work(log=bool(log), shots=n_shots, cast_bytes=sum(cast_bytes(source, target) for source in sources))
+    planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0)
+    arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     x, y = arrays[0], None if Y is None else arrays[1]
-    n, m = x.shape[0], x.shape[0] if y is None else y.shape[0]
     if out is not None:
         check_out(out, (n, m), x.dtype, arrays, place)
-    planner.require_memory(kernel, "gram", n, m, x.dtype, place, result_bytes=None if out is None else 0)
     for (name, _), array in zip(inputs, arrays, strict=True):
         check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
+        check_size(array, kernel._largest_feature, place, name, kernel.subject)
     chosen = select(backend, kernel, x.dtype, "gram", place)
     result = np.empty((n, m), x.dtype) if out is None else out
     if result.size:
@@ -153,8 +168,8 @@ def _integer(value: Any, low: int, high: int, wanted: str, do: str, place: str) 
     return result
 
 
-def checked_rows(inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any, place: str) -> tuple[Array, ...]:
-    """Return each (name, value) as an array (n, n_features) in one common dtype; shapes are checked before anything is copied."""
+def checked_rows(inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any, place: str) -> tuple[tuple[Array, ...], np.dtype[Any]]:
+    """Return each (name, value) as an array (n, n_features), and the dtype to cast them to: memory is asked for before that."""
     arrays = [to_host(value, place, name) for name, value in inputs]
     for (name, _), array in zip(inputs, arrays, strict=True):
         if array.ndim != 2 or array.shape[1] != kernel.n_features:
@@ -163,7 +178,7 @@ def checked_rows(inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any
             raise InputError(explanation(place, wanted, array.shape, do))
     common = common_dtype([(name, array) for (name, _), array in zip(inputs, arrays, strict=True)], place)
     target = common if dtype is None else requested_dtype(dtype, place)
-    return tuple(cast(array, target, place, name) for (name, _), array in zip(inputs, arrays, strict=True))
+    return tuple(arrays), target
 
 
 def common_dtype(named: list[tuple[str, Array]], place: str) -> np.dtype[Any]:

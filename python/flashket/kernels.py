@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from flashket.arrays import Array, check_rows
+from flashket.arrays import Array, cast, check_rows, check_size
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import Lowered, positive_int
@@ -49,6 +50,11 @@ class Kernel(ABC):
     def rejects_zero_rows(self) -> bool:
         """Whether a row of zeros is refused."""
         return False
+
+    @property
+    def _largest_feature(self) -> float:
+        """Bound on |x|: beyond it an angle is not finite."""
+        return math.inf
 
     @abstractmethod
     def _encoder(self) -> Lowered:
@@ -92,8 +98,10 @@ class Kernel(ABC):
         """
         from flashket.gram import checked_rows
 
-        (rows,) = checked_rows((("X", X),), self, None, "diag")
+        (source,), dtype = checked_rows((("X", X),), self, None, "diag")
+        rows = cast(source, dtype, "diag", "X")
         check_rows(rows, self.rejects_zero_rows, "diag", "X", self.subject)
+        check_size(rows, self._largest_feature, "diag", "X", self.subject)
         return self._diagonal(rows)
 
     def _diagonal(self, rows: Array) -> Array:
@@ -129,6 +137,11 @@ class _StateKernel(Kernel):
     def rejects_zero_rows(self) -> bool:
         """Whether the feature map refuses a row of zeros."""
         return self.feature_map.rejects_zero_rows
+
+    @property
+    def _largest_feature(self) -> float:
+        """The feature map's bound."""
+        return self.feature_map._largest_feature
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments that make an equal kernel, by name.

@@ -15,15 +15,20 @@ from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
-from flashket.kernels import Kernel
+from flashket.kernels import Kernel, Spec
 from flashket.memory import format_bytes, require
 
-_ROW_GROUP = 32
-"""The compiled module packs rows in groups of at most this many."""
+_LEFT_GROUP, _ROW_GROUP = 8, 32
+"""Groups of at most so many rows that the compiled module packs: of a product's left side, of its right side and of keys."""
 
-_STATES_PER_THREAD = 5
-_SMALL_STATE = 16
-"""Building states keeps about five of them a thread; below 2^16 amplitudes that is not worth counting."""
+_TILE_ROWS, _TILE_COLUMNS = 32, 256
+"""Queries and keys that a worker holds at a time."""
+
+_VALUE_GROUP = 16
+"""Values are packed with their width rounded up to this."""
+
+_ASKED_QUBITS = 40
+"""Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
 
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
@@ -136,10 +141,11 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
-    n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, value_width)
+    how = Work(normalization="sum" if kernel.is_probability else "softmax", value_width=value_width)
+    n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
     try:
-        require_memory(kernel, op, rows, columns, FLOAT64, place, result_bytes=result * FLOAT64.itemsize, value_width=value_width)
+        require_memory(kernel, op, rows, columns, FLOAT64, place, how, result_bytes=result * FLOAT64.itemsize)
     except ResourceLimit as error:
         limit = str(error)
     return Plan(
@@ -151,14 +157,42 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         path=path,
         why=why,
         bytes=n_bytes,
-        flops=rows * columns * pair_flops + (rows + columns) * row_flops + (2 * rows * result if op == "attention" else 0),
+        flops=rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
         refused=tuple(refusals(kernel, FLOAT64, op).items()),
         limit=limit,
     )
 
 
+@dataclass(frozen=True)
+class Work:
+    """What decides beside the sizes how much memory a call needs.
+
+    Parameters
+    ----------
+    log : bool
+        Whether logarithms are asked for.
+    shots : int
+        Measurements per value, 0 when exact.
+    normalization : str
+        Of attention.
+    value_width : int
+        Attention: width of a value, which is packed beside its key.
+    key_sets : int
+        Attention: among how many (batch, head) the keys are divided.
+    cast_bytes : int
+        Size of the inputs' copies in the dtype computed in.
+    """
+
+    log: bool = False
+    shots: int = 0
+    normalization: str = "softmax"
+    value_width: int = 0
+    key_sets: int = 1
+    cast_bytes: int = 0
+
+
 def require_memory(
-    kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], place: str, *, result_bytes: int | None = None, value_width: int = 0
+    kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], place: str, how: Work, *, result_bytes: int | None = None
 ) -> None:
     """Raise ResourceLimit if the result and what is kept beside it do not fit into free memory.
 
@@ -174,23 +208,25 @@ def require_memory(
         float32 or float64.
     place : str
         The function to name in the error.
+    how : Work
+        The call's options.
     result_bytes : int, optional
         Size of the result, 0 when it is the caller's memory; by default that of an (n, m) matrix or of n states.
-    value_width : int
-        Attention: width of a value, which is packed beside its key.
     """
     n_qubits = _state_qubits(kernel, op)
-    if n_qubits and max(n, m):
+    if n_qubits and (op == "states" or max(n, m)):
         what = f"one state of {kernel.subject} (2^{n_qubits} complex amplitudes)"
         require(place, what, 2 * dtype.itemsize << n_qubits, "use fewer qubits or a map without states, e.g. Angle or Amplitude")
     if op == "states":
         states = n * (2 * dtype.itemsize << n_qubits)
-        require(place, f"{n} states of {n_qubits} qubits", states + _scratch_bytes(n_qubits, dtype), "pass fewer rows at a time")
+        n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
+        require(place, f"{n} states of {n_qubits} qubits", n_bytes, "pass fewer rows at a time")
         return
     do = "work in blocks of rows or use dtype=float32" if op == "gram" else "pass fewer heads or shorter sequences at a time"
     what = f"a {n} x {m} matrix of {dtype.name}" if op == "gram" else f"attention of {n} queries and {m} keys"
     result = n * m * dtype.itemsize if result_bytes is None else result_bytes
-    require(place, f"{what} with its encoded rows", result + _working_bytes(kernel, op, n, m, dtype, value_width), do)
+    n_bytes = result + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
+    require(place, f"{what} with its encoded rows", n_bytes, do)
 
 
 def _state_qubits(kernel: Kernel, op: str) -> int:
@@ -203,23 +239,53 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
-def _scratch_bytes(n_qubits: int, dtype: np.dtype[Any]) -> int:
-    """Return what the threads need to build states, each one at a time."""
-    if n_qubits < _SMALL_STATE:
-        return 0
-    return int(core().num_threads()) * _STATES_PER_THREAD * (2 * dtype.itemsize << n_qubits)
-
-
-def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], value_width: int = 0) -> int:
-    """Return the memory beside the result: packed rows, padded to whole groups. Attention packs keys and values, not queries."""
+def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int]:
+    """Return the numbers that one encoded row holds, and those that a worker needs beside it to encode one."""
     n_qubits = _state_qubits(kernel, op)
-    width = 2 << n_qubits if n_qubits else 2 * kernel.n_features + 2
-    rows = _padded(n) + _padded(m) if op == "gram" else _padded(m)
-    return rows * (width + value_width) * dtype.itemsize + _scratch_bytes(n_qubits, dtype)
+    if n_qubits > _ASKED_QUBITS:
+        return 2 << n_qubits, 0
+    if op == "states":
+        spec: Spec = (*kernel.feature_map._lower_states(), "fidelity", 1)  # type: ignore[attr-defined]  # state kernels have one
+    else:
+        spec = kernel._lower()
+    row, scratch = core().encoder_elements(spec)
+    return int(row), int(scratch)
 
 
-def _padded(n: int) -> int:
-    return -(-n // _ROW_GROUP) * _ROW_GROUP
+def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
+    """Say whether the compiled module may compute in float64 whatever the data are."""
+    if how.log or (how.shots and kernel.power > 1):
+        return True
+    # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
+    return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
+
+
+def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], how: Work) -> int:
+    """Return the memory beside the result: packed rows, padded to whole groups, and what every thread holds."""
+    item = FLOAT64.itemsize if _computes_in_double(kernel, op, how) else dtype.itemsize
+    row, scratch = _encoder_elements(kernel, op)
+    encoder = row + scratch
+    threads = int(core().num_threads())
+    if op == "states":
+        return min(threads, n) * encoder * item
+    if op == "gram":
+        packed = _padded(n, _LEFT_GROUP) + _padded(m, _ROW_GROUP)
+        # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
+        return (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * encoder) * item
+    # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
+    n_keys = m // max(how.key_sets, 1)
+    value = _padded(how.value_width, _VALUE_GROUP)
+    packed = how.key_sets * _padded(n_keys, _ROW_GROUP) * (row + value)
+    own = (encoder + _TILE_ROWS * row) * item + _TILE_ROWS * value * FLOAT64.itemsize  # outputs are summed in float64
+    if how.normalization == "sum" and not how.shots and kernel.similarity != "dot":
+        # Rows that underflow are computed again in the log domain, always in float64, keys encoded tile by tile.
+        own += (encoder + (_TILE_ROWS + min(_TILE_COLUMNS, n_keys)) * row) * FLOAT64.itemsize
+        own += (_TILE_ROWS + _TILE_COLUMNS) * value * FLOAT64.itemsize
+    return packed * item + min(threads, n) * own
+
+
+def _padded(n: int, group: int) -> int:
+    return -(-n // group) * group
 
 
 def _path(kernel: Kernel) -> tuple[str, str, int, int]:
@@ -228,7 +294,7 @@ def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     if n_qubits:
         amplitudes = 1 << n_qubits
         path = f"states of 2^{n_qubits} amplitudes once per row, then one complex dot a pair"
-        if amplitudes > 2**40:
+        if n_qubits > _ASKED_QUBITS:
             return path, "the circuit entangles its qubits", 8 * amplitudes, amplitudes
         n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]  # state kernels have one
         return path, "the circuit entangles its qubits", 8 * amplitudes, n_gates * _GATE_FLOPS * amplitudes // 2

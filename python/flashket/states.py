@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from flashket import planner
-from flashket.arrays import FLOAT32, Array, check_rows
+from flashket.arrays import FLOAT32, Array, cast, cast_bytes, check_rows, check_size
 from flashket.backends._registry import select
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
@@ -64,9 +64,12 @@ def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None) -> Array:
             dtype = _REAL_OF_COMPLEX.get(np.dtype(dtype), dtype)
         except TypeError:
             raise InputError(explanation(place, "dtype must be float32, float64, complex64 or complex128", repr(dtype))) from None
-    (x,) = checked_rows((("X", X),), kernel, dtype, place)
-    planner.require_memory(kernel, "states", x.shape[0], 0, x.dtype, place)
+    (source,), target = checked_rows((("X", X),), kernel, dtype, place)
+    how = planner.Work(cast_bytes=cast_bytes(source, target))
+    planner.require_memory(kernel, "states", source.shape[0], 0, target, place, how)
+    x = cast(source, target, place, "X")
     check_rows(x, kernel.rejects_zero_rows, place, "X", kernel.subject)
+    check_size(x, kernel._largest_feature, place, "X", kernel.subject)
     chosen = select("auto", kernel, x.dtype, "states", place)
     out = np.empty((x.shape[0], 2**feature_map.n_qubits), np.complex64 if x.dtype == FLOAT32 else np.complex128)
     if out.size:

@@ -113,8 +113,8 @@ def run(request: Request, display: Display) -> Outcome:
     try:
         with _locked(folder / "results.jsonl"):
             store = Store(folder / "results.jsonl")
-            if store.cut_line is not None:
-                display.note(f"{store.path}: line {store.cut_line} was cut while it was written; it is skipped and its cell runs again")
+            for number in store.cut_lines:
+                display.note(f"{store.path}: line {number} was cut while it was written; it is skipped and its cell runs again")
             try:
                 suite, cells = plan(suite, request)
             except FlashKetError:
@@ -281,7 +281,8 @@ def _measure(cells: list[Cell], n_done: int, store: Store, display: Display) -> 
     """Measure cell after cell; each is on disk before the next begins."""
     from flashket.benchmark.environment import environment, load_average, one_blas_thread
 
-    place = environment()
+    with one_blas_thread():  # as the cells are measured, for the number of BLAS threads
+        place = environment()
     path = store.path.with_name("environment.json")
     _write(path, json.dumps({**json.loads(path.read_text()), **place}, indent=1) + "\n")
     display.begin(cells, n_done)

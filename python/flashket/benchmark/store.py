@@ -3,8 +3,9 @@
 """results.jsonl: one JSON object a line, one line a finished cell, only ever appended to.
 
 A process killed while it wrote leaves the last line cut. Such a line is reported, left where it is and skipped; the next row
-begins on a new line and says ``"after_cut_line": N``, which is how a later reader knows that line N is no damage. Any other line
-that is not a whole row is refused with its number.
+begins on a new line and says ``"after_cut_line": N``, which is how a later reader knows that line N is no damage. Where that row
+was cut too, and so on, the next whole one says ``"after_cut_lines": [N, N + 1, ...]``. Any other line that is not a whole row is
+refused with its number.
 """
 
 from __future__ import annotations
@@ -47,20 +48,26 @@ class Store:
     ----------
     rows : dict of str to dict
         Finished rows by config_hash, in file order.
-    cut_line : int or None
-        Number of a last line that was cut, counted from 1.
+    cut_lines : list of int
+        Numbers of the last lines that were cut, counted from 1; more than one where a run was killed there again and again.
 
     Raises
     ------
     InputError
-        A line before the last is damaged, a row has another schema, or two rows have the same hash.
+        A line that a whole row follows is damaged, a row has another schema, a row's hash is not its cell's, or two rows have the
+        same hash.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
-        self.cut_line: int | None = None
+        self.cut_lines: list[int] = []
         self._read()
+
+    @property
+    def cut_line(self) -> int | None:
+        """Number of a last line that was cut."""
+        return self.cut_lines[-1] if self.cut_lines else None
 
     def _read(self) -> None:
         try:
@@ -71,6 +78,7 @@ class Store:
             lines.pop()
         cut: list[int] = []
         acknowledged: set[int] = set()
+        last_whole = 0
         for number, line in enumerate(lines, start=1):
             row = _load(line)
             if row is None:
@@ -82,11 +90,12 @@ class Store:
             if reason:
                 raise self._refused(number, reason)
             self.rows[row["config_hash"]] = row
-            acknowledged.add(row.get("after_cut_line", 0))
+            acknowledged |= _acknowledged(row)
+            last_whole = number
         for number in cut:
-            if number not in acknowledged and number < len(lines):
+            if number not in acknowledged and number < last_whole:
                 raise self._refused(number, "it is not a whole JSON object")
-        self.cut_line = cut[-1] if cut and cut[-1] == len(lines) else None
+        self.cut_lines = [number for number in cut if number > last_whole]
 
     def _refused(self, number: int, reason: str) -> InputError:
         return InputError(f"[results] {self.path}, line {number}: {reason}; repair that line or start a new run")
@@ -104,8 +113,10 @@ class Store:
         if row["config_hash"] in self.rows:
             raise InputError(f"[results] {self.path} holds config_hash {row['config_hash']} already")
         row = {"schema_version": SCHEMA_VERSION, **row}
-        if self.cut_line is not None:
-            row["after_cut_line"] = self.cut_line
+        if len(self.cut_lines) == 1:
+            row["after_cut_line"] = self.cut_lines[0]
+        elif self.cut_lines:
+            row["after_cut_lines"] = self.cut_lines
         try:
             line = json.dumps(row, allow_nan=False).encode()
         except ValueError as error:
@@ -119,7 +130,7 @@ class Store:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(file.fileno())
         self.rows[row["config_hash"]] = row
-        self.cut_line = None
+        self.cut_lines = []
 
     def _lacks_newline(self) -> bool:
         with self.path.open("rb") as file:
@@ -138,6 +149,13 @@ def _load(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
+def _acknowledged(row: dict[str, Any]) -> set[int]:
+    """Return the numbers of the cut lines that a row says it follows."""
+    several = row.get("after_cut_lines")
+    numbers = [row.get("after_cut_line"), *(several if isinstance(several, list) else ())]
+    return {number for number in numbers if isinstance(number, int)}
+
+
 def _fault(row: dict[str, Any]) -> str:
     """Return what a JSON object lacks to be a row, "" if nothing."""
     if row.get("schema_version") != SCHEMA_VERSION:
@@ -145,4 +163,11 @@ def _fault(row: dict[str, Any]) -> str:
     for name, kind in _REQUIRED.items():
         if not isinstance(row.get(name), kind):
             return f"its {name} must be {kind.__name__}, got {row.get(name)!r}"
-    return "" if row["kind"] in KINDS else f"its kind must be one of {', '.join(KINDS)}, got {row['kind']!r}"
+    if row["kind"] not in KINDS:
+        return f"its kind must be one of {', '.join(KINDS)}, got {row['kind']!r}"
+    try:
+        wanted = config_hash(row["cell"])
+    except ValueError:
+        return "its cell holds NaN or infinity"
+    # A cell that was edited would otherwise be taken for the one that its hash names, and that one never measured.
+    return "" if row["config_hash"] == wanted else f"its config_hash must be its cell's, {wanted}, got {row['config_hash']!r}"

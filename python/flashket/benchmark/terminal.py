@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -187,7 +188,10 @@ def _compressor_line(found: _Found, texts: tuple[str, ...]) -> str:
 
 def _warnings(outcome: Outcome) -> list[str]:
     notes = []
-    zero_rows = {row["cell"]["row"]: row["result"]["zero_rows"] for row in outcome.rows if row["result"].get("zero_rows")}
+    zero_rows: Counter[str] = Counter()
+    for row in outcome.rows:
+        if n_zero := row["result"].get("zero_rows"):
+            zero_rows[row["cell"]["row"]] += n_zero  # a row has one count a text
     if zero_rows:
         counts = ", ".join(f"{name} {n:,}" for name, n in zero_rows.items())
         notes.append(f"Attention rows whose scores were all zero, weighed uniformly: {counts}.")

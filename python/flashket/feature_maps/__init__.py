@@ -33,11 +33,13 @@ def discovered() -> dict[str, type[FeatureMap]]:
             continue
         module = import_module(f"{__name__}.{module_info.name}")
         for value in vars(module).values():
-            # Not issubclass: Python 3.10 calls list[int] a type and then refuses to ask it.
-            if isinstance(value, type) and FeatureMap in value.__mro__ and value.spec_name and value.__module__ == module.__name__:
-                if value.spec_name in found:
-                    raise TypeError(
-                        f"{value.__qualname__} and {found[value.spec_name].__qualname__} have the same spec_name {value.spec_name!r}"
-                    )
-                found[value.spec_name] = value
+            # Not issubclass alone: Python 3.10 calls list[int] a type and then refuses to ask it.
+            if not isinstance(value, type) or FeatureMap not in value.__mro__ or not issubclass(value, FeatureMap):
+                continue
+            if not value.spec_name or value.__module__ != module.__name__:
+                continue
+            if value.spec_name in found:
+                other = found[value.spec_name].__qualname__
+                raise TypeError(f"{value.__qualname__} and {other} have the same spec_name {value.spec_name!r}")
+            found[value.spec_name] = value
     return found

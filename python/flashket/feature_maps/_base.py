@@ -23,6 +23,8 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
 
 _LARGEST = 2**31 - 1
+_LARGEST_ANGLE = 1e75
+"""Products of two angles of this size, and small multiples of them, stay finite in float64."""
 
 
 def positive_int(value: Any, place: str, name: str, do: str) -> int:
@@ -132,6 +134,11 @@ class FeatureMap(ABC):
     def rejects_zero_rows(self) -> bool:
         """Whether a row of zeros has no state."""
         return False
+
+    @property
+    def _largest_feature(self) -> float:
+        """Bound on |x| below which every angle is finite."""
+        return _LARGEST_ANGLE / max(1.0, abs(float(getattr(self, "bandwidth", 1.0))))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments that make an equal map, by name.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import NoReturn
 
@@ -64,6 +65,11 @@ class Amplitude(FeatureMap):
     def rejects_zero_rows(self) -> bool:
         """Whether a row of zeros has no state: only without bias."""
         return self.bias == 0.0
+
+    @property
+    def _largest_feature(self) -> float:
+        """No bound: rows are scaled before they are normalised."""
+        return math.inf
 
     @property
     def n_qubits(self) -> int:

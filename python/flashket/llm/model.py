@@ -190,6 +190,8 @@ class Model:
                     raise InputError(f"[llm] kernel must be a Kernel or 'uniform', got {kernel!r}; see flashket.spec.parse_spec")
                 kernel = Uniform(self.config.score_dim)
             variant.kernel = kernel
+            # From what was trained, not from this variant: what an earlier "uniform" changed must not stay.
+            variant.normalization, variant._temperatures = self.config.normalization, [layer.temperature for layer in self._layers]
             if isinstance(kernel, Uniform):
                 variant.normalization, variant._temperatures = "sum", [1.0] * len(self._layers)
         if shots is not None:
@@ -200,8 +202,10 @@ class Model:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise InputError(f"[llm] seed must be an integer in [0, 2**64), got {seed!r}")
         variant.shots, variant.seed = shots, seed
-        # The score's stream does not know its layer, so each layer needs a seed of its own.
-        variant._layer_seeds = [int(np.random.SeedSequence((seed, i)).generate_state(1, np.uint64)[0]) for i in range(len(self._layers))]
+        # The score's stream does not know its layer, so each layer needs a seed of its own. A spawn key is kept apart from the
+        # seed; in a plain sequence a seed of two words could read as a shorter seed and a layer.
+        sequences = [np.random.SeedSequence(seed, spawn_key=(i,)) for i in range(len(self._layers))]
+        variant._layer_seeds = [int(sequence.generate_state(1, np.uint64)[0]) for sequence in sequences]
         return variant
 
     def logits(self, tokens: bytes | npt.ArrayLike) -> Array:
@@ -304,12 +308,13 @@ class Model:
         heads, score_width = config.n_heads, config.n_heads * config.score_dim
         taps = config.convolution
         x = self._embedding[xp.asarray(tokens)]
+        tails = xp.empty_like(cache.tails)
         for i, layer in enumerate(self._layers):
             h = _rms_norm(xp, x, layer.attention_norm)
             padded = xp.concatenate((cache.tails[i], h), axis=1)
             for t in range(taps):  # tap t looks taps - 1 - t positions back
                 h = h + padded[:, t : t + length] * layer.convolution[t]
-            cache.tails[i] = padded[:, length:]
+            tails[i] = padded[:, length:]
             qkv = h @ layer.query_key_value
 
             def split(y: Array) -> Array:
@@ -334,7 +339,8 @@ class Model:
             xp.maximum(h, 0, out=h)
             h *= h
             x = x + h @ layer.down
-        cache.length = stop
+        # Both only now: an interrupted call leaves the cache as it was. Keys and values beyond the length are never read.
+        cache.tails[...], cache.length = tails, stop
         return x
 
 
