@@ -25,10 +25,12 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, 
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
-  for (int w = 0; w < W; ++w) {
-    double* to = numerator + r * v_stride + w * L;
-    for (int64_t l = 0; l < L; ++l) to[l] += static_cast<double>(acc[r][w][l]);
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int w = 0; w < W; ++w) {
+      double* to = numerator + r * v_stride + w * L;
+      for (int64_t l = 0; l < L; ++l) to[l] += static_cast<double>(acc[r][w][l]);
+    }
   }
 }
 

@@ -59,15 +59,19 @@ FLASHKET_INLINE void product_block(const Score& score, const T* a, const T* b, T
     }
     if (end == score.depth) break;
     FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r) FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
-      const Vec<T> v = acc[r][h];
-      acc[r][h] = select<T>((v < tiny) & (v > -tiny), Vec<T>{}, v);
+    for (int r = 0; r < R; ++r) {
+      FLASHKET_UNROLL
+      for (int h = 0; h < 2; ++h) {
+        const Vec<T> v = acc[r][h];
+        acc[r][h] = select<T>((v < tiny) & (v > -tiny), Vec<T>{}, v);
+      }
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
-  for (int h = 0; h < 2; ++h) store<T>(out + r * kTileCols + h * L, kernel_value<T>(score, acc[r][h], Vec<T>{}));
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int h = 0; h < 2; ++h) store<T>(out + r * kTileCols + h * L, kernel_value<T>(score, acc[r][h], Vec<T>{}));
+  }
 }
 
 // Part of the depth. The first part of a sum overwrites the tile, others add to it; the last turns sums into values.
@@ -90,12 +94,14 @@ FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, cons
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
-  for (int h = 0; h < 2; ++h) {
-    T* p = out + r * kTileCols + h * L;
-    Vec<T> v = acc[r][h];
-    if (!range.is_first) v += load(p);
-    store<T>(p, range.is_last ? kernel_value<T>(score, v, Vec<T>{}) : v);
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      T* p = out + r * kTileCols + h * L;
+      Vec<T> v = acc[r][h];
+      if (!range.is_first) v += load(p);
+      store<T>(p, range.is_last ? kernel_value<T>(score, v, Vec<T>{}) : v);
+    }
   }
 }
 
@@ -121,19 +127,21 @@ FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, c
     }
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) FLASHKET_UNROLL
-  for (int h = 0; h < 2; ++h) {
-    const int64_t at = r * kTileCols + h * L;
-    Vec<T> x = re[r][h], y = im[r][h];
-    if (!range.is_first) {
-      x += load(out + at);
-      y += load(out_im + at);
-    }
-    if (range.is_last) {
-      store<T>(out + at, kernel_value<T>(score, x, y));
-    } else {
-      store<T>(out + at, x);
-      store<T>(out_im + at, y);
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      const int64_t at = r * kTileCols + h * L;
+      Vec<T> x = re[r][h], y = im[r][h];
+      if (!range.is_first) {
+        x += load(out + at);
+        y += load(out_im + at);
+      }
+      if (range.is_last) {
+        store<T>(out + at, kernel_value<T>(score, x, y));
+      } else {
+        store<T>(out + at, x);
+        store<T>(out_im + at, y);
+      }
     }
   }
 }
