@@ -29,6 +29,7 @@ _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 LIMITS = """\
 [..]: 95 % interval, bootstrap over windows. vs control: bits/byte minus the first row's, paired on the same windows; above 0 is worse.
+The intervals cover the choice of text, not training: another seed moved the bundled control's bits/byte by 0.06 (user guide).
 kind is that of the quality: measured = exact scores; simulated = shots drawn on this CPU from exact probabilities, no device noise.
 TTFT, ms/byte, B/s and MB are measured on this CPU; rows with shots time the simulation of shots, which says nothing about a QPU.
 No QPU ran, and nothing here is a quantum advantage: every kernel above was computed classically.
