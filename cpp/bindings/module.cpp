@@ -12,6 +12,7 @@
 #include "bindings/spec.hpp"
 #include "core/parallel.hpp"
 #include "gram/gram.hpp"
+#include "states/states.hpp"
 
 namespace flashket::bindings {
 namespace {

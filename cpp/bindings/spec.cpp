@@ -26,7 +26,7 @@ std::shared_ptr<const CompiledProgram> parse_program(const py::tuple& t) {
 }  // namespace
 
 KernelSpec parse_spec(const py::tuple& t) {
-  require(t.size() == 5, "spec must be (encoder, params, program, similarity, power)");
+  require(t.size() == 5, "spec must be (encoder, params, program, similarity, power or gamma)");
   KernelSpec spec{};
   spec.encoder = &find_encoder(t[0].cast<std::string>());
   spec.params = t[1].cast<std::vector<double>>();
@@ -36,10 +36,20 @@ KernelSpec parse_spec(const py::tuple& t) {
   }
   require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");
   const auto similarity = t[3].cast<std::string>();
-  require(similarity == "fidelity" || similarity == "hadamard" || similarity == "dot", "unknown similarity");
-  spec.similarity = similarity == "fidelity"   ? Similarity::fidelity
-                    : similarity == "hadamard" ? Similarity::hadamard
-                                               : Similarity::dot;
+  require(similarity == "fidelity" || similarity == "hadamard" || similarity == "projected" || similarity == "dot",
+          "unknown similarity");
+  spec.similarity = similarity == "fidelity"    ? Similarity::fidelity
+                    : similarity == "hadamard"  ? Similarity::hadamard
+                    : similarity == "projected" ? Similarity::projected
+                                                : Similarity::dot;
+  require((spec.similarity == Similarity::projected) == (spec.encoder->pair == PairKind::distance),
+          "a distance needs the projected similarity and the other way round");
+  if (spec.similarity == Similarity::projected) {
+    spec.power = 1;
+    spec.gamma = t[4].cast<double>();
+    require(spec.gamma >= 0, "bad gamma");
+    return spec;
+  }
   spec.power = t[4].cast<int>();
   require(spec.power >= 1 && (spec.power == 1 || spec.is_normalised()), "bad power");
   return spec;

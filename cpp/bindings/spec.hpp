@@ -12,7 +12,7 @@ namespace flashket::bindings {
 
 namespace py = pybind11;
 
-// (encoder, params, program | None, similarity, power)
+// (encoder, params, program | None, similarity, power | gamma)
 KernelSpec parse_spec(const py::tuple& spec);
 
 inline void require(bool condition, const char* what) {

@@ -12,21 +12,24 @@ enum class PairKind : int {
   product,      // planes (c, s): prod_d (c c' + s s')
   real_dot,     // one plane: sum_d a b
   complex_dot,  // planes (re, im): sum_d conj(a) b
+  distance,     // one plane: sum_d (a - b)^2
 };
 
 // What the overlap s becomes.
 enum class Similarity : int {
-  fidelity,  // |s|^(2 power)
-  hadamard,  // ((1 + Re s) / 2)^power
-  dot,       // s itself, for the classical controls
+  fidelity,   // |s|^(2 power)
+  hadamard,   // ((1 + Re s) / 2)^power
+  projected,  // exp(-gamma / 2 s) of a distance s
+  dot,        // s itself, for the classical controls
 };
 
-constexpr int planes(PairKind pair) { return pair == PairKind::real_dot ? 1 : 2; }
+constexpr int planes(PairKind pair) { return pair == PairKind::real_dot || pair == PairKind::distance ? 1 : 2; }
 
 struct Score {
   PairKind pair;
   Similarity similarity;
   int power;
+  double gamma;   // projected only
   int64_t depth;  // elements of one plane
 
   constexpr int64_t row_elements() const { return depth * planes(pair); }

@@ -19,8 +19,4 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options);
 
-// out[i, z]: amplitude z of the state of row i; out holds real and imaginary parts in turn, rows contiguous.
-template <class T>
-void states(const KernelSpec& spec, const MatrixView<const T>& x, T* out, int64_t n_amplitudes);
-
 }  // namespace flashket

@@ -22,12 +22,13 @@ struct KernelSpec {
   ProgramView program_view{};
   Similarity similarity;
   int power;
+  double gamma = 0;
 
   EncoderArgs args() const {
     return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr};
   }
   int64_t n_features() const { return program ? program_view.n_features : static_cast<int64_t>(params.at(0)); }
-  Score score() const { return {encoder->pair, similarity, power, encoder->depth(args())}; }
+  Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args())}; }
   // Kernels of normalised states: the value of a row with itself is 1.
   bool is_normalised() const { return similarity != Similarity::dot; }
 };

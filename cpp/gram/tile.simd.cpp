@@ -28,6 +28,7 @@ FLASHKET_INLINE Vec<T> raise(Vec<T> v, int power) {
 template <class T>
 FLASHKET_INLINE Vec<T> kernel_value(const Score& score, Vec<T> re, Vec<T> im) {
   if (score.similarity == Similarity::dot) return re;
+  if (score.similarity == Similarity::projected) return exp_nonpositive(re * static_cast<T>(-0.5 * score.gamma));
   if (score.similarity == Similarity::hadamard)
     re = vmax<T>(Vec<T>{}, re * T(0.5) + T(0.5));
   else
@@ -105,6 +106,32 @@ FLASHKET_INLINE void real_block(const Score& score, const T* a, const T* b, cons
   }
 }
 
+// Differences are squared one by one: |a|^2 + |b|^2 - 2 a.b would lose the digits of near rows.
+template <class T, int R>
+FLASHKET_INLINE void distance_block(const Score& score, const T* a, const T* b, const DepthRange& range, T* out) {
+  constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
+  Vec<T> acc[R][2] = {};
+  for (int64_t d = range.begin; d < range.end; ++d) {
+    const Vec<T> b0 = load(b + d * N), b1 = load(b + d * N + L);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> x = splat(a[d * kBlockRows + r]);
+      acc[r][0] += (x - b0) * (x - b0);
+      acc[r][1] += (x - b1) * (x - b1);
+    }
+  }
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      T* p = out + r * kTileCols + h * L;
+      Vec<T> v = acc[r][h];
+      if (!range.is_first) v += load(p);
+      store<T>(p, range.is_last ? kernel_value<T>(score, v, Vec<T>{}) : v);
+    }
+  }
+}
+
 template <class T, int R>
 FLASHKET_INLINE void complex_block(const Score& score, const T* a, const T* b, const DepthRange& range, T* out,
                                    T* out_im) {
@@ -154,6 +181,9 @@ FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, const
       break;
     case PairKind::real_dot:
       real_block<T, R>(score, a, b, range, out);
+      break;
+    case PairKind::distance:
+      distance_block<T, R>(score, a, b, range, out);
       break;
     case PairKind::complex_dot:
       // Half the rows at a time: four sums a pair would not fit the registers.
@@ -272,6 +302,13 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
     return;
   }
   Score first = score;
+  if (score.similarity == Similarity::projected) {
+    first.similarity = Similarity::dot;
+    score_tile<double>(first, a, b, rows, cols, values, other);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = i * kTileCols; j < i * kTileCols + cols; ++j) values[j] *= -0.5 * score.gamma;
+    return;
+  }
   first.power = 1;  // the power multiplies the log instead of underflowing the value
   score_tile<double>(first, a, b, rows, cols, values, other);
   for (int64_t i = 0; i < rows; ++i)

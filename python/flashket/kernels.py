@@ -17,8 +17,8 @@ from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import Lowered, positive_int
 
-Spec: TypeAlias = tuple[str, tuple[float, ...], Any, str, int]
-"""(encoder, parameters, program arrays or None, similarity, power): what the compiled module takes."""
+Spec: TypeAlias = tuple[str, tuple[float, ...], Any, str, float]
+"""(encoder, parameters, program arrays or None, similarity, power or gamma): what the compiled module takes."""
 
 
 class Kernel(ABC):
