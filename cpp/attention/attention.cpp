@@ -38,7 +38,7 @@ struct BlockScratch {
   BlockScratch(const KernelSpec& spec, int64_t v_stride)
       : encoder(spec),
         queries(kTileRows * spec.score().row_elements()),
-        tile(kTileScratch),
+        tile(tile_scratch(kTileRows)),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
         maximum(kTileRows) {}
@@ -75,7 +75,7 @@ class AttentionRun {
         // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
         // anyway.
         prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
-                     static_cast<double>(score_.depth) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
+                     static_cast<double>(spec.n_features()) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
 
   template <class C>
   int64_t run() {
@@ -151,7 +151,7 @@ class AttentionRun {
   template <class C>
   void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys,
                  C* values) const {
-    encoder.pack(a_.k.matrix(batch, kv_head), begin, end, {{keys, tile_shape<C>(*isa_ops().tile).panel_cols}});
+    encoder.pack(a_.k.matrix(batch, kv_head), begin, end, keys);
     const MatrixView<const T> v = a_.v.matrix(batch, kv_head);
     for (int64_t j = begin; j < end; ++j) {
       C* to = values + (j - begin) * v_stride_;
@@ -245,14 +245,13 @@ class AttentionRun {
     if (sizeof(T) == 8) return 1e-290;
     const double p = score_.power;
     double least_mean = score_.similarity == Similarity::hadamard ? 0.02 * p : 5e-4 * p * p;
-    if (score_.pair == PairKind::product) least_mean *= std::pow(0.25, static_cast<double>(score_.depth - 1));
+    if (score_.pair == PairKind::product) least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
     return std::max(1e-24, static_cast<double>(n) * std::pow(least_mean, p));
   }
 
   template <class C>
   void pack_queries(const Block& b, BlockScratch<C>& scratch) const {
-    scratch.encoder.pack(a_.q.matrix(b.batch, b.head), b.first, b.first + b.rows,
-                         {{scratch.queries.data(), tile_shape<C>(*isa_ops().tile).block_rows}});
+    scratch.encoder.pack(a_.q.matrix(b.batch, b.head), b.first, b.first + b.rows, scratch.queries.data());
   }
 
   // One pass over the keys of a block; leaves numerator and denominator in scratch.
@@ -276,7 +275,7 @@ class AttentionRun {
       const PackedKeys<C> packed_keys = keys(j0);
       if (weighing != Weighing::uniform) {
         tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
-                                   values + kTileSize);
+                                   kTileRows * kTileCols);
       }
       for (int64_t i = 0; i < b.rows; ++i) {
         C* row = values + i * kTileCols;
@@ -291,9 +290,9 @@ class AttentionRun {
   template <class C>
   ScoreTile<C> tile_function(Weighing weighing) const {
     if constexpr (sizeof(C) == 8) {
-      if (weighing == Weighing::log_sum) return isa_ops().tile->log_f64;
+      if (weighing == Weighing::log_sum) return isa_ops().log_tile;
     }
-    return score_tile<C>(*isa_ops().tile);
+    return tile_ops<C>().score;
   }
 
   // Overwrites what the query may not see; returns how many keys are left.
@@ -354,7 +353,7 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   const Score score = spec.score();
   double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
   if (score.pair == PairKind::product)
-    least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(score.depth) / 8));
+    least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(spec.n_features()) / 8));
   if (score.pair == PairKind::complex_dot) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;

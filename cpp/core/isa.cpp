@@ -14,7 +14,9 @@ namespace flashket {
 #define FLASHKET_DECLARE_ISA(isa)                       \
   namespace isa_##isa {                                 \
     FLASHKET_FOR_EACH_ENCODER(FLASHKET_DECLARE_ENCODER) \
-    extern const TileOps tile_ops;                      \
+    extern const TileOps<float> tile_ops_f32;           \
+    extern const TileOps<double> tile_ops_f64;          \
+    extern const ScoreTile<double> log_tile_f64;        \
     extern const ConsumeOps consume_ops;                \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
@@ -36,7 +38,13 @@ bool is_supported(const std::string& isa) {
 // Best first.
 const std::vector<IsaOps>& all_isas() {
 #define FLASHKET_ENCODER_ADDRESS(name) &FLASHKET_CURRENT_ISA::name##_encoder,
-#define FLASHKET_ISA_ENTRY(isa) {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, encoders_##isa()},
+#define FLASHKET_ISA_ENTRY(isa) \
+  {#isa,                        \
+   &isa_##isa::tile_ops_f32,    \
+   &isa_##isa::tile_ops_f64,    \
+   isa_##isa::log_tile_f64,     \
+   &isa_##isa::consume_ops,     \
+   encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \
   static const auto encoders_##isa = [] {                                                    \
     namespace FLASHKET_CURRENT_ISA = isa_##isa;                                              \

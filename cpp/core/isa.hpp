@@ -13,7 +13,10 @@ namespace flashket {
 
 struct IsaOps {
   const char* name;
-  const TileOps* tile;
+  const TileOps<float>* tile_f32;
+  const TileOps<double>* tile_f64;
+  // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
+  ScoreTile<double> log_tile;
   const ConsumeOps* consume;
   std::vector<const Encoder*> encoders;
 };
@@ -28,19 +31,11 @@ std::vector<std::string> available_isas();
 const Encoder& find_encoder(const std::string& name);
 
 template <class T>
-constexpr TileShape tile_shape(const TileOps& ops) {
+const TileOps<T>& tile_ops() {
   if constexpr (sizeof(T) == 4)
-    return ops.shape_f32;
+    return *isa_ops().tile_f32;
   else
-    return ops.shape_f64;
-}
-
-template <class T>
-constexpr ScoreTile<T> score_tile(const TileOps& ops) {
-  if constexpr (sizeof(T) == 4)
-    return ops.score_f32;
-  else
-    return ops.score_f64;
+    return *isa_ops().tile_f64;
 }
 
 }  // namespace flashket

@@ -147,17 +147,9 @@ FLASHKET_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
   return select<double>(x > -708.0, result, Vec<double>{});
 }
 
-// cos and sin of 2 pi phase / 2^bits. The integer wraps where the angle does, so the sum of any number of terms keeps
-// its full precision; only the last step to floating point rounds.
+// Sine and cosine of at most an eighth of a turn, |x| <= pi / 4.
 template <class T>
-FLASHKET_INLINE void sincos_turns(UintVec<T> phase, Vec<T>& sine, Vec<T>& cosine) {
-  using Int = typename Simd<T>::Int;
-  using Uint = typename Simd<T>::Uint;
-  constexpr int bits = 8 * sizeof(T);
-  const UintVec<T> quadrant = (phase + (Uint{1} << (bits - 3))) >> (bits - 2);
-  const IntVec<T> rest = (IntVec<T>)(phase - (quadrant << (bits - 2)));  // within an eighth of a turn
-  constexpr T unit = static_cast<T>(6.283185307179586476925 / (2.0 * (Uint{1} << (bits - 1))));
-  const Vec<T> x = __builtin_convertvector(rest, Vec<T>) * unit;
+FLASHKET_INLINE void sincos_octant(Vec<T> x, Vec<T>& sine, Vec<T>& cosine) {
   const Vec<T> x2 = x * x;
   Vec<T> s, c;
   if constexpr (sizeof(T) == 4) {
@@ -186,14 +178,60 @@ FLASHKET_INLINE void sincos_turns(UintVec<T> phase, Vec<T>& sine, Vec<T>& cosine
     c = c * x2 + 4.1666666666666664e-02;
     s = s * x2 + -1.6666666666666666e-01;
   }
-  s = s * x2 * x + x;
-  c = (c * x2 + T(-0.5)) * x2 + T(1);
-  const IntVec<T> q = (IntVec<T>)quadrant;
+  sine = s * x2 * x + x;
+  cosine = (c * x2 + T(-0.5)) * x2 + T(1);
+}
+
+// Adds quadrants (of which the low two bits count) to angles whose sine and cosine are given.
+template <class T>
+FLASHKET_INLINE void turn_quadrants(IntVec<T> q, Vec<T>& sine, Vec<T>& cosine) {
+  using Int = typename Simd<T>::Int;
+  constexpr int bits = 8 * sizeof(T);
+  const Vec<T> s = sine, c = cosine;
   const IntVec<T> odd = (q & Int{1}) != Int{0};
   const IntVec<T> sine_sign = (q & Int{2}) << (bits - 2);
   const IntVec<T> cosine_sign = ((q + Int{1}) & Int{2}) << (bits - 2);
   sine = (Vec<T>)((IntVec<T>)select<T>(odd, c, s) ^ sine_sign);
   cosine = (Vec<T>)((IntVec<T>)select<T>(odd, s, c) ^ cosine_sign);
+}
+
+// cos and sin of 2 pi phase / 2^bits. The integer wraps where the angle does, so the sum of any number of terms keeps
+// its full precision; only the last step to floating point rounds.
+template <class T>
+FLASHKET_INLINE void sincos_turns(UintVec<T> phase, Vec<T>& sine, Vec<T>& cosine) {
+  using Uint = typename Simd<T>::Uint;
+  constexpr int bits = 8 * sizeof(T);
+  const UintVec<T> quadrant = (phase + (Uint{1} << (bits - 3))) >> (bits - 2);
+  const IntVec<T> rest = (IntVec<T>)(phase - (quadrant << (bits - 2)));  // within an eighth of a turn
+  constexpr T unit = static_cast<T>(6.283185307179586476925 / (2.0 * (Uint{1} << (bits - 1))));
+  Vec<T> s, c;
+  sincos_octant<T>(__builtin_convertvector(rest, Vec<T>) * unit, s, c);
+  turn_quadrants<T>((IntVec<T>)quadrant, s, c);
+  sine = s;
+  cosine = c;
+}
+
+// Sine and cosine of any finite angle in radians: within 4 ulp up to 1e5 (reduced by pi / 2 in three parts), the C
+// library's beyond.
+FLASHKET_INLINE void sincos(Vec<double> angle, Vec<double>& sine, Vec<double>& cosine) {
+  const IntVec<double> is_large = (angle > 1e5) | (angle < -1e5);
+  Vec<double> x = select<double>(is_large, Vec<double>{}, angle);
+  const double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low mantissa bits
+  const Vec<double> shifted = x * 0.63661977236758134308 + magic;
+  const Vec<double> n = shifted - magic;
+  x = x - n * 1.57079632673412561417;
+  x = x - n * 6.07710050630396597660e-11;
+  x = x - n * 2.02226624879595063154e-21;
+  Vec<double> s, c;
+  sincos_octant<double>(x, s, c);
+  turn_quadrants<double>((IntVec<double>)shifted, s, c);
+  for (int64_t l = 0; l < kLanes<double>; ++l) {
+    if (!is_large[l]) continue;
+    s[l] = ::sin(angle[l]);
+    c[l] = ::cos(angle[l]);
+  }
+  sine = s;
+  cosine = c;
 }
 
 }  // namespace

@@ -7,12 +7,14 @@
 
 namespace flashket {
 
-// How two encoded rows become an overlap <x|y>.
+// How two encoded rows become an overlap <x|y>, and what an encoded row holds.
 enum class PairKind : int {
-  product,      // planes (c, s): prod_d (c c' + s s')
-  real_dot,     // one plane: sum_d a b
-  complex_dot,  // planes (re, im): sum_d conj(a) b
-  distance,     // one plane: sum_d (a - b)^2
+  product,   // per pair of features (cos(a + b), sin(a + b), cos(a - b), sin(a - b)) / sqrt 2: product of 4-vector dots
+  tangent,   // per group of features their tangents, then the product of their cosines c: prod_groups c c'
+             // prod_features (1 + t t')
+  real_dot,  // a: sum_d a b
+  complex_dot,  // all re, then all im: sum_d conj(a) b
+  distance,     // a: sum_d (a - b)^2
 };
 
 // What the overlap s becomes.
@@ -23,16 +25,27 @@ enum class Similarity : int {
   dot,        // s itself, for the classical controls
 };
 
-constexpr int planes(PairKind pair) { return pair == PairKind::real_dot || pair == PairKind::distance ? 1 : 2; }
-
 struct Score {
   PairKind pair;
   Similarity similarity;
   int power;
-  double gamma;   // projected only
-  int64_t depth;  // elements of one plane
+  double gamma;  // projected only
+  // Pairs of features of a product, features of a tangent, terms of a sum.
+  int64_t depth;
+  int64_t group;  // features of a tangent's group
 
-  constexpr int64_t row_elements() const { return depth * planes(pair); }
+  constexpr int64_t row_elements() const {
+    switch (pair) {
+      case PairKind::product:
+        return 4 * depth;
+      case PairKind::tangent:
+        return depth + (depth + group - 1) / group;
+      case PairKind::complex_dot:
+        return 2 * depth;
+      default:
+        return depth;
+    }
+  }
 };
 
 // A step of a compiled Program; see program.hpp for how gates become steps.
@@ -74,9 +87,12 @@ struct EncoderArgs {
   const double* params;  // params[0] is the number of features, the rest is the map's own
   int64_t n_params;
   const ProgramView* program;
+  // Of a centred encoder: (n_features), the middle of each feature's range, and Score::group.
+  const double* centre;
+  int64_t group;
 };
 
-// One row in, one encoded row out: plane 0 (depth elements), then plane 1. `scratch` has scratch() elements.
+// One row in, one encoded row of row_elements() out. `scratch` has scratch() elements.
 // x is contiguous. Rows are valid: Python refused NaN, infinity and (Amplitude) zero rows.
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
@@ -88,13 +104,8 @@ struct Encoder {
   int64_t (*scratch)(const EncoderArgs& args);
   EncodeRow<float> row_f32;
   EncodeRow<double> row_f64;
-};
-
-// Packed operands: rows of the left side in blocks [depth][plane][block_rows], of the right side in panels
-// [depth][plane][panel_cols]. Missing rows are zero. Sizes differ by instruction set and element type.
-struct TileShape {
-  int64_t block_rows;
-  int64_t panel_cols;
+  // The same map in a cheaper form for rows whose features all lie near their centres; nullptr: there is none.
+  const Encoder* centred = nullptr;
 };
 
 }  // namespace flashket

@@ -2,30 +2,82 @@
 // SPDX-License-Identifier: Apache-2.0
 // Angle encoding: |x> = prod_j RY(x_j)|0> (or RX), <x|y> = prod_j cos((x_j - y_j) / 2), for RY and RX alike.
 // Schuld, "Supervised quantum machine learning models are kernel methods", arXiv:2101.11020, sec. V.
-// No state is built: a row becomes the planes c_j = cos(b x_j / 2), s_j = sin(b x_j / 2) and the pair kernel multiplies
-// c c' + s s'. Angles are reduced in double whatever the element type. params: n_features, bandwidth. Cost: n sincos.
+// No state is built: a row becomes what the product or the tangent form of the pair kernel multiplies (PairKind).
+// Angles are reduced in double whatever the element type. params: n_features, bandwidth. Cost: n sincos.
 #include "core/simd.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
-int64_t depth(const EncoderArgs& args) { return static_cast<int64_t>(args.params[0]); }
+int64_t n_features(const EncoderArgs& args) { return static_cast<int64_t>(args.params[0]); }
 int64_t scratch(const EncoderArgs&) { return 0; }
 
+constexpr int64_t kRun = 64;  // features whose sines and cosines are held at a time; even
+
+// Sines and cosines of bandwidth (x - centre) / 2.
 template <class T>
-void row(const T* x, T* out, T*, const EncoderArgs& args) {
-  const int64_t n = depth(args);
-  const double half_bandwidth = 0.5 * args.params[1];
-  for (int64_t j = 0; j < n; ++j) {
-    const double half_angle = half_bandwidth * static_cast<double>(x[j]);
-    out[j] = static_cast<T>(::cos(half_angle));
-    out[n + j] = static_cast<T>(::sin(half_angle));
+void half_angles(const T* x, const double* centre, double half_bandwidth, int64_t count, double* sine, double* cosine) {
+  for (int64_t j = 0; j < count; ++j) {
+    const double angle = half_bandwidth * (centre ? static_cast<double>(x[j]) - centre[j] : static_cast<double>(x[j]));
+    sine[j] = angle;
+  }
+  for (int64_t j = count; j % kLanes<double> != 0; ++j) sine[j] = 0;
+  for (int64_t j = 0; j < count; j += kLanes<double>) {
+    Vec<double> s, c;
+    sincos(load(sine + j), s, c);
+    store<double>(sine + j, s);
+    store<double>(cosine + j, c);
   }
 }
+
+int64_t n_pairs(const EncoderArgs& args) { return (n_features(args) + 1) / 2; }
+
+template <class T>
+void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
+  constexpr double half = 0.5 * 1.41421356237309504880;  // each dot of a pair is halved
+  const int64_t n = n_features(args);
+  double sine[kRun], cosine[kRun];
+  for (int64_t begin = 0; begin < n; begin += kRun) {
+    const int64_t count = n - begin < kRun ? n - begin : kRun;
+    half_angles(x + begin, nullptr, 0.5 * args.params[1], count, sine, cosine);
+    if (count % 2 != 0) {  // an angle of 0 beside the last
+      sine[count] = 0;
+      cosine[count] = 1;
+    }
+    for (int64_t j = 0; j < count; j += 2, out += 4) {
+      const double cc = cosine[j] * cosine[j + 1], ss = sine[j] * sine[j + 1], sc = sine[j] * cosine[j + 1],
+                   cs = cosine[j] * sine[j + 1];
+      out[0] = static_cast<T>(half * (cc - ss));
+      out[1] = static_cast<T>(half * (sc + cs));
+      out[2] = static_cast<T>(half * (cc + ss));
+      out[3] = static_cast<T>(half * (sc - cs));
+    }
+  }
+}
+
+template <class T>
+void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
+  const int64_t n = n_features(args), group = args.group;  // at most kRun
+  double sine[kRun], cosine[kRun];
+  for (int64_t begin = 0; begin < n; begin += group) {
+    const int64_t count = n - begin < group ? n - begin : group;
+    half_angles(x + begin, args.centre + begin, 0.5 * args.params[1], count, sine, cosine);
+    double product = 1;
+    for (int64_t j = 0; j < count; ++j) {
+      *out++ = static_cast<T>(sine[j] / cosine[j]);
+      product *= cosine[j];
+    }
+    *out++ = static_cast<T>(product);
+  }
+}
+
+const Encoder tangent_encoder = {"angle, centred", PairKind::tangent,  n_features,
+                                 scratch,          tangent_row<float>, tangent_row<double>};
 
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle", PairKind::product, depth, scratch, row<float>, row<double>};
+const Encoder angle_encoder = {"angle",           PairKind::product,  n_pairs,         scratch,
+                               paired_row<float>, paired_row<double>, &tangent_encoder};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -2,86 +2,133 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gram/gram.hpp"
 
+#include <atomic>
+#include <cmath>
+#include <limits>
+
 #include "core/parallel.hpp"
+#include "gram/packed_rows.hpp"
 #include "noise/shots.hpp"
 
 namespace flashket {
 namespace {
 
-constexpr int64_t kEncodeChunk = kTileRows;  // a multiple of every block and panel: chunks never share a packed group
-static_assert(kTileRows % 32 == 0 && kTileCols % kTileRows == 0);
+// Rows of a tile: more of them use the packed columns more often while those are in cache; few, where a row is so short
+// that writing the tile is the work, stay in the first cache themselves.
+constexpr int64_t kGramRows = 128;
+static_assert(kTileRows % 32 == 0 && kTileCols % kTileRows == 0 && kGramRows % kTileRows == 0 &&
+              kTileCols % kGramRows == 0);
 
+// A matrix that outgrows the caches is written past them.
+constexpr int64_t kStreamingBytes = int64_t{4} << 20;
+
+// C is the type computed in: T, or double for the log and powers of estimates.
 template <class C, class T>
-void encode_all(const KernelSpec& spec, const MatrixView<const T>& source, std::vector<PackTarget<C>> targets) {
-  const int64_t row_elements = spec.score().row_elements();
-  const int64_t n_chunks = round_up(source.rows, kEncodeChunk) / kEncodeChunk;
-  PerWorker<RowEncoder<C>> encoders;
-  parallel_for(n_chunks, [&](int64_t chunk, int worker) {
-    const int64_t begin = chunk * kEncodeChunk, end = std::min(begin + kEncodeChunk, source.rows);
-    RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
-    const auto part = [&](const PackTarget<C>& t) { return PackTarget<C>{t.data + begin * row_elements, t.lanes}; };
-    if (targets.size() == 1)
-      encoder.pack(source, begin, end, {part(targets[0])});
-    else
-      encoder.pack(source, begin, end, {part(targets[0]), part(targets[1])});
-  });
-}
+class GramRun {
+ public:
+  GramRun(const KernelSpec& spec, const PackedRows<C>& left, const PackedRows<C>* right, const MatrixView<T>& out,
+          const GramOptions& options)
+      : spec_(spec), score_(left.score), left_(left), right_(right ? *right : left), out_(out), options_(options) {
+    is_symmetric_ = right == nullptr;
+    is_streaming_ = out.rows * out.cols * static_cast<int64_t>(sizeof(T)) > kStreamingBytes;
+    if (options.shots > 0) score_.power = 1;  // the power acts on the estimate
+    key_ = stream_key(options.seed, StreamDomain::gram, 0, 0);
+    score_tile_ = tile_ops<C>().score;
+    if constexpr (sizeof(C) == 8) {
+      if (options.log) score_tile_ = isa_ops().log_tile;
+    }
+  }
 
-// C is the type computed in: T, or double for the log.
+  void run() {
+    const int64_t tile_rows = round_up(out_.rows, kGramRows) / kGramRows;
+    const int64_t tile_cols = round_up(out_.cols, kTileCols) / kTileCols;
+    PerWorker<Buffer<C>> scratch;
+    PerWorker<Buffer<T>> narrowed;
+    parallel_for(tile_rows * tile_cols, [&](int64_t index, int worker) {
+      // Down the columns first: the packed columns stay in cache.
+      const int64_t i0 = index % tile_rows * kGramRows, j0 = index / tile_rows * kTileCols;
+      const int64_t rows = std::min(kGramRows, out_.rows - i0), cols = std::min(kTileCols, out_.cols - j0);
+      if (is_symmetric_ && j0 + cols <= i0) return;  // below the diagonal: its mirror image writes it
+      C* values = scratch.get(worker, [] { return Buffer<C>(tile_scratch(kGramRows)); }).data();
+      T* result;
+      if constexpr (sizeof(C) == sizeof(T))
+        result = values;
+      else
+        result = narrowed.get(worker, [] { return Buffer<T>(kGramRows * kTileCols); }).data();
+      if (!is_symmetric_ || j0 >= i0 + rows) {
+        compute(i0, j0, rows, cols, values, result);
+        return;
+      }
+      for (int64_t i = i0; i < i0 + rows; i += kTileRows) {  // across the diagonal, in strips that begin on it
+        const int64_t first = std::max(i, j0);
+        if (first < j0 + cols) compute(i, first, std::min(kTileRows, i0 + rows - i), j0 + cols - first, values, result);
+      }
+    });
+  }
+
+ private:
+  void compute(int64_t i0, int64_t j0, int64_t rows, int64_t cols, C* values, T* result) const {
+    score_tile_(score_, left_.row(i0), right_.row(j0), rows, cols, values, kGramRows * kTileCols);
+    const bool is_on_diagonal = is_symmetric_ && j0 < i0 + rows;
+    if (is_on_diagonal && spec_.is_normalised())
+      for (int64_t i = 0; i < std::min(rows, cols); ++i) values[i * kTileCols + i] = options_.log ? C(0) : C(1);
+    if (options_.shots > 0) {
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = is_on_diagonal ? i : 0; j < cols; ++j) {
+          C& value = values[i * kTileCols + j];
+          const double estimate = sample_probability(value, options_.shots, key_, i0 + i, j0 + j);
+          value = static_cast<C>(integer_power(estimate, spec_.power));
+        }
+    }
+    if (is_on_diagonal)
+      for (int64_t i = 1; i < rows; ++i)
+        for (int64_t j = 0; j < std::min(i, cols); ++j) values[i * kTileCols + j] = values[j * kTileCols + i];
+    if constexpr (sizeof(C) != sizeof(T))
+      for (int64_t i = 0; i < rows; ++i) std::copy_n(values + i * kTileCols, cols, result + i * kTileCols);
+    store(result, i0, j0, rows, cols);
+    if (!is_symmetric_) return;
+    // What the diagonal square holds is both of its halves.
+    const int64_t done = is_on_diagonal ? kTileRows : 0;
+    if (cols > done) store_mirrored(result + done, i0, j0 + done, rows, cols - done);
+  }
+
+  void store(const T* tile, int64_t i0, int64_t j0, int64_t rows, int64_t cols) const {
+    if (out_.col_stride == 1) {
+      tile_ops<T>().store(tile, rows, cols, &out_(i0, j0), out_.row_stride, is_streaming_);
+      return;
+    }
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < cols; ++j) out_(i0 + i, j0 + j) = tile[i * kTileCols + j];
+  }
+
+  void store_mirrored(const T* tile, int64_t i0, int64_t j0, int64_t rows, int64_t cols) const {
+    if (out_.col_stride == 1) {
+      tile_ops<T>().store_mirrored(tile, rows, cols, &out_(j0, i0), out_.row_stride, is_streaming_);
+      return;
+    }
+    for (int64_t j = 0; j < cols; ++j)
+      for (int64_t i = 0; i < rows; ++i) out_(j0 + j, i0 + i) = tile[i * kTileCols + j];
+  }
+
+  const KernelSpec& spec_;
+  Score score_;
+  const PackedRows<C>& left_;
+  const PackedRows<C>& right_;
+  const MatrixView<T>& out_;
+  const GramOptions& options_;
+  ScoreTile<C> score_tile_;
+  uint64_t key_;
+  bool is_symmetric_, is_streaming_;
+};
+
 template <class C, class T>
 void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
               const MatrixView<T>& out, const GramOptions& options) {
-  Score score = spec.score();
-  if (options.shots > 0) score.power = 1;  // the power acts on the estimate
-  const TileOps& ops = *isa_ops().tile;
-  const TileShape shape = tile_shape<C>(ops);
-  const ScoreTile<C> tile = [&]() -> ScoreTile<C> {
-    if constexpr (sizeof(C) == 8) {
-      if (options.log) return ops.log_f64;
-    }
-    return score_tile<C>(ops);
-  }();
-  const bool is_symmetric = y == nullptr;
-  const int64_t n = x.rows, m = is_symmetric ? n : y->rows, row_elements = score.row_elements();
-  if (n == 0 || m == 0) return;
-
-  Buffer<C> left(round_up(n, shape.block_rows) * row_elements), right(round_up(m, shape.panel_cols) * row_elements);
-  if (is_symmetric) {
-    encode_all<C>(spec, x, {{left.data(), shape.block_rows}, {right.data(), shape.panel_cols}});
-  } else {
-    encode_all<C>(spec, x, {{left.data(), shape.block_rows}});
-    encode_all<C>(spec, *y, {{right.data(), shape.panel_cols}});
-  }
-
-  const uint64_t key = stream_key(options.seed, StreamDomain::gram, 0, 0);
-  const int64_t tile_rows = round_up(n, kTileRows) / kTileRows, tile_cols = round_up(m, kTileCols) / kTileCols;
-  PerWorker<Buffer<C>> scratch;
-  parallel_for(tile_rows * tile_cols, [&](int64_t index, int worker) {
-    const int64_t i0 = index / tile_cols * kTileRows, j0 = index % tile_cols * kTileCols;
-    const int64_t rows = std::min(kTileRows, n - i0), cols = std::min(kTileCols, m - j0);
-    if (is_symmetric && j0 + cols <= i0) return;  // below the diagonal: its mirror writes it
-    C* values = scratch.get(worker, [] { return Buffer<C>(kTileScratch); }).data();
-    tile(score, left.data() + i0 * row_elements, right.data() + j0 * row_elements, rows, cols, values,
-         values + kTileSize);
-    for (int64_t i = i0; i < i0 + rows; ++i) {
-      C* row = values + (i - i0) * kTileCols - j0;
-      const int64_t first = is_symmetric ? std::max(i, j0) : j0, last = j0 + cols;
-      if (is_symmetric && spec.is_normalised() && i >= j0 && i < last) row[i] = options.log ? C(0) : C(1);
-      if (options.shots > 0) {
-        for (int64_t j = first; j < last; ++j)
-          row[j] = static_cast<C>(integer_power(sample_probability(row[j], options.shots, key, i, j), spec.power));
-      }
-      T* to = &out(i, first);
-      if (out.col_stride == 1)
-        std::copy(row + first, row + last, to);
-      else
-        for (int64_t j = first; j < last; ++j, to += out.col_stride) *to = static_cast<T>(row[j]);
-    }
-    if (!is_symmetric) return;
-    for (int64_t j = std::max(j0, i0 + 1); j < j0 + cols; ++j)
-      for (int64_t i = i0; i < std::min(i0 + rows, j); ++i)
-        out(j, i) = static_cast<T>(values[(i - i0) * kTileCols + j - j0]);
-  });
+  if (out.rows == 0 || out.cols == 0) return;
+  // Samples are equal on every backend only where the form does not depend on the rest of the data.
+  const bool may_centre = !options.log && options.shots == 0;
+  const PackedOperands<C> packed(spec, x, y, may_centre);
+  GramRun<C, T>(spec, packed.left, y ? &packed.right : nullptr, out, options).run();
 }
 
 }  // namespace
@@ -100,4 +147,5 @@ template void gram(const KernelSpec&, const MatrixView<const float>&, const Matr
                    const MatrixView<float>&, const GramOptions&);
 template void gram(const KernelSpec&, const MatrixView<const double>&, const MatrixView<const double>*,
                    const MatrixView<double>&, const GramOptions&);
+
 }  // namespace flashket

@@ -23,12 +23,16 @@ struct KernelSpec {
   Similarity similarity;
   int power;
   double gamma = 0;
+  // With a centred encoder only; see EncoderArgs.
+  std::vector<double> centre{};
+  int64_t group = 0;
 
   EncoderArgs args() const {
-    return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr};
+    return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr, centre.data(),
+            group};
   }
   int64_t n_features() const { return program ? program_view.n_features : static_cast<int64_t>(params.at(0)); }
-  Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args())}; }
+  Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args()), group}; }
   // Kernels of normalised states: the value of a row with itself is 1.
   bool is_normalised() const { return similarity != Similarity::dot; }
 };
@@ -41,60 +45,70 @@ constexpr EncodeRow<C> encode_row(const Encoder& encoder) {
     return encoder.row_f64;
 }
 
-// Where rows [begin, ...) of the source go: lanes rows interleaved, missing rows of the last group zero.
-template <class C>
-struct PackTarget {
-  C* data;
-  int64_t lanes;
-};
-
 constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Rows encoded before they are packed together: whole vectors of them, fewer where a row is long.
+constexpr int64_t encoded_together(int64_t row_elements) {
+  return std::clamp<int64_t>((int64_t{1} << 21) / std::max<int64_t>(row_elements, 1), 1, 16);
+}
+
+// Elements that a worker needs to encode rows.
+inline int64_t encoder_elements(const KernelSpec& spec) {
+  const int64_t row = spec.score().row_elements();
+  return spec.n_features() + 1 + encoded_together(row) * (row + 16) + spec.encoder->scratch(spec.args()) + 64;
+}
 
 // Scratch of one worker; C is the type computed in, which may be wider than the data's.
 template <class C>
 class RowEncoder {
  public:
   explicit RowEncoder(const KernelSpec& spec)
-      : spec_(&spec),
+      : encode_(encode_row<C>(*spec.encoder)),
         args_(spec.args()),
         row_elements_(spec.score().row_elements()),
+        together_(encoded_together(row_elements_)),
+        row_stride_(round_up(row_elements_, 16)),
         input_(spec.n_features() + 1),
-        encoded_(row_elements_ + 64),
+        encoded_(together_ * row_stride_ + 64),
         scratch_(spec.encoder->scratch(args_) + 64) {}
 
   template <class T>
-  const C* encode(const MatrixView<const T>& source, int64_t row) {
+  const C* encode(const MatrixView<const T>& source, int64_t row, int64_t slot = 0) {
     for (int64_t j = 0; j < source.cols; ++j) input_.data()[j] = static_cast<C>(source(row, j));
-    encode_row<C> (*spec_->encoder)(input_.data(), encoded_.data(), scratch_.data(), args_);
-    return encoded_.data();
+    C* encoded = encoded_.data() + slot * row_stride_;
+    encode_(input_.data(), encoded, scratch_.data(), args_);
+    return encoded;
   }
 
-  // Encodes rows [begin, end) of the source as rows 0, 1, .. of every target.
-  template <class T>
-  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end,
-            std::initializer_list<PackTarget<C>> targets) {
-    const int planes_count = planes(spec_->encoder->pair);
-    const int64_t depth = row_elements_ / planes_count;
-    for (int64_t row = begin; row < end; ++row) {
-      const C* encoded = encode(source, row);
-      for (const PackTarget<C>& target : targets) scatter(encoded, target, row - begin, planes_count, depth);
+  // Encodes rows [begin, end) of the source as rows 0, 1, .. of packed panels and fills the last panel up with zeros.
+  // seen(encoded row) is called for each.
+  template <class T, class Seen>
+  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end, C* panels, const Seen& seen) {
+    const TileOps<C>& ops = tile_ops<C>();
+    const int64_t width = ops.panel_cols;
+    for (int64_t row = begin; row < end;) {
+      const int64_t in_panel = (row - begin) % width;
+      const int64_t count = std::min({together_, width - in_panel, end - row});
+      for (int64_t r = 0; r < count; ++r) seen(encode(source, row + r, r));
+      C* panel = panels + (row - begin) / width * width * row_elements_;
+      ops.pack(encoded_.data(), row_stride_, count, row_elements_, panel + in_panel);
+      row += count;
     }
-    std::fill_n(encoded_.data(), row_elements_, C(0));
-    for (const PackTarget<C>& target : targets)
-      for (int64_t row = end - begin; row % target.lanes != 0; ++row)
-        scatter(encoded_.data(), target, row, planes_count, depth);
+    const int64_t rest = (end - begin) % width;
+    if (rest == 0) return;
+    C* last = panels + (end - begin) / width * width * row_elements_;
+    for (int64_t e = 0; e < row_elements_; ++e) std::fill(last + e * width + rest, last + (e + 1) * width, C(0));
+  }
+
+  template <class T>
+  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end, C* panels) {
+    pack(source, begin, end, panels, [](const C*) {});
   }
 
  private:
-  void scatter(const C* encoded, const PackTarget<C>& target, int64_t row, int planes_count, int64_t depth) const {
-    C* out = target.data + row / target.lanes * target.lanes * row_elements_ + row % target.lanes;
-    for (int64_t d = 0; d < depth; ++d)
-      for (int p = 0; p < planes_count; ++p) out[(d * planes_count + p) * target.lanes] = encoded[p * depth + d];
-  }
-
-  const KernelSpec* spec_;
+  EncodeRow<C> encode_;
   EncoderArgs args_;
-  int64_t row_elements_;
+  int64_t row_elements_, together_, row_stride_;
   Buffer<C> input_, encoded_, scratch_;
 };
 

@@ -6,25 +6,36 @@
 
 namespace flashket {
 
+// Packed rows: panels of panel_cols rows, [panel][element][row in panel], missing rows zero. Both operands of a tile
+// are packed alike. The width of a panel differs by instruction set and element type; kTileRows is a multiple of each.
 constexpr int64_t kTileRows = 32;
 constexpr int64_t kTileCols = 256;
-constexpr int64_t kTileSize = kTileRows * kTileCols;
-// Elements of the tile and of the memory behind it that ScoreTile works in: imaginary parts, and two tiles of double
-// sums.
-constexpr int64_t kTileScratch = 6 * kTileSize;
+constexpr int64_t kDepthBlock = 64;  // elements of a row that are worked on before the next rows
+// What a tile of so many rows (a multiple of kTileRows) needs: values and two more planes for sums, three planes of
+// double, and one depth block of rows and columns.
+constexpr int64_t tile_scratch(int64_t rows) { return 9 * rows * kTileCols + (rows + kTileCols) * kDepthBlock; }
 
-// values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to
-// whole blocks and panels inside the tile, the surplus is undefined. `other` is
-// values + kTileSize.
+// values[i * kTileCols + j] for i < rows, j < cols; both counts are rounded up to whole blocks and panels inside the
+// tile, the surplus is undefined. `values` has tile_scratch(plane / kTileCols) elements, rows * kTileCols <= plane.
 template <class T>
-using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other);
+using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values,
+                           int64_t plane);
 
+// rows (count x elements, row_stride apart) become rows 0 .. count of the panel.
+template <class T>
+using PackRows = void (*)(const T* rows, int64_t row_stride, int64_t count, int64_t elements, T* panel);
+
+// to[i * to_stride + j] = tile[i * kTileCols + j], and its mirror image to[j * to_stride + i]. Streaming stores leave
+// the caches to the tiles still to come.
+template <class T>
+using StoreTile = void (*)(const T* tile, int64_t rows, int64_t cols, T* to, int64_t to_stride, bool is_streaming);
+
+template <class T>
 struct TileOps {
-  TileShape shape_f32, shape_f64;
-  ScoreTile<float> score_f32;
-  ScoreTile<double> score_f64;
-  // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
-  ScoreTile<double> log_f64;
+  int64_t panel_cols;
+  ScoreTile<T> score;
+  PackRows<T> pack;
+  StoreTile<T> store, store_mirrored;
 };
 
 }  // namespace flashket

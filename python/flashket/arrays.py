@@ -16,6 +16,7 @@ from flashket.errors import InputError, explanation
 Array: TypeAlias = npt.NDArray[Any]
 
 FLOAT32 = np.dtype(np.float32)
+_CACHE_LINE = 64
 FLOAT64 = np.dtype(np.float64)
 
 _HOST_DEVICES = {1, 3, 11}
@@ -196,6 +197,20 @@ def cast_bytes(array: Array, dtype: np.dtype[Any]) -> int:
 def _needs_no_copy(array: Array, dtype: np.dtype[Any]) -> bool:
     is_dtype = array.dtype == dtype and array.dtype.isnative
     return is_dtype and array.flags.aligned and all(stride % dtype.itemsize == 0 for stride in array.strides)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an uninitialised C-contiguous array that begins a cache line, which the compiled module writes fastest.
+
+    Examples
+    --------
+    >>> aligned_empty((3, 5), np.dtype(np.float32)).ctypes.data % 64
+    0
+    """
+    n_bytes = math.prod(shape) * dtype.itemsize
+    memory = np.empty(n_bytes + _CACHE_LINE, np.uint8)
+    begin = -memory.ctypes.data % _CACHE_LINE
+    return memory[begin : begin + n_bytes].view(dtype).reshape(shape)
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Array, ...], place: str) -> Array:

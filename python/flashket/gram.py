@@ -15,6 +15,7 @@ from flashket.arrays import (
     FLOAT32,
     FLOAT64,
     Array,
+    aligned_empty,
     cast,
     cast_bytes,
     check_out,
@@ -119,7 +120,9 @@ def gram(
     inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
     sources, target = checked_rows(inputs, kernel, dtype, place)
     n, m = sources[0].shape[0], sources[-1].shape[0]
-    how = planner.Work(log=bool(log), shots=n_shots, cast_bytes=sum(cast_bytes(source, target) for source in sources))
+    how = planner.Work(
+        log=bool(log), shots=n_shots, cast_bytes=sum(cast_bytes(source, target) for source in sources), is_symmetric=Y is None
+    )
     planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0)
     arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     x, y = arrays[0], None if Y is None else arrays[1]
@@ -129,7 +132,7 @@ def gram(
         check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
         check_size(array, kernel._largest_feature, place, name, kernel.subject)
     chosen = select(backend, kernel, x.dtype, "gram", place)
-    result = np.empty((n, m), x.dtype) if out is None else out
+    result = aligned_empty((n, m), x.dtype) if out is None else out
     if result.size:
         chosen.gram(kernel, x, y, result, log=bool(log), shots=n_shots, seed=stream_seed)
     return result

@@ -18,11 +18,14 @@ from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel, Spec
 from flashket.memory import format_bytes, require
 
-_LEFT_GROUP, _ROW_GROUP = 8, 32
-"""Groups of at most so many rows that the compiled module packs: of a product's left side, of its right side and of keys."""
+_ROW_GROUP = 32
+"""Groups of at most so many rows that the compiled module packs."""
 
 _TILE_ROWS, _TILE_COLUMNS = 32, 256
 """Queries and keys that a worker holds at a time."""
+
+_TILE_ELEMENTS = 1 << 19
+"""Numbers that a worker's tile of kernel values with its sums takes, at most."""
 
 _VALUE_GROUP = 16
 """Values are packed with their width rounded up to this."""
@@ -141,7 +144,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
-    how = Work(normalization="sum" if kernel.is_probability else "softmax", value_width=value_width)
+    how = Work(normalization="sum" if kernel.is_probability else "softmax", value_width=value_width, is_symmetric=m is None)
     n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
     try:
@@ -181,6 +184,8 @@ class Work:
         Attention: among how many (batch, head) the keys are divided.
     cast_bytes : int
         Size of the inputs' copies in the dtype computed in.
+    is_symmetric : bool
+        Gram: whether both operands are the same rows, which are then packed once.
     """
 
     log: bool = False
@@ -189,6 +194,7 @@ class Work:
     value_width: int = 0
     key_sets: int = 1
     cast_bytes: int = 0
+    is_symmetric: bool = False
 
 
 def require_memory(
@@ -264,14 +270,14 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
     """Return the memory beside the result: packed rows, padded to whole groups, and what every thread holds."""
     item = FLOAT64.itemsize if _computes_in_double(kernel, op, how) else dtype.itemsize
     row, scratch = _encoder_elements(kernel, op)
-    encoder = row + scratch
+    encoder = scratch
     threads = int(core().num_threads())
     if op == "states":
         return min(threads, n) * encoder * item
     if op == "gram":
-        packed = _padded(n, _LEFT_GROUP) + _padded(m, _ROW_GROUP)
+        packed = _padded(n, _ROW_GROUP) + (0 if how.is_symmetric else _padded(m, _ROW_GROUP))
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
-        return (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * encoder) * item
+        return (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (encoder + _TILE_ELEMENTS)) * item
     # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
     n_keys = m // max(how.key_sets, 1)
     value = _padded(how.value_width, _VALUE_GROUP)

@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// All rows of both operands, encoded and packed over threads, in the cheapest form that the data allow.
+#pragma once
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "core/parallel.hpp"
+#include "gram/pack.hpp"
+
+namespace flashket {
+
+template <class C>
+struct PackedRows {
+  Score score;
+  Buffer<C> data;
+
+  const C* row(int64_t i) const {  // i a multiple of every panel's width, as tiles are
+    return data.data() + i * score.row_elements();
+  }
+};
+
+// Encodes every row. False, and rows of no use, if the centred form of the spec loses precision on one of them.
+template <class C, class T>
+bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedRows<C>& packed) {
+  packed.score = spec.score();
+  const Score score = packed.score;
+  const int64_t width = tile_ops<C>().panel_cols, row_elements = score.row_elements();
+  packed.data = Buffer<C>(round_up(source.rows, width) * row_elements);
+  // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
+  const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
+  std::atomic<bool> is_good{true};
+  PerWorker<RowEncoder<C>> encoders;
+  const int64_t n_chunks = round_up(source.rows, kTileRows) / kTileRows;
+  parallel_for(n_chunks, [&](int64_t chunk, int worker) {
+    const int64_t begin = chunk * kTileRows, end = std::min(begin + kTileRows, source.rows);
+    RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
+    encoder.pack(source, begin, end, packed.data.data() + begin * row_elements, [&](const C* encoded) {
+      if (score.pair != PairKind::tangent) return;
+      for (int64_t e = score.group; e < row_elements; e += score.group + 1)
+        if (!(std::abs(encoded[e]) >= least)) is_good = false;
+      if (!(std::abs(encoded[row_elements - 1]) >= least)) is_good = false;
+    });
+  });
+  return is_good;
+}
+
+constexpr int64_t kWholeGroup = 64, kSmallGroup = 16;  // features; Score::group
+
+// The middle of every feature's range over both operands.
+template <class T>
+std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<const T>* y) {
+  std::vector<T> low(x.cols, std::numeric_limits<T>::infinity()), high(x.cols, -std::numeric_limits<T>::infinity());
+  for (const MatrixView<const T>* rows : {&x, y}) {
+    if (rows == nullptr) continue;
+    for (int64_t i = 0; i < rows->rows; ++i)
+      for (int64_t j = 0; j < rows->cols; ++j) {
+        const T value = (*rows)(i, j);
+        low[j] = std::min(low[j], value);
+        high[j] = std::max(high[j], value);
+      }
+  }
+  std::vector<double> centre(x.cols);
+  for (int64_t j = 0; j < x.cols; ++j)
+    centre[j] = 0.5 * static_cast<double>(low[j]) + 0.5 * static_cast<double>(high[j]);
+  return centre;
+}
+
+// y == nullptr: `right` stays empty, both operands are `left`. may_centre false: a row's form does not depend on
+// others.
+template <class C>
+struct PackedOperands {
+  PackedRows<C> left, right;
+
+  template <class T>
+  PackedOperands(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, bool may_centre) {
+    if (may_centre && spec.encoder->centred != nullptr) {
+      KernelSpec centred = spec;
+      centred.encoder = spec.encoder->centred;
+      centred.centre = centre_of(x, y);
+      // One factor for all features of a row costs less, one for every few bears a wider range.
+      for (const int64_t group : {std::min(x.cols, kWholeGroup), std::min(x.cols, kSmallGroup)}) {
+        centred.group = group;
+        if (pack_all(centred, x, left) && (y == nullptr || pack_all(centred, *y, right))) return;
+      }
+    }
+    pack_all(spec, x, left);
+    if (y != nullptr) pack_all(spec, *y, right);
+  }
+};
+
+}  // namespace flashket
