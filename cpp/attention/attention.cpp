@@ -29,7 +29,7 @@ constexpr ConsumeTile<C> consumer(Normalization normalization) {
 template <class C>
 struct PackedKeys {
   const C* keys;
-  const C* values;
+  ValueTile<C> values;
 };
 
 // Memory of one worker for blocks computed in C.
@@ -51,7 +51,9 @@ struct BlockScratch {
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
 struct LogScratch {
   LogScratch(const KernelSpec& spec, int64_t v_stride, int64_t n_keys)
-      : block(spec, v_stride), keys(n_keys * spec.score().row_elements()), values(n_keys * v_stride) {}
+      : block(spec, v_stride),
+        keys(n_keys * spec.score().row_elements()),
+        values(n_keys * round_up(v_stride, kValuePanel)) {}
 
   BlockScratch<double> block;
   Buffer<double> keys, values;
@@ -71,6 +73,7 @@ class AttentionRun {
         score_(spec.score()),
         v_dim_(arrays.v.shape[3]),
         v_stride_(round_up(v_dim_, kValueAlign)),
+        v_packed_(round_up(v_dim_, kValuePanel)),
         group_(arrays.q.shape[1] / arrays.k.shape[1]),
         // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
         // anyway.
@@ -124,6 +127,9 @@ class AttentionRun {
   // Offset of (batch, kv head) in the packed keys, in keys; every pair has room for the longest.
   int64_t slot(int64_t batch, int64_t kv_head) const { return (batch * a_.k.shape[1] + kv_head) * longest_; }
 
+  // Of the packed values of the tile that begins with key j0.
+  int64_t panel_stride(int64_t j0) const { return std::min(kTileCols, longest_ - j0) * kValuePanel; }
+
   template <class C>
   void pack_all() {
     Buffer<C>& keys = std::get<0>(packed<C>());
@@ -134,7 +140,7 @@ class AttentionRun {
     longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
     if (longest_ == 0 || prefers_log_) return;
     keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
-    values = Buffer<C>(n_batch * n_heads * longest_ * v_stride_);
+    values = Buffer<C>(n_batch * n_heads * longest_ * v_packed_);
     const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
     PerWorker<RowEncoder<C>> encoders;
     parallel_for(n_batch * n_heads * chunks, [&](int64_t index, int worker) {
@@ -144,19 +150,23 @@ class AttentionRun {
       if (begin >= end) return;
       RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec_); });
       const int64_t at = slot(batch, head) + begin;
-      pack_tile(encoder, batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_stride_);
+      pack_tile(encoder, batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_packed_,
+                panel_stride(begin));
     });
   }
 
   template <class C>
-  void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys,
-                 C* values) const {
+  void pack_tile(RowEncoder<C>& encoder, int64_t batch, int64_t kv_head, int64_t begin, int64_t end, C* keys, C* values,
+                 int64_t panel_stride) const {
     encoder.pack(a_.k.matrix(batch, kv_head), begin, end, keys);
     const MatrixView<const T> v = a_.v.matrix(batch, kv_head);
     for (int64_t j = begin; j < end; ++j) {
-      C* to = values + (j - begin) * v_stride_;
-      for (int64_t c = 0; c < v_dim_; ++c) to[c] = static_cast<C>(v(j, c));
-      std::fill(to + v_dim_, to + v_stride_, C(0));
+      C* to = values + (j - begin) * kValuePanel;
+      for (int64_t first = 0; first < v_packed_; first += kValuePanel, to += panel_stride) {
+        const int64_t count = std::clamp<int64_t>(v_dim_ - first, 0, kValuePanel);
+        for (int64_t c = 0; c < count; ++c) to[c] = static_cast<C>(v(j, first + c));
+        std::fill(to + count, to + kValuePanel, C(0));
+      }
     }
   }
 
@@ -181,10 +191,11 @@ class AttentionRun {
       std::fill_n(wants_log, kTileRows, false);
       const int64_t at = slot(b.batch, b.kv_head);
       const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
-      const C* values = std::get<1>(packed<C>()).data() + at * v_stride_;
+      const C* values = std::get<1>(packed<C>()).data() + at * v_packed_;
       pack_queries(b, scratch);
       const auto whole = [&](int64_t j0) {
-        return PackedKeys<C>{keys + j0 * score_.row_elements(), values + j0 * v_stride_};
+        return PackedKeys<C>{keys + j0 * score_.row_elements(),
+                             {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
       };
       const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
       weigh(b, scratch, weighing, whole, n_admissible);
@@ -215,8 +226,8 @@ class AttentionRun {
   int64_t attend_in_log(const Block& b, LogScratch& s, const bool* wants_log, const MatrixView<T>& out) {
     const auto on_the_fly = [&](int64_t j0) {
       pack_tile(s.block.encoder, b.batch, b.kv_head, j0, std::min(j0 + kTileCols, b.n_keys), s.keys.data(),
-                s.values.data());
-      return PackedKeys<double>{s.keys.data(), s.values.data()};
+                s.values.data(), panel_stride(j0));
+      return PackedKeys<double>{s.keys.data(), {s.values.data(), kValuePanel, panel_stride(j0)}};
     };
     int64_t n_admissible[kTileRows];
     pack_queries(b, s.block);
@@ -275,10 +286,10 @@ class AttentionRun {
       const PackedKeys<C> packed_keys = keys(j0);
       if (weighing != Weighing::uniform) {
         tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
-                                   kTileRows * kTileCols);
+                                   kTileRows * kTileStride);
       }
       for (int64_t i = 0; i < b.rows; ++i) {
-        C* row = values + i * kTileCols;
+        C* row = values + i * kTileStride;
         if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
         n_admissible[i] += exclude(b, b.first + i, j0, cols, row, excluded);
         if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row, excluded);
@@ -335,7 +346,7 @@ class AttentionRun {
   const AttentionArrays<T>& a_;
   const AttentionOptions& o_;
   Score score_;
-  int64_t v_dim_, v_stride_, group_, longest_ = 0;
+  int64_t v_dim_, v_stride_, v_packed_, group_, longest_ = 0;
   bool prefers_log_;
   std::tuple<Buffer<T>, Buffer<T>> packed_;
   std::tuple<Buffer<double>, Buffer<double>> packed_wide_;

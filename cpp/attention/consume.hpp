@@ -17,12 +17,23 @@ struct RowState {
 };
 
 constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruction set
+constexpr int64_t kValuePanel = 32;  // columns of values that are used at a time
 
-// weights[i * kTileCols + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers
-// hold kTileRows rows and are overwritten up to a whole block. v[j * v_stride + c]. Softmax weighs exp(scale * weight),
-// scale > 0. What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+// Value c of key j lies at data[c / kValuePanel * panel_stride + j * row_stride + c % kValuePanel], for c < v_stride.
+// Packed: row_stride is kValuePanel, which the caches like best; rows as the caller has them: panel_stride is
+// kValuePanel.
 template <class T>
-using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState& state);
+struct ValueTile {
+  const T* data;
+  int64_t row_stride, panel_stride;
+};
+
+// weights[i * kTileStride + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers
+// hold kTileRows rows and are overwritten up to a whole block. Softmax weighs exp(scale * weight), scale > 0. What a
+// row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+template <class T>
+using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const ValueTile<T>& values,
+                             const RowState& state);
 
 struct ConsumeOps {
   ConsumeTile<float> sum_f32;

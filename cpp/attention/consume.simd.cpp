@@ -8,18 +8,21 @@
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
+constexpr int kConsumeRows = FLASHKET_VECTOR_BYTES == 64 ? 8 : 4;
+
 // numerator += weights . v for R rows and W vectors of columns; the sums of one tile stay in registers.
 template <class T, int R, int W>
-FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, int64_t v_stride, double* numerator) {
+FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, int64_t row_stride, double* numerator,
+                                    int64_t numerator_stride) {
   constexpr int64_t L = kLanes<T>;
   Vec<T> acc[R][W] = {};
   for (int64_t j = 0; j < cols; ++j) {
     Vec<T> x[W];
     FLASHKET_UNROLL
-    for (int w = 0; w < W; ++w) x[w] = load(v + j * v_stride + w * L);
+    for (int w = 0; w < W; ++w) x[w] = load(v + j * row_stride + w * L);
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
-      const Vec<T> weight = splat(weights[r * kTileCols + j]);
+      const Vec<T> weight = splat(weights[r * kTileStride + j]);
       FLASHKET_UNROLL
       for (int w = 0; w < W; ++w) acc[r][w] += weight * x[w];
     }
@@ -28,57 +31,66 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, 
   for (int r = 0; r < R; ++r) {
     FLASHKET_UNROLL
     for (int w = 0; w < W; ++w) {
-      double* to = numerator + r * v_stride + w * L;
-      for (int64_t l = 0; l < L; ++l) to[l] += static_cast<double>(acc[r][w][l]);
+      add_to_doubles(numerator + r * numerator_stride + w * L, acc[r][w]);
     }
   }
 }
 
 template <class T, int R>
-FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const T* v, int64_t v_stride, double* numerator) {
+FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const ValueTile<T>& values, double* numerator,
+                                   int64_t numerator_stride) {
   constexpr int64_t L = kLanes<T>;
-  constexpr int W = FLASHKET_VECTOR_BYTES == 64 ? 4 : 2;
-  int64_t c = 0;
-  for (; c + W * L <= v_stride; c += W * L) multiply_block<T, R, W>(weights, cols, v + c, v_stride, numerator + c);
-  for (; c < v_stride; c += L) multiply_block<T, R, 1>(weights, cols, v + c, v_stride, numerator + c);
+  constexpr int W = 2;
+  for (int64_t c = 0; c < numerator_stride;) {
+    const T* v = values.data + c / kValuePanel * values.panel_stride + c % kValuePanel;
+    if (c + W * L <= numerator_stride) {
+      multiply_block<T, R, W>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
+      c += W * L;
+    } else {
+      multiply_block<T, R, 1>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
+      c += L;
+    }
+  }
 }
 
 template <class T>
-void multiply(const T* weights, int64_t rows, int64_t cols, const T* v, const RowState& state) {
+void multiply(const T* weights, int64_t rows, int64_t cols, const ValueTile<T>& values, const RowState& state) {
   if (rows == 1) {
-    multiply_rows<T, 1>(weights, cols, v, state.v_stride, state.numerator);
+    multiply_rows<T, 1>(weights, cols, values, state.numerator, state.v_stride);
     return;
   }
   // Rows of the last block beyond `rows` are finite garbage nobody reads.
-  for (int64_t i = 0; i < rows; i += 4)
-    multiply_rows<T, 4>(weights + i * kTileCols, cols, v, state.v_stride, state.numerator + i * state.v_stride);
+  for (int64_t i = 0; i < rows; i += kConsumeRows)
+    multiply_rows<T, kConsumeRows>(weights + i * kTileStride, cols, values, state.numerator + i * state.v_stride,
+                                   state.v_stride);
 }
 
 template <class T>
 void clear_surplus(T* weights, int64_t rows) {
-  for (int64_t i = rows; i % 4 != 0; ++i) memset(weights + i * kTileCols, 0, sizeof(T) * kTileCols);
+  for (int64_t i = rows; i % kConsumeRows != 0; ++i) memset(weights + i * kTileStride, 0, sizeof(T) * kTileCols);
 }
 
 template <class T>
-void consume_sum(T* weights, T, int64_t rows, int64_t cols, const T* v, const RowState& state) {
+void consume_sum(T* weights, T, int64_t rows, int64_t cols, const ValueTile<T>& values, const RowState& state) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t i = 0; i < rows; ++i) {
-    T* row = weights + i * kTileCols;
+    T* row = weights + i * kTileStride;
     for (int64_t j = cols; j % L != 0; ++j) row[j] = 0;  // kTileCols is a multiple of L
     Vec<T> sum = {};
     for (int64_t j = 0; j < cols; j += L) sum += load(row + j);
     state.denominator[i] += sum_lanes<T>(sum);
   }
   clear_surplus(weights, rows);
-  multiply(weights, rows, cols, v, state);
+  multiply(weights, rows, cols, values, state);
 }
 
 template <class T>
-void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState& state) {
+void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const ValueTile<T>& values,
+                     const RowState& state) {
   constexpr int64_t L = kLanes<T>;
   const T none = -static_cast<T>(INFINITY);
   for (int64_t i = 0; i < rows; ++i) {
-    T* row = weights + i * kTileCols;
+    T* row = weights + i * kTileStride;
     for (int64_t j = cols; j % L != 0; ++j) row[j] = none;
     Vec<T> largest = splat(none);
     for (int64_t j = 0; j < cols; j += L) largest = vmax<T>(load(row + j), largest);
@@ -105,7 +117,7 @@ void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v
     state.denominator[i] += sum_lanes<T>(sum);
   }
   clear_surplus(weights, rows);
-  multiply(weights, rows, cols, v, state);
+  multiply(weights, rows, cols, values, state);
 }
 
 }  // namespace

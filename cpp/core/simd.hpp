@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <utility>  // index_sequence alone, a type
+
 #include "core/types.hpp"
 
 #if !defined(FLASHKET_ISA_NAMESPACE) || !defined(FLASHKET_VECTOR_BYTES)
@@ -67,6 +69,16 @@ FLASHKET_INLINE void store(T* p, Vec<T> v) {
   memcpy(p, &v, sizeof v);
 }
 
+// to[l] += v[l]
+FLASHKET_INLINE void add_to_doubles(double* to, Vec<double> v) { store<double>(to, load(to) + v); }
+
+FLASHKET_INLINE void add_to_doubles(double* to, Vec<float> v) {
+  typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
+  HalfVec half[2];
+  memcpy(half, &v, sizeof v);
+  for (int h = 0; h < 2; ++h, to += kLanes<double>) add_to_doubles(to, __builtin_convertvector(half[h], Vec<double>));
+}
+
 template <class T>
 FLASHKET_INLINE Vec<T> splat(T s) {
   return s - Vec<T>{};  // x - 0 is x, which both compilers know: one broadcast. Setting lanes one by one is not.
@@ -87,11 +99,23 @@ FLASHKET_INLINE Vec<T> vmax(Vec<T> a, Vec<T> b) {
   return a > b ? a : b;
 }
 
+// v with lanes l and l ^ S exchanged. Lanes are named one by one: written as a loop, GCC may insert them one at a time.
+template <class T, int S, size_t... I>
+FLASHKET_INLINE Vec<T> exchange_lanes(Vec<T> v, std::index_sequence<I...>) {
+  return __builtin_shufflevector(v, v, (I ^ S)...);
+}
+
+template <class T, int S>
+FLASHKET_INLINE Vec<T> exchange_lanes(Vec<T> v) {
+  return exchange_lanes<T, S>(v, std::make_index_sequence<kLanes<T>>());
+}
+
 template <class T>
 FLASHKET_INLINE T sum_lanes(Vec<T> v) {
-  T s = 0;
-  for (int64_t i = 0; i < kLanes<T>; ++i) s += v[i];
-  return s;
+  if constexpr (kLanes<T> > 8) v += exchange_lanes<T, 8>(v);
+  if constexpr (kLanes<T> > 4) v += exchange_lanes<T, 4>(v);
+  if constexpr (kLanes<T> > 2) v += exchange_lanes<T, 2>(v);
+  return v[0] + v[1];
 }
 
 template <class T>

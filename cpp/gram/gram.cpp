@@ -54,7 +54,7 @@ class GramRun {
       if constexpr (sizeof(C) == sizeof(T))
         result = values;
       else
-        result = narrowed.get(worker, [] { return Buffer<T>(kGramRows * kTileCols); }).data();
+        result = narrowed.get(worker, [] { return Buffer<T>(kGramRows * kTileStride); }).data();
       if (!is_symmetric_ || j0 >= i0 + rows) {
         compute(i0, j0, rows, cols, values, result);
         return;
@@ -68,23 +68,23 @@ class GramRun {
 
  private:
   void compute(int64_t i0, int64_t j0, int64_t rows, int64_t cols, C* values, T* result) const {
-    score_tile_(score_, left_.row(i0), right_.row(j0), rows, cols, values, kGramRows * kTileCols);
+    score_tile_(score_, left_.row(i0), right_.row(j0), rows, cols, values, kGramRows * kTileStride);
     const bool is_on_diagonal = is_symmetric_ && j0 < i0 + rows;
     if (is_on_diagonal && spec_.is_normalised())
-      for (int64_t i = 0; i < std::min(rows, cols); ++i) values[i * kTileCols + i] = options_.log ? C(0) : C(1);
+      for (int64_t i = 0; i < std::min(rows, cols); ++i) values[i * kTileStride + i] = options_.log ? C(0) : C(1);
     if (options_.shots > 0) {
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t j = is_on_diagonal ? i : 0; j < cols; ++j) {
-          C& value = values[i * kTileCols + j];
+          C& value = values[i * kTileStride + j];
           const double estimate = sample_probability(value, options_.shots, key_, i0 + i, j0 + j);
           value = static_cast<C>(integer_power(estimate, spec_.power));
         }
     }
     if (is_on_diagonal)
       for (int64_t i = 1; i < rows; ++i)
-        for (int64_t j = 0; j < std::min(i, cols); ++j) values[i * kTileCols + j] = values[j * kTileCols + i];
+        for (int64_t j = 0; j < std::min(i, cols); ++j) values[i * kTileStride + j] = values[j * kTileStride + i];
     if constexpr (sizeof(C) != sizeof(T))
-      for (int64_t i = 0; i < rows; ++i) std::copy_n(values + i * kTileCols, cols, result + i * kTileCols);
+      for (int64_t i = 0; i < rows; ++i) std::copy_n(values + i * kTileStride, cols, result + i * kTileStride);
     store(result, i0, j0, rows, cols);
     if (!is_symmetric_) return;
     // What the diagonal square holds is both of its halves.
@@ -98,7 +98,7 @@ class GramRun {
       return;
     }
     for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < cols; ++j) out_(i0 + i, j0 + j) = tile[i * kTileCols + j];
+      for (int64_t j = 0; j < cols; ++j) out_(i0 + i, j0 + j) = tile[i * kTileStride + j];
   }
 
   void store_mirrored(const T* tile, int64_t i0, int64_t j0, int64_t rows, int64_t cols) const {
@@ -107,7 +107,7 @@ class GramRun {
       return;
     }
     for (int64_t j = 0; j < cols; ++j)
-      for (int64_t i = 0; i < rows; ++i) out_(j0 + j, i0 + i) = tile[i * kTileCols + j];
+      for (int64_t i = 0; i < rows; ++i) out_(j0 + j, i0 + i) = tile[i * kTileStride + j];
   }
 
   const KernelSpec& spec_;

@@ -6,8 +6,6 @@
 #include <immintrin.h>
 #endif
 
-#include <utility>  // index_sequence alone, a type
-
 #include "core/simd.hpp"
 #include "gram/tile.hpp"
 
@@ -98,7 +96,7 @@ FLASHKET_INLINE void store_segment(const T* from, int64_t n, T* to, bool is_stre
 
 template <class T>
 void store_tile(const T* tile, int64_t rows, int64_t cols, T* to, int64_t to_stride, bool is_streaming) {
-  for (int64_t i = 0; i < rows; ++i) store_segment(tile + i * kTileCols, cols, to + i * to_stride, is_streaming);
+  for (int64_t i = 0; i < rows; ++i) store_segment(tile + i * kTileStride, cols, to + i * to_stride, is_streaming);
 }
 
 // Surplus rows and columns of the tile up to whole vectors are read, never stored.
@@ -113,7 +111,7 @@ void store_mirrored(const T* tile, int64_t rows, int64_t cols, T* to, int64_t to
       for (int64_t i = 0; i < strip; i += L) {
         Vec<T> v[L];
         FLASHKET_UNROLL
-        for (int r = 0; r < L; ++r) v[r] = load(tile + (i0 + i + r) * kTileCols + j);
+        for (int r = 0; r < L; ++r) v[r] = load(tile + (i0 + i + r) * kTileStride + j);
         transpose<T>(v);
         FLASHKET_UNROLL
         for (int r = 0; r < L; ++r) store<T>(turned + r * kStrip + i, v[r]);

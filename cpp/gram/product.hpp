@@ -99,8 +99,8 @@ FLASHKET_INLINE void scaled_overlaps(const double* a, const double* b, int64_t n
   for (int r = 0; r < R; ++r) {
     FLASHKET_UNROLL
     for (int h = 0; h < 2; ++h) {
-      store<double>(mantissa + r * kTileCols + h * L, acc[r][h]);
-      store<double>(exponent + r * kTileCols + h * L, __builtin_convertvector(power_of_two[r][h], Vec<double>));
+      store<double>(mantissa + r * kTileStride + h * L, acc[r][h]);
+      store<double>(exponent + r * kTileStride + h * L, __builtin_convertvector(power_of_two[r][h], Vec<double>));
     }
   }
 }

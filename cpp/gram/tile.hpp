@@ -10,13 +10,15 @@ namespace flashket {
 // are packed alike. The width of a panel differs by instruction set and element type; kTileRows is a multiple of each.
 constexpr int64_t kTileRows = 32;
 constexpr int64_t kTileCols = 256;
+// From row to row of a tile. A power of two would put the rows of a block into few sets of the cache.
+constexpr int64_t kTileStride = kTileCols + 16;
 constexpr int64_t kDepthBlock = 64;  // elements of a row that are worked on before the next rows
 // What a tile of so many rows (a multiple of kTileRows) needs: values and two more planes for sums, three planes of
 // double, and one depth block of rows and columns.
-constexpr int64_t tile_scratch(int64_t rows) { return 9 * rows * kTileCols + (rows + kTileCols) * kDepthBlock; }
+constexpr int64_t tile_scratch(int64_t rows) { return 9 * rows * kTileStride + (rows + kTileCols) * kDepthBlock; }
 
-// values[i * kTileCols + j] for i < rows, j < cols; both counts are rounded up to whole blocks and panels inside the
-// tile, the surplus is undefined. `values` has tile_scratch(plane / kTileCols) elements, rows * kTileCols <= plane.
+// values[i * kTileStride + j] for i < rows, j < cols; both counts are rounded up to whole blocks and panels inside the
+// tile, the surplus is undefined. `values` has tile_scratch(plane / kTileStride) elements, rows * kTileStride <= plane.
 template <class T>
 using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values,
                            int64_t plane);
@@ -25,7 +27,7 @@ using ScoreTile = void (*)(const Score& score, const T* a, const T* b, int64_t r
 template <class T>
 using PackRows = void (*)(const T* rows, int64_t row_stride, int64_t count, int64_t elements, T* panel);
 
-// to[i * to_stride + j] = tile[i * kTileCols + j], and its mirror image to[j * to_stride + i]. Streaming stores leave
+// to[i * to_stride + j] = tile[i * kTileStride + j], and its mirror image to[j * to_stride + i]. Streaming stores leave
 // the caches to the tiles still to come.
 template <class T>
 using StoreTile = void (*)(const T* tile, int64_t rows, int64_t cols, T* to, int64_t to_stride, bool is_streaming);

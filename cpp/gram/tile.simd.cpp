@@ -44,7 +44,7 @@ FLASHKET_INLINE void store_values(const Score& score, const Vec<T> (&overlap)[R]
     FLASHKET_UNROLL
     for (int h = 0; h < 2; ++h) {
       const Vec<T> v = overlap[r][h];
-      store<T>(to + r * kTileCols + h * kLanes<T>,
+      store<T>(to + r * kTileStride + h * kLanes<T>,
                is_plain ? vmin<T>(splat(T(1)), v * v) : kernel_value<T>(score, v, Vec<T>{}));
     }
   }
@@ -66,9 +66,9 @@ FLASHKET_INLINE void for_blocks(const T* a, const T* b, int64_t panel_stride, in
     for (int64_t i = 0; i < rows; i += kBlockRows) {
       const T* row = packed_row(a, i, panel_stride);
       if (rows - i == 1)
-        block.template run<1>(row, panel, i * kTileCols + j);
+        block.template run<1>(row, panel, i * kTileStride + j);
       else
-        block.template run<kBlockRows>(row, panel, i * kTileCols + j);
+        block.template run<kBlockRows>(row, panel, i * kTileStride + j);
     }
   }
 }
@@ -119,7 +119,7 @@ struct SumBlock {
       FLASHKET_UNROLL
       for (int r = 0; r < R; ++r) {
         FLASHKET_UNROLL
-        for (int h = 0; h < 2; ++h) acc[r][h] += load(to + r * kTileCols + h * L);
+        for (int h = 0; h < 2; ++h) acc[r][h] += load(to + r * kTileStride + h * L);
       }
     }
     if (finished) {
@@ -129,7 +129,7 @@ struct SumBlock {
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
       FLASHKET_UNROLL
-      for (int h = 0; h < 2; ++h) store<T>(to + r * kTileCols + h * L, acc[r][h]);
+      for (int h = 0; h < 2; ++h) store<T>(to + r * kTileStride + h * L, acc[r][h]);
     }
   }
 };
@@ -174,7 +174,7 @@ FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64
   for_blocks(a, b, stride, rows, cols, SumBlock<T, false>{length, range.is_first, nullptr, values});
   for_blocks(a + im, b + im, stride, rows, cols, SumBlock<T, false>{length, range.is_first, nullptr, values + plane});
   T* left = values + 9 * plane;
-  T* right = left + plane / kTileCols * kDepthBlock;
+  T* right = left + plane / kTileStride * kDepthBlock;
   combine_planes<T>(a, im, stride, rows, length, T(-1), left);
   combine_planes<T>(b, im, stride, cols, length, T(1), right);
   for_blocks(left, right, kDepthBlock * N, rows, cols,
@@ -186,7 +186,7 @@ template <class T, class Sum>
 FLASHKET_INLINE void finish(const Score& score, const Sum* sums, int64_t rows, int64_t cols, T* values, int64_t plane) {
   const bool is_complex = score.pair == PairKind::complex_dot;
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t at = i * kTileCols; at < i * kTileCols + cols; at += kLanes<T>) {
+    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
       Vec<T> re, im = {};
       if constexpr (sizeof(Sum) == sizeof(T)) {
         re = load(sums + at);
@@ -224,7 +224,7 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     if (!is_long) break;
     for (int p = 0; p < n_planes; ++p)
       for (int64_t i = 0; i < rows; ++i)
-        for (int64_t at = p * plane + i * kTileCols; at < p * plane + i * kTileCols + cols; ++at) {
+        for (int64_t at = p * plane + i * kTileStride; at < p * plane + i * kTileStride + cols; ++at) {
           const double part = static_cast<double>(values[at]);
           sums[at] = start == 0 ? part : sums[at] + part;
         }
@@ -245,7 +245,7 @@ struct ScaledBlock {
     constexpr int H = R < 4 ? R : 4;  // mantissas and exponents of more rows would not fit the registers
     FLASHKET_UNROLL
     for (int r = 0; r < R; r += H)
-      scaled_overlaps<H>(a + r, b, score.depth, mantissa + at + r * kTileCols, exponent + at + r * kTileCols);
+      scaled_overlaps<H>(a + r, b, score.depth, mantissa + at + r * kTileStride, exponent + at + r * kTileStride);
   }
 };
 
@@ -262,7 +262,7 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
     score_tile<double>(first, a, b, rows, cols, values, plane);
   }
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t at = i * kTileCols; at < i * kTileCols + cols; ++at) {
+    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; ++at) {
       if (is_scaled) {
         // Rounding may leave an overlap a hair above 1.
         const double value = 2 * (::log(__builtin_fabs(values[at])) + values[plane + at] * ln2);

@@ -27,7 +27,7 @@ _TILE_ROWS, _TILE_COLUMNS = 32, 256
 _TILE_ELEMENTS = 1 << 19
 """Numbers that a worker's tile of kernel values with its sums takes, at most."""
 
-_VALUE_GROUP = 16
+_VALUE_GROUP = 32
 """Values are packed with their width rounded up to this."""
 
 _ASKED_QUBITS = 40
