@@ -14,6 +14,9 @@
 namespace flashket {
 namespace {
 
+// Calls with no more queries read keys and values in place: packing them would cost more than it saves.
+constexpr int64_t kMaxDirectQueries = 2;
+
 constexpr double kNone = -std::numeric_limits<double>::infinity();
 
 template <class C>
@@ -25,7 +28,7 @@ constexpr ConsumeTile<C> consumer(Normalization normalization) {
     return normalization == Normalization::sum ? ops.sum_f64 : ops.softmax_f64;
 }
 
-// Keys and values of one (batch, kv head), packed for the tile engine.
+// Keys and values of one (batch, kv head), packed for the tile engine; keys == nullptr: rows as the caller has them.
 template <class C>
 struct PackedKeys {
   const C* keys;
@@ -78,7 +81,9 @@ class AttentionRun {
         // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
         // anyway.
         prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
-                     static_cast<double>(spec.n_features()) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
+                     static_cast<double>(spec.n_features()) * score_.power > (sizeof(T) == 4 ? 40 : 480)),
+        is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.shots == 0 &&
+                   !prefers_log_ && arrays.k.stride[3] == 1 && arrays.v.stride[3] == 1 && v_dim_ == v_stride_) {}
 
   template <class C>
   int64_t run() {
@@ -106,6 +111,18 @@ class AttentionRun {
     int64_t n_keys;                                             // keys that any row of the block may see
     uint64_t key;                                               // random stream
   };
+
+  ScoreRows<T> score_rows() const {
+    if constexpr (sizeof(T) == 4)
+      return spec_.encoder->score_rows_f32;
+    else
+      return spec_.encoder->score_rows_f64;
+  }
+
+  template <class C>
+  bool is_direct() const {
+    return sizeof(C) == sizeof(T) && is_direct_;
+  }
 
   bool can_log() const { return o_.normalization == Normalization::sum && o_.shots == 0 && spec_.is_normalised(); }
 
@@ -138,7 +155,7 @@ class AttentionRun {
     longest_ = 0;
     for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
     longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
-    if (longest_ == 0 || prefers_log_) return;
+    if (longest_ == 0 || prefers_log_ || is_direct<C>()) return;
     keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
     values = Buffer<C>(n_batch * n_heads * longest_ * v_packed_);
     const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
@@ -192,8 +209,14 @@ class AttentionRun {
       const int64_t at = slot(b.batch, b.kv_head);
       const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
       const C* values = std::get<1>(packed<C>()).data() + at * v_packed_;
-      pack_queries(b, scratch);
+      if (!is_direct<C>()) pack_queries(b, scratch);
       const auto whole = [&](int64_t j0) {
+        if constexpr (sizeof(C) == sizeof(T)) {
+          if (is_direct_) {
+            const MatrixView<const T> v = a_.v.matrix(b.batch, b.kv_head);
+            return PackedKeys<C>{nullptr, {&v(j0, 0), v.row_stride, kValuePanel}};
+          }
+        }
         return PackedKeys<C>{keys + j0 * score_.row_elements(),
                              {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
       };
@@ -284,7 +307,9 @@ class AttentionRun {
     for (int64_t j0 = 0; j0 < b.n_keys; j0 += kTileCols) {
       const int64_t cols = std::min(kTileCols, b.n_keys - j0);
       const PackedKeys<C> packed_keys = keys(j0);
-      if (weighing != Weighing::uniform) {
+      if (weighing != Weighing::uniform && packed_keys.keys == nullptr) {
+        if constexpr (sizeof(C) == sizeof(T)) score_in_place(b, scratch, j0, cols, values);
+      } else if (weighing != Weighing::uniform) {
         tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
                                    kTileRows * kTileStride);
       }
@@ -295,6 +320,18 @@ class AttentionRun {
         if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row, excluded);
       }
       consume(values, scale, b.rows, cols, packed_keys.values, state);
+    }
+  }
+
+  void score_in_place(const Block& b, BlockScratch<T>& scratch, int64_t j0, int64_t cols, T* values) const {
+    const MatrixView<const T> q = a_.q.matrix(b.batch, b.head), k = a_.k.matrix(b.batch, b.kv_head);
+    const EncoderArgs args = spec_.args();
+    T* query = scratch.queries.data();
+    for (int64_t i = 0; i < b.rows; ++i) {
+      for (int64_t d = 0; d < q.cols; ++d) query[d] = q(b.first + i, d);
+      T* row = values + i * kTileStride;
+      score_rows()(query, &k(j0, 0), k.row_stride, cols, row, args);
+      tile_ops<T>().finish(score_, row, cols);
     }
   }
 
@@ -347,7 +384,7 @@ class AttentionRun {
   const AttentionOptions& o_;
   Score score_;
   int64_t v_dim_, v_stride_, v_packed_, group_, longest_ = 0;
-  bool prefers_log_;
+  bool prefers_log_, is_direct_;
   std::tuple<Buffer<T>, Buffer<T>> packed_;
   std::tuple<Buffer<double>, Buffer<double>> packed_wide_;
 };

@@ -28,9 +28,9 @@ struct ValueTile {
   int64_t row_stride, panel_stride;
 };
 
-// weights[i * kTileStride + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows; buffers
-// hold kTileRows rows and are overwritten up to a whole block. Softmax weighs exp(scale * weight), scale > 0. What a
-// row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+// weights[i * kTileStride + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows;
+// buffers hold kTileRows rows and are overwritten up to a whole block. Softmax weighs exp(scale * weight), scale > 0.
+// What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
 template <class T>
 using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const ValueTile<T>& values,
                              const RowState& state);

@@ -36,6 +36,27 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t cols, const T* v, 
   }
 }
 
+// One row: neighbouring keys go to sums of their own, or each addition would wait for the one before.
+template <class T, int W>
+FLASHKET_INLINE void multiply_row(const T* weights, int64_t cols, const T* v, int64_t row_stride, double* numerator) {
+  constexpr int64_t L = kLanes<T>, J = 4;
+  Vec<T> acc[J][W] = {};
+  int64_t j = 0;
+  for (; j + J <= cols; j += J) {
+    FLASHKET_UNROLL
+    for (int u = 0; u < J; ++u) {
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) acc[u][w] += splat(weights[j + u]) * load(v + (j + u) * row_stride + w * L);
+    }
+  }
+  for (; j < cols; ++j) {
+    FLASHKET_UNROLL
+    for (int w = 0; w < W; ++w) acc[0][w] += splat(weights[j]) * load(v + j * row_stride + w * L);
+  }
+  FLASHKET_UNROLL
+  for (int w = 0; w < W; ++w) add_to_doubles(numerator + w * L, (acc[0][w] + acc[1][w]) + (acc[2][w] + acc[3][w]));
+}
+
 template <class T, int R>
 FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const ValueTile<T>& values, double* numerator,
                                    int64_t numerator_stride) {
@@ -43,13 +64,21 @@ FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const ValueTi
   constexpr int W = 2;
   for (int64_t c = 0; c < numerator_stride;) {
     const T* v = values.data + c / kValuePanel * values.panel_stride + c % kValuePanel;
-    if (c + W * L <= numerator_stride) {
-      multiply_block<T, R, W>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
-      c += W * L;
-    } else {
-      multiply_block<T, R, 1>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
-      c += L;
+    const bool is_wide = c + W * L <= numerator_stride;
+    if (R == 1 && values.panel_stride == kValuePanel && c + 4 * L <= numerator_stride) {
+      multiply_row<T, 4>(weights, cols, v, values.row_stride, numerator + c);
+      c += 4 * L;
+      continue;
     }
+    if (R == 1 && is_wide)
+      multiply_row<T, W>(weights, cols, v, values.row_stride, numerator + c);
+    else if (R == 1)
+      multiply_row<T, 1>(weights, cols, v, values.row_stride, numerator + c);
+    else if (is_wide)
+      multiply_block<T, R, W>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
+    else
+      multiply_block<T, R, 1>(weights, cols, v, values.row_stride, numerator + c, numerator_stride);
+    c += is_wide ? W * L : L;
   }
 }
 

@@ -14,9 +14,26 @@ void row(const T* x, T* out, T*, const EncoderArgs& args) {
   for (int64_t j = 0; j < depth(args); ++j) out[j] = x[j];
 }
 
+template <class T>
+void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                const EncoderArgs& args) {
+  const int64_t d = depth(args);
+  for (int64_t j = 0; j < count; ++j) {
+    const T* x = rows + j * row_stride;
+    Vec<T> sum = {};
+    int64_t e = 0;
+    for (; e + kLanes<T> <= d; e += kLanes<T>) sum += load(x + e) * load(query + e);
+    T rest = 0;
+    for (; e < d; ++e) rest += x[e] * query[e];
+    overlaps[j] = sum_lanes<T>(sum) + rest;
+  }
+}
+
 }  // namespace
 
 extern const Encoder identity_encoder;
-const Encoder identity_encoder = {"identity", PairKind::real_dot, depth, scratch, row<float>, row<double>};
+const Encoder identity_encoder = {"identity", PairKind::real_dot, depth,
+                                  scratch,    row<float>,         row<double>,
+                                  nullptr,    score_rows<float>,  score_rows<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

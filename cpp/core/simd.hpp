@@ -118,6 +118,33 @@ FLASHKET_INLINE T sum_lanes(Vec<T> v) {
   return v[0] + v[1];
 }
 
+// Lanes named one by one: written as a loop over lanes, GCC inserts them one at a time.
+template <class T, int S, size_t... I>
+FLASHKET_INLINE void transpose_pair(Vec<T>& low, Vec<T>& high, std::index_sequence<I...>) {
+  constexpr size_t L = sizeof...(I);
+  const Vec<T> a = low, b = high;
+  low = __builtin_shufflevector(a, b, (I & S ? L + (I ^ S) : I)...);
+  high = __builtin_shufflevector(a, b, (I & S ? L + I : (I | S))...);
+}
+
+// Lane r of the result is the sum of the lanes of v[r]; v is used up.
+template <class T>
+FLASHKET_INLINE Vec<T> sum_rows(Vec<T> (&v)[kLanes<T>]) {
+  constexpr int L = static_cast<int>(kLanes<T>);
+  const auto stage = [&]<int S>() {
+    FLASHKET_UNROLL
+    for (int i = 0; i < L; i += 2 * S) {
+      transpose_pair<T, S>(v[i], v[i + S], std::make_index_sequence<L>());
+      v[i] += v[i + S];
+    }
+  };
+  stage.template operator()<1>();
+  if constexpr (L > 2) stage.template operator()<2>();
+  if constexpr (L > 4) stage.template operator()<4>();
+  if constexpr (L > 8) stage.template operator()<8>();
+  return v[0];
+}
+
 template <class T>
 FLASHKET_INLINE T max_lanes(Vec<T> v) {
   T s = v[0];
@@ -249,10 +276,15 @@ FLASHKET_INLINE void sincos(Vec<double> angle, Vec<double>& sine, Vec<double>& c
   Vec<double> s, c;
   sincos_octant<double>(x, s, c);
   turn_quadrants<double>((IntVec<double>)shifted, s, c);
-  for (int64_t l = 0; l < kLanes<double>; ++l) {
-    if (!is_large[l]) continue;
-    s[l] = ::sin(angle[l]);
-    c[l] = ::cos(angle[l]);
+  IntVec<double> any = is_large;
+  if constexpr (kLanes<double> > 4) any |= (IntVec<double>)exchange_lanes<double, 4>((Vec<double>)any);
+  if constexpr (kLanes<double> > 2) any |= (IntVec<double>)exchange_lanes<double, 2>((Vec<double>)any);
+  if (any[0] | any[1]) {
+    for (int64_t l = 0; l < kLanes<double>; ++l) {
+      if (!is_large[l]) continue;
+      s[l] = ::sin(angle[l]);
+      c[l] = ::cos(angle[l]);
+    }
   }
   sine = s;
   cosine = c;

@@ -97,6 +97,12 @@ struct EncoderArgs {
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
 
+// overlaps[j] = <query|row j> of rows as the caller has them, row_stride apart: no encoding, for a query that meets
+// each row once. NaN where a row has no state.
+template <class T>
+using ScoreRows = void (*)(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                           const EncoderArgs& args);
+
 struct Encoder {
   const char* name;
   PairKind pair;
@@ -106,6 +112,8 @@ struct Encoder {
   EncodeRow<double> row_f64;
   // The same map in a cheaper form for rows whose features all lie near their centres; nullptr: there is none.
   const Encoder* centred = nullptr;
+  ScoreRows<float> score_rows_f32 = nullptr;
+  ScoreRows<double> score_rows_f64 = nullptr;
 };
 
 }  // namespace flashket

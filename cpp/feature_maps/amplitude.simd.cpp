@@ -52,9 +52,79 @@ void row(const T* x, T* out, T*, const EncoderArgs& args) {
   if (bias > 0) out[d] = static_cast<T>(root_bias / norm);
 }
 
+// A row whose squares leave the range of T: in double, scaled.
+template <class T>
+T scaled_overlap(const T* query, const T* x, int64_t d, double bias) {
+  double scale[2];
+  for (int side = 0; side < 2; ++side) {
+    double largest = __builtin_sqrt(bias);
+    for (int64_t j = 0; j < d; ++j) {
+      const double size = __builtin_fabs(static_cast<double>(side ? x[j] : query[j]));
+      largest = size <= largest ? largest : size;  // in this order NaN is kept
+    }
+    scale[side] = 1 / largest;  // a row of zeros becomes NaN
+  }
+  double dot = bias * scale[0] * scale[1], norm_q = bias * scale[0] * scale[0], norm_x = bias * scale[1] * scale[1];
+  for (int64_t j = 0; j < d; ++j) {
+    const double a = static_cast<double>(query[j]) * scale[0], b = static_cast<double>(x[j]) * scale[1];
+    dot += a * b;
+    norm_q += a * a;
+    norm_x += b * b;
+  }
+  return static_cast<T>(dot / __builtin_sqrt(norm_q * norm_x));
+}
+
+template <class T>
+void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                const EncoderArgs& args) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t d = static_cast<int64_t>(args.params[0]);
+  const double bias = args.params[1];
+  const double norm_q = sum_of_squares(query, d, 1.0) + bias;
+  const T low = sizeof(T) == 4 ? T(1e-25) : T(1e-250), high = sizeof(T) == 4 ? T(1e25) : T(1e250);
+  const bool is_query_good = norm_q > static_cast<double>(low) && norm_q < static_cast<double>(high);
+  const Vec<T> inverse_q = splat(static_cast<T>(1 / __builtin_sqrt(norm_q)));
+  for (int64_t j0 = 0; j0 < count; j0 += L) {
+    const int64_t n = count - j0 < L ? count - j0 : L;
+    Vec<T> dot[L], norm[L];
+    FLASHKET_UNROLL
+    for (int r = 0; r < L; ++r) {
+      const T* x = rows + (j0 + (r < n ? r : 0)) * row_stride;
+      Vec<T> s = {}, t = {};
+      int64_t j = 0;
+      for (; j + L <= d; j += L) {
+        const Vec<T> v = load(x + j);
+        s += v * load(query + j);
+        t += v * v;
+      }
+      T s_rest = 0, t_rest = 0;
+      for (; j < d; ++j) {
+        s_rest += x[j] * query[j];
+        t_rest += x[j] * x[j];
+      }
+      s[0] += s_rest;
+      t[0] += t_rest;
+      dot[r] = s;
+      norm[r] = t;
+    }
+    const Vec<T> squares = sum_rows<T>(norm) + static_cast<T>(bias);
+    alignas(64) T root[L], result[L];
+    store<T>(root, squares);
+    for (int64_t r = 0; r < L; ++r) root[r] = __builtin_sqrt(root[r]);
+    store<T>(result, (sum_rows<T>(dot) + static_cast<T>(bias)) * inverse_q / load(root));
+    memcpy(overlaps + j0, result, n * sizeof(T));
+    const IntVec<T> is_good = (squares > low) & (squares < high);
+    for (int64_t r = 0; r < n; ++r)
+      if (!is_query_good || !is_good[r])
+        overlaps[j0 + r] = scaled_overlap(query, rows + (j0 + r) * row_stride, d, bias);
+  }
+}
+
 }  // namespace
 
 extern const Encoder amplitude_encoder;
-const Encoder amplitude_encoder = {"amplitude", PairKind::real_dot, depth, scratch, row<float>, row<double>};
+const Encoder amplitude_encoder = {"amplitude", PairKind::real_dot, depth,
+                                   scratch,     row<float>,         row<double>,
+                                   nullptr,     score_rows<float>,  score_rows<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -74,10 +74,34 @@ void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
 const Encoder tangent_encoder = {"angle, centred", PairKind::tangent,  n_features,
                                  scratch,          tangent_row<float>, tangent_row<double>};
 
+template <class T>
+void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                const EncoderArgs& args) {
+  const int64_t n = n_features(args);
+  const double half_bandwidth = 0.5 * args.params[1];
+  for (int64_t j = 0; j < count; ++j) {
+    const T* x = rows + j * row_stride;
+    Vec<double> product = splat(1.0);
+    for (int64_t f = 0; f < n; f += kLanes<double>) {
+      double difference[kLanes<double>] = {};
+      const int64_t rest = n - f < kLanes<double> ? n - f : kLanes<double>;
+      for (int64_t l = 0; l < rest; ++l)
+        difference[l] = static_cast<double>(query[f + l]) - static_cast<double>(x[f + l]);
+      Vec<double> sine, cosine;
+      sincos(load(difference) * half_bandwidth, sine, cosine);
+      product *= cosine;
+    }
+    if constexpr (kLanes<double> > 4) product *= exchange_lanes<double, 4>(product);
+    if constexpr (kLanes<double> > 2) product *= exchange_lanes<double, 2>(product);
+    overlaps[j] = static_cast<T>(product[0] * product[1]);
+  }
+}
+
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle",           PairKind::product,  n_pairs,         scratch,
-                               paired_row<float>, paired_row<double>, &tangent_encoder};
+const Encoder angle_encoder = {"angle",          PairKind::product, n_pairs,
+                               scratch,          paired_row<float>, paired_row<double>,
+                               &tangent_encoder, score_rows<float>, score_rows<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -15,15 +15,6 @@ namespace {
 template <class T>
 constexpr int64_t kPanelCols = 2 * kLanes<T>;
 
-// Lanes named one by one: written as a loop over lanes, GCC inserts them one at a time.
-template <class T, int S, size_t... I>
-FLASHKET_INLINE void transpose_pair(Vec<T>& low, Vec<T>& high, std::index_sequence<I...>) {
-  constexpr size_t L = sizeof...(I);
-  const Vec<T> a = low, b = high;
-  low = __builtin_shufflevector(a, b, (I & S ? L + (I ^ S) : I)...);
-  high = __builtin_shufflevector(a, b, (I & S ? L + I : (I | S))...);
-}
-
 // Stage S of the transposition of kLanes x kLanes elements: rows i and i + S trade their off-diagonal S x S squares.
 template <class T, int S>
 FLASHKET_INLINE void transpose_stage(Vec<T>* v) {

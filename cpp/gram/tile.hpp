@@ -32,10 +32,15 @@ using PackRows = void (*)(const T* rows, int64_t row_stride, int64_t count, int6
 template <class T>
 using StoreTile = void (*)(const T* tile, int64_t rows, int64_t cols, T* to, int64_t to_stride, bool is_streaming);
 
+// overlaps[j] -> kernel values, for real overlaps.
+template <class T>
+using FinishRow = void (*)(const Score& score, T* overlaps, int64_t count);
+
 template <class T>
 struct TileOps {
   int64_t panel_cols;
   ScoreTile<T> score;
+  FinishRow<T> finish;
   PackRows<T> pack;
   StoreTile<T> store, store_mirrored;
 };

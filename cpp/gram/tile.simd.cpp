@@ -235,6 +235,17 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     finish<T, T>(score, values, rows, cols, values, plane);
 }
 
+template <class T>
+void finish_row(const Score& score, T* overlaps, int64_t count) {
+  for (int64_t j = 0; j < count; j += kLanes<T>) {
+    Vec<T> v = {};
+    const int64_t n = count - j < kLanes<T> ? count - j : kLanes<T>;
+    memcpy(&v, overlaps + j, n * sizeof(T));
+    v = kernel_value<T>(score, v, Vec<T>{});
+    memcpy(overlaps + j, &v, n * sizeof(T));
+  }
+}
+
 struct ScaledBlock {
   const Score& score;
   double* mantissa;
@@ -278,11 +289,11 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
 }  // namespace
 
 extern const TileOps<float> tile_ops_f32;
-const TileOps<float> tile_ops_f32 = {kPanelCols<float>, score_tile<float>, pack_rows<float>, store_tile<float>,
-                                     store_mirrored<float>};
+const TileOps<float> tile_ops_f32 = {kPanelCols<float>, score_tile<float>, finish_row<float>,
+                                     pack_rows<float>,  store_tile<float>, store_mirrored<float>};
 extern const TileOps<double> tile_ops_f64;
-const TileOps<double> tile_ops_f64 = {kPanelCols<double>, score_tile<double>, pack_rows<double>, store_tile<double>,
-                                      store_mirrored<double>};
+const TileOps<double> tile_ops_f64 = {kPanelCols<double>, score_tile<double>, finish_row<double>,
+                                      pack_rows<double>,  store_tile<double>, store_mirrored<double>};
 extern const ScoreTile<double> log_tile_f64;
 const ScoreTile<double> log_tile_f64 = log_tile;
 
