@@ -16,12 +16,9 @@ from flashket.feature_maps.circuit import Circuit
 from flashket.kernels import Fidelity, Kernel
 from flashket.program import Program
 
-_SIMILARITIES: dict[str, Any] = {
-    value.spec_name: value
-    for value in vars(kernels).values()
-    # Not issubclass: Python 3.10 calls tuple[int] a type and then refuses to ask it.
-    if isinstance(value, type) and Kernel in value.__mro__ and value.spec_name  # type: ignore[attr-defined]  # a Kernel has one
-}
+# Not issubclass: Python 3.10 calls tuple[int] a type and then refuses to ask it.
+_KERNELS: list[Any] = [value for value in vars(kernels).values() if isinstance(value, type) and Kernel in value.__mro__]
+_SIMILARITIES: dict[str, Any] = {kernel.spec_name: kernel for kernel in _KERNELS if kernel.spec_name}
 """Every kernel of a feature map that has a name here; its own options (power, gamma) are its fields beside the map."""
 
 _CONTROLS: dict[str, type[ScaledDot] | type[Uniform]] = {control.spec_name: control for control in (ScaledDot, Uniform)}
