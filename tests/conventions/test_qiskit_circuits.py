@@ -279,7 +279,6 @@ def test_transpiled_circuits_with_physical_qubits() -> None:
 @pytest.mark.parametrize("feature_map", [fk.ZZ(3), fk.IQP(3), fk.HardwareEfficient(3)])
 def test_qiskit_reads_what_is_written(feature_map: Any) -> None:
     """The exchange with QPU backends: our text through Qiskit's own importer gives our states."""
-    pytest.importorskip("qiskit_qasm3_import", reason="qiskit-qasm3-import is not installed")
     circuit = qasm3.loads(feature_map.program().to_qasm())
     x = np.random.default_rng(2).uniform(-3, 3, (3, 3))
     by_name = sorted(circuit.parameters, key=lambda parameter: int(parameter.name.removeprefix("x_")))

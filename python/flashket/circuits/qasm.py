@@ -39,6 +39,9 @@ def read_qasm(text: str) -> Program:
         raise InputError(explanation(PLACE, "text must be OpenQASM as str", type(text).__name__, do))
     try:
         tree = _parsed(text)
+        if _VERSIONS.get(tree.version) == 2 and "^" in text:
+            # Version 3 reads ^ as exclusive or, which binds less than + and would regroup the angle.
+            tree = _parsed(text.replace("^", "**"))
         if tree.version not in _VERSIONS:
             raise InputError(explanation(PLACE, "the version must be 2.0, 3.0 or 3.1", tree.version, "export it as OpenQASM 3"))
         reader = _Reader(_VERSIONS[tree.version])
@@ -98,7 +101,7 @@ class _Reader:
 
     def run(self, statements: list[Any]) -> None:
         for statement in statements:
-            # Steps count too: a loop with an empty body makes no gates and would still never end.
+            # Steps count too: a loop may make no gates and still never end.
             self.n_steps += 1
             check_length(max(self.n_steps, len(self.ops)))
             name = type(statement).__name__
@@ -114,6 +117,8 @@ class _Reader:
 
     def block(self, statements: list[Any], names: dict[str, Any]) -> None:
         """Run statements in a scope of their own."""
+        self.n_steps += 1  # an empty body has no statement to count
+        check_length(self.n_steps)
         outer = self.values.names
         self.values.names = outer.new_child(names)
         try:

@@ -75,7 +75,7 @@ class Values:
     Parameters
     ----------
     version : int
-        2 or 3: in version 2 all numbers are real and ^ is a power.
+        2 or 3: in version 2 all numbers are real.
     """
 
     def __init__(self, version: int) -> None:
@@ -129,7 +129,7 @@ class Values:
 
     def value(self, node: Any) -> Any:
         kind = type(node).__name__
-        if kind in ("IntegerLiteral", "BooleanLiteral"):
+        if kind == "IntegerLiteral":
             return int(node.value)
         if kind == "FloatLiteral":
             return Expression(float(node.value))
@@ -151,8 +151,6 @@ class Values:
 
     def binary(self, node: Any) -> Number:
         left, right, op = self.number(node.lhs), self.number(node.rhs), node.op.name
-        if self.version == 2 and op == "^":
-            op = "**"
         if isinstance(left, int) and isinstance(right, int) and (op != "/" or self.version == 3):
             return self.integers(node, left, right, op)
         x = self.real(node, left) if isinstance(left, int) else left
