@@ -84,7 +84,7 @@ def test_other_angles_are_refused_by_line_and_text(text):
 def test_sums_of_features_are_several_gates():
     text = "input array[float, 3] x; qubit[2] q; h q; crx(x[0] - 2 * x[2] + 0.25) q[0], q[1]; rz(x[0] * x[1] + x[2] * x[2] - 1) q[1];"
     x = (0.3, -1.1, 2.2)
-    expected = "qubit[2] q; h q; crx({}) q[0], q[1]; rz({}) q[1];".format(0.3 - 4.4 + 0.25, 0.3 * -1.1 + 2.2**2 - 1)
+    expected = f"qubit[2] q; h q; crx({0.3 - 4.4 + 0.25}) q[0], q[1]; rz({0.3 * -1.1 + 2.2**2 - 1}) q[1];"
     np.testing.assert_allclose(state(text, x), state(expected), atol=1e-14)
     assert all(1 <= len(gate.angle) <= 2 for gate in gates(text) if gate.name != "h")
 
@@ -270,6 +270,11 @@ def test_measurements_resets_and_barriers():
 def test_refusals(text, message):
     with pytest.raises(fk.InputError, match=r"\[Program.from_qasm\] .*" + message):
         fk.Program.from_qasm(text)
+
+
+def test_phase_as_pennylane_writes_it():
+    header = "OPENQASM 2.0; qreg q[2]; h q[1]; "
+    np.testing.assert_allclose(state(header + "gphase(0.3) q[1];"), np.exp(-0.3j) * state(header), atol=1e-14)
 
 
 def test_powers_of_version_2_bind_first():

@@ -276,6 +276,9 @@ class _Reader:
     def called(self, node: Any, name: str, angles: list[Expression], qubits: list[int]) -> list[Op]:
         """Return a gate without modifiers as a Program's gates."""
         if name == "gphase":
+            if self.values.version == 2 and len(qubits) == 1:
+                # Version 2 has no gphase. PennyLane writes it there with a qubit behind it, and means its GlobalPhase, e^(-i angle).
+                return [Op("gphase", (), -angles[0])]
             if qubits:
                 raise refusal(node, "gphase acts on no qubit but its controls", "leave the qubits out")
             return [Op("gphase", (), angles[0])]
