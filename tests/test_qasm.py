@@ -233,6 +233,7 @@ def test_measurements_resets_and_barriers():
         ("qubit[2] q; x q[2];", r"indices must be in 0..1, got q\[2\]"),
         ("qubit[2] q; qubit[3] r; cx q, r;", r"registers in one gate must be equally long"),
         ("qubit q; x q[0];", r"only registers have indices"),
+        ("qubit[2] q; let a = q + q[0];", r"gates act on qubits, got q \+ q\[0\]"),
         ("qubit q; x r;", r"names must be declared, got r"),
         ("qubit q; qubit q;", r"names must be declared once, got q"),
         ("qubit[0] q;", r"sizes must be in 1..1,000,000, got 0"),

@@ -323,6 +323,8 @@ class _Reader:
             return Register(self.operand(node.lhs).qubits + self.operand(node.rhs).qubits, True)
         if kind == "Identifier":
             return self.named(node, node.name)
+        if kind not in ("IndexedIdentifier", "IndexExpression"):
+            raise refusal(node, "gates act on qubits", "write a name, an index, or a concatenation with ++")
         collection, indices = (node.name, node.indices) if kind == "IndexedIdentifier" else (node.collection, [node.index])
         found = self.operand(collection)
         for index in indices:

@@ -75,7 +75,8 @@ class _Reader:
             self.ends.measure(qubits)
         elif name == "reset":
             self.ends.reset(qubits, name)
-        elif getattr(operation, "blocks", None) or getattr(operation, "condition", None) is not None:
+        # Qiskit 1 warns where its "condition" is only read; Qiskit 2 has none.
+        elif getattr(operation, "blocks", None) or getattr(operation, "_condition", None) is not None:
             do = "a feature map is one circuit for all rows"
             raise InputError(explanation(_PLACE, "circuits must have no classical control", name, do))
         elif name == "global_phase":
