@@ -48,7 +48,7 @@ import sys, time, numpy
 start = time.process_time()
 import flashket
 print(time.process_time() - start)
-heavy = {"torch", "jax", "scipy", "pandas", "matplotlib", "rich", "dask", "qiskit", "pennylane", "cupy", "flashket_cuda"}
+heavy = {"torch", "jax", "scipy", "pandas", "matplotlib", "rich", "dask", "qiskit", "pennylane", "cupy", "flashket_cuda", "openqasm3"}
 print(*(heavy & {name.split(".")[0] for name in sys.modules}))
 """
     runs = [run_python(code).stdout.splitlines() for _ in range(3)]

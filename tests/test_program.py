@@ -226,6 +226,13 @@ def test_what_the_maps_write_comes_back():
         assert fk.Program.from_qasm(program.to_qasm()) == program
 
 
+def test_gates_become_plain_data():
+    gate = fk.Gate("rzz", np.array([0, 1]), [(np.float32(2), np.int64(0)), [1, 1, 0.5]])
+    assert gate == fk.Gate("rzz", (0, 1), (fk.Linear(2.0, 0), fk.Linear(1.0, 1, 0.5)))
+    assert hash(gate) == hash(fk.Gate("rzz", (0, 1), (fk.Linear(2.0, 0), fk.Linear(1.0, 1, 0.5))))
+    assert [type(value) for value in (*gate.qubits, *gate.angle[0])] == [int, int, float, int, float]
+
+
 def test_exported_text_is_plain():
     gate = fk.Gate("rzz", (1, 0), (fk.Linear(-1.0, 0, math.pi), fk.Linear(-0.5, 1, 0.25)))
     assert fk.Program(2, 2, (fk.Gate("h", (0,)), gate)).to_qasm().splitlines() == [
@@ -244,12 +251,18 @@ def test_exported_text_is_plain():
     ("make", "message"),
     [
         (lambda: fk.Program(0, 1, ()), r"n_qubits must be positive and n_features not negative, got 0 and 1"),
+        (lambda: fk.Program(1.5, 1, ()), r"n_qubits must be positive and n_features not negative, got 1.5 and 1"),
+        (lambda: fk.Program(1, 1, ("h",)), r"gates must be a tuple of Gate, got 'h'"),
         (lambda: fk.Program(1, -1, ()), r"got 1 and -1"),
         (lambda: fk.Program(1, 1, (fk.Gate("h", (1,)),)), r"qubits must be in 0..0"),
         (lambda: fk.Program(1, 1, (fk.Gate("rx", (0,), (fk.Linear(1.0, 1),)),)), r"features must be in 0..0"),
         (lambda: fk.Program(1, 0, (fk.Gate("rx", (0,), (fk.Linear(1.0, 0),)),)), r"a circuit of no features has constant angles"),
         (lambda: fk.Program(1, 1, (fk.Gate("rx", (0,), (fk.Linear(math.nan, 0),)),)), r"angles must be finite"),
         (lambda: fk.Program(1, 1, (fk.Gate("rx", (0,), (fk.Linear(1.0, 0, 1e80),)),)), r"angles must be finite .* at most 1e\+75"),
+        (lambda: fk.Gate("h", 0), r"qubits must be a tuple of int and angle a tuple of Linear, got 0 and \(\)"),
+        (lambda: fk.Gate("h", (0.5,)), r"qubits must be a tuple of int"),
+        (lambda: fk.Gate("rx", (0,), 0.3), r"angle a tuple of Linear, got \(0,\) and 0.3"),
+        (lambda: fk.Gate("rx", (0,), ((1.0,),)), r"angle a tuple of Linear"),
         (lambda: fk.Gate("rx", (0,)), r"rx needs an angle of one or two factors, got 0"),
         (lambda: fk.Gate("h", (0,), (fk.Linear(1.0, 0),)), r"h takes no angle"),
         (lambda: fk.Gate("cx", (0, 0)), r"cx acts on 2 distinct qubit"),

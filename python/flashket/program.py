@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,11 @@ class Linear(NamedTuple):
     offset: float = 0.0
 
 
+def _linear(factor: Any) -> Linear:
+    """Return a factor, also from a plain (scale, feature) or (scale, feature, offset)."""
+    return factor if type(factor) is Linear else Linear(*factor)
+
+
 @dataclass(frozen=True)
 class Gate:
     """One gate: its name, its qubits (control first) and its angle.
@@ -70,12 +76,12 @@ class Gate:
     qubits : tuple of int
         One or two distinct qubits.
     angle : tuple of Linear
-        One or two factors for gates with an angle, empty for the others.
+        One or two factors for gates with an angle, empty for the others. A constant is ``Linear(0.0, -1, value)``.
 
     Raises
     ------
     InputError
-        If the name is unknown, or the number of qubits or factors does not fit it.
+        If the name is unknown, or qubits or factors do not fit it.
 
     Examples
     --------
@@ -92,6 +98,17 @@ class Gate:
             raise InputError(
                 explanation("Gate", f"name must be one of {' '.join(OPCODES)}", repr(self.name), "decompose the gate into these")
             )
+        try:
+            qubits = tuple(map(operator.index, self.qubits))
+            angle = tuple(
+                Linear(float(scale), operator.index(feature), float(offset)) for scale, feature, offset in map(_linear, self.angle)
+            )
+        except (TypeError, ValueError, OverflowError):
+            do = 'e.g. Gate("rx", (0,), (Linear(1.0, 0),))'
+            got = f"{self.qubits!r} and {self.angle!r}"
+            raise InputError(explanation("Gate", "qubits must be a tuple of int and angle a tuple of Linear", got, do)) from None
+        object.__setattr__(self, "qubits", qubits)
+        object.__setattr__(self, "angle", angle)
         wanted = 2 if self.name in TWO_QUBIT else 1
         if len(self.qubits) != wanted or len(set(self.qubits)) != wanted:
             do = "control first, then target"
@@ -138,12 +155,20 @@ class Program:
     gates: tuple[Gate, ...]
 
     def __post_init__(self) -> None:
-        if self.n_qubits < 1 or self.n_features < 0:
+        try:
+            n_qubits, n_features = operator.index(self.n_qubits), operator.index(self.n_features)
+        except TypeError:
+            n_qubits = n_features = -1
+        if not 1 <= n_qubits < 2**31 or not 0 <= n_features < 2**31:
             got = f"{self.n_qubits} and {self.n_features}"
             do = "a circuit has at least one qubit"
             raise InputError(explanation("Program", "n_qubits must be positive and n_features not negative", got, do))
+        object.__setattr__(self, "n_qubits", n_qubits)
+        object.__setattr__(self, "n_features", n_features)
         object.__setattr__(self, "gates", tuple(self.gates))
         for gate in self.gates:
+            if not isinstance(gate, Gate):
+                raise InputError(explanation("Program", "gates must be a tuple of Gate", repr(gate), 'e.g. Gate("h", (0,))'))
             if not all(0 <= qubit < self.n_qubits for qubit in gate.qubits):
                 raise InputError(explanation("Program", f"qubits must be in 0..{self.n_qubits - 1}", gate, "raise n_qubits"))
             for factor in gate.angle:

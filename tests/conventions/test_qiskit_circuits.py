@@ -141,6 +141,24 @@ def test_global_phase_definitions_and_names() -> None:
     check(circuit.decompose())
 
 
+def test_order_of_features_is_that_of_the_parameters() -> None:
+    a, b, x = Parameter("a"), Parameter("b"), ParameterVector("x", 12)
+    circuit = QuantumCircuit(1)
+    circuit.rx(b, 0)
+    circuit.rz(a, 0)
+    for parameters, order in ((None, [1, 0]), ([b, a], [0, 1]), ([x, b, a], [12, 13]), ((Parameter("c"), a, b), [2, 1])):
+        gates = fk.Program.from_qiskit(circuit, parameters).gates
+        assert [gate.angle[0].feature for gate in gates] == order
+    vector = QuantumCircuit(1)
+    vector.rx(x[10], 0)  # x[10] comes after x[2], not before
+    vector.rz(x[2], 0)
+    assert [gate.angle[0].feature for gate in fk.Program.from_qiskit(vector).gates] == [1, 0]
+    assert [gate.angle[0].feature for gate in fk.Program.from_qiskit(vector, x).gates] == [10, 2]
+    single = QuantumCircuit(1)
+    single.rx(a, 0)
+    assert fk.Program.from_qiskit(single, a).n_features == 1
+
+
 def test_controlled_and_inverted_circuits() -> None:
     circuit = zz_feature_map(2, reps=1)
     outer = QuantumCircuit(3)

@@ -30,7 +30,8 @@ def read_qiskit(circuit: Any, parameters: Iterable[Any] | None) -> Program:
     if circuit.num_qubits < 1:
         raise InputError(explanation(_PLACE, "circuit must have at least one qubit", 0, "nothing can be encoded without one"))
     features: dict[Any, int] = {}
-    for entry in circuit.parameters if parameters is None else parameters:
+    entries = circuit.parameters if parameters is None else parameters if hasattr(parameters, "__iter__") else (parameters,)
+    for entry in entries:
         # A ParameterVector iterates over its elements; a Parameter is one itself.
         for parameter in entry if hasattr(entry, "__iter__") else (entry,):
             if not hasattr(parameter, "assign"):
