@@ -18,6 +18,7 @@ import flashket as fk
 from flashket import planner, reference
 from flashket.feature_maps import FeatureMap, discovered
 from flashket.kernels import Kernel
+from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE
 
 TOLERANCES = {
     # operation: (float32, float64); what the number bounds
@@ -40,12 +41,26 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "amplitude": [{}, {"bias": 0.5}],
     "iqp": [{}, {"reps": 2, "entanglement": "circular", "bandwidth": 0.8}],
     "zz": [{}, {"reps": 1, "entanglement": "linear", "bandwidth": 0.6}],
+    "he": [{}, {"layers": 3, "seed": 7, "bandwidth": 0.8}],
+    "circuit": [],  # made from a Program, not from a width
 }
 
 
+def any_circuit(n_features: int) -> fk.Circuit:
+    """Return a circuit of every gate, on a qubit more than features, its angles of one and of two factors."""
+    n_qubits = n_features + 1
+    gates = [fk.Gate("h", (j,)) for j in range(n_qubits)]
+    for i, name in enumerate(OPCODES):
+        first, second = fk.Linear(0.7, i % n_features, 0.1), fk.Linear(-0.6, (i + 1) % n_features, 0.4)
+        qubits = (i % n_qubits, (i + 1) % n_qubits)[: 2 if name in TWO_QUBIT else 1]
+        gates.append(fk.Gate(name, qubits, (first, second)[: 1 + i % 2] if name in WITH_ANGLE else ()))
+    return fk.Circuit(fk.Program(n_qubits, n_features, tuple(gates)))
+
+
 def feature_maps(n_features: int) -> list[FeatureMap]:
-    """Return every discovered map with n_features, those whose states would be too wide left out."""
+    """Return every discovered map with n_features and a circuit, those whose states would be too wide left out."""
     maps = [map_class(n_features, **options) for name, map_class in discovered().items() for options in OPTIONS.get(name, [{}])]
+    maps.append(any_circuit(n_features))
     return [feature_map for feature_map in maps if n_features <= 10 or planner._state_qubits(fk.Fidelity(feature_map), "gram") == 0]
 
 

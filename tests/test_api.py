@@ -19,7 +19,7 @@ from flashket.feature_maps import discovered
 from flashket.spec import parse_spec
 
 NAMES = [
-    *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Program"),
+    *("Angle", "Amplitude", "IQP", "ZZ", "HardwareEfficient", "Circuit", "Fidelity", "HadamardTest", "Program", "Gate", "Linear"),
     *("states", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
@@ -33,7 +33,7 @@ def test_public_names():
 
 
 def test_every_discovered_map_is_reachable():
-    assert {"angle", "amplitude", "iqp", "zz"} <= set(discovered())
+    assert {"angle", "amplitude", "iqp", "zz", "he", "circuit"} <= set(discovered())
     for feature_map in discovered().values():
         assert getattr(fk, feature_map.__name__) is feature_map
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
@@ -48,7 +48,7 @@ import sys, time, numpy
 start = time.process_time()
 import flashket
 print(time.process_time() - start)
-heavy = {"torch", "jax", "scipy", "pandas", "matplotlib", "rich", "dask", "qiskit", "pennylane", "cupy", "flashket_cuda"}
+heavy = {"torch", "jax", "scipy", "pandas", "matplotlib", "rich", "dask", "qiskit", "pennylane", "cupy", "flashket_cuda", "openqasm3"}
 print(*(heavy & {name.split(".")[0] for name in sys.modules}))
 """
     runs = [run_python(code).stdout.splitlines() for _ in range(3)]
@@ -76,6 +76,10 @@ def test_kernels_are_data(kernel):
     feature_map = getattr(kernel, "feature_map", None)
     if feature_map is not None:
         assert type(feature_map)(**feature_map.get_params()) == feature_map
+        assert kernel.n_features == 3
+        if isinstance(feature_map, fk.Circuit):
+            assert kernel.get_params()["feature_map__program"] is feature_map.program()
+            return
         assert kernel.get_params()["feature_map__n_features"] == 3
         assert eval(repr(kernel), {name: getattr(fk, name) for name in dir(fk)}) == kernel
 

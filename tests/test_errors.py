@@ -239,7 +239,7 @@ OBJECTS = [
     (lambda: Gate("cx", (1, 1)), r"cx acts on 2 distinct qubit"),
     (lambda: Gate("rx", (0,)), r"rx needs an angle"),
     (lambda: Gate("h", (0,), (Linear(1.0, 0),)), r"h takes no angle"),
-    (lambda: Program(0, 1, ()), r"\[Program\] n_qubits and n_features must be positive"),
+    (lambda: Program(0, 1, ()), r"\[Program\] n_qubits must be positive"),
     (lambda: Program(1, 1, (Gate("h", (1,)),)), r"qubits must be in 0..0"),
     (lambda: Program(1, 1, (Gate("rx", (0,), (Linear(1.0, 1),)),)), r"features must be in 0..0"),
     (lambda: Program(1, 1, (Gate("rx", (0,), (Linear(np.inf, 0),)),)), r"angles must be finite"),

@@ -18,12 +18,14 @@ from flashket.errors import BackendUnavailable, BudgetExceeded, FlashKetError, I
 from flashket.feature_maps import discovered as _discovered
 from flashket.feature_maps.amplitude import Amplitude
 from flashket.feature_maps.angle import Angle
+from flashket.feature_maps.circuit import Circuit
+from flashket.feature_maps.hardware_efficient import HardwareEfficient
 from flashket.feature_maps.iqp import IQP
 from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
 from flashket.kernels import Fidelity, HadamardTest
 from flashket.planner import explain
-from flashket.program import Program
+from flashket.program import Gate, Linear, Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
 from flashket.states import states
 
@@ -36,11 +38,15 @@ __all__ = [
     "Angle",
     "BackendUnavailable",
     "BudgetExceeded",
+    "Circuit",
     "Fidelity",
     "FlashKetError",
+    "Gate",
     "HadamardTest",
+    "HardwareEfficient",
     "InputError",
     "JobError",
+    "Linear",
     "Program",
     "ResourceLimit",
     "attention",

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -26,15 +28,38 @@ OPCODES = {name: code for code, name in enumerate(_NAMES)}
 TWO_QUBIT = frozenset(_NAMES[_NAMES.index("cx") :])
 WITH_ANGLE = frozenset({"rx", "ry", "rz", "p", "cp", "rzz", "rxx", "ryy", "crx", "cry", "crz"})
 
+LARGEST_NUMBER = 1e75
+"""Products of two numbers of this size, and small multiples of them, stay finite in float64."""
+
 ProgramArrays: TypeAlias = tuple[int, int, npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float64]]
 
 
 class Linear(NamedTuple):
-    """One factor of an angle: ``scale * x[feature] + offset``, or ``offset`` alone when ``feature`` is -1."""
+    """One factor of an angle: ``scale * x[feature] + offset``, or ``offset`` alone when ``feature`` is -1.
+
+    Parameters
+    ----------
+    scale : float
+        What multiplies the feature.
+    feature : int
+        Its index in a row, or -1 for a constant.
+    offset : float
+        The constant, in radians where it is the only factor.
+
+    Examples
+    --------
+    >>> Gate("rz", (0,), (Linear(0.0, -1, 0.5),)).angle  # rz(0.5)
+    (Linear(scale=0.0, feature=-1, offset=0.5),)
+    """
 
     scale: float
     feature: int
     offset: float = 0.0
+
+
+def _linear(factor: Any) -> Linear:
+    """Return a factor, also from a plain (scale, feature) or (scale, feature, offset)."""
+    return factor if type(factor) is Linear else Linear(*factor)
 
 
 @dataclass(frozen=True)
@@ -51,12 +76,12 @@ class Gate:
     qubits : tuple of int
         One or two distinct qubits.
     angle : tuple of Linear
-        One or two factors for gates with an angle, empty for the others.
+        One or two factors for gates with an angle, empty for the others. A constant is ``Linear(0.0, -1, value)``.
 
     Raises
     ------
     InputError
-        If the name is unknown, or the number of qubits or factors does not fit it.
+        If the name is unknown, or qubits or factors do not fit it.
 
     Examples
     --------
@@ -73,6 +98,17 @@ class Gate:
             raise InputError(
                 explanation("Gate", f"name must be one of {' '.join(OPCODES)}", repr(self.name), "decompose the gate into these")
             )
+        try:
+            qubits = tuple(map(operator.index, self.qubits))
+            angle = tuple(
+                Linear(float(scale), operator.index(feature), float(offset)) for scale, feature, offset in map(_linear, self.angle)
+            )
+        except (TypeError, ValueError, OverflowError):
+            do = 'e.g. Gate("rx", (0,), (Linear(1.0, 0),))'
+            got = f"{self.qubits!r} and {self.angle!r}"
+            raise InputError(explanation("Gate", "qubits must be a tuple of int and angle a tuple of Linear", got, do)) from None
+        object.__setattr__(self, "qubits", qubits)
+        object.__setattr__(self, "angle", angle)
         wanted = 2 if self.name in TWO_QUBIT else 1
         if len(self.qubits) != wanted or len(set(self.qubits)) != wanted:
             do = "control first, then target"
@@ -93,18 +129,19 @@ class Program:
     n_qubits : int
         Width of the circuit.
     n_features : int
-        Number of features that angles may name.
+        Number of features that angles may name; 0 for a circuit that prepares one state.
     gates : tuple of Gate
         In the order in which they act.
 
     Raises
     ------
     InputError
-        If a gate names a qubit or feature that is not there, or an angle is not finite.
+        If a gate names a qubit or feature that is not there, or a number of an angle is not finite or beyond 1e75.
 
     Notes
     -----
-    Plain data: hashable, comparable and picklable; what every seam takes.
+    Plain data: hashable, comparable and picklable; what every seam takes. ``fk.Circuit(program)`` is the feature map.
+    Written by hand, read from OpenQASM (:meth:`from_qasm`) or from Qiskit (:meth:`from_qiskit`).
 
     Examples
     --------
@@ -118,18 +155,150 @@ class Program:
     gates: tuple[Gate, ...]
 
     def __post_init__(self) -> None:
-        if self.n_qubits < 1 or self.n_features < 1:
+        try:
+            n_qubits, n_features = operator.index(self.n_qubits), operator.index(self.n_features)
+        except TypeError:
+            n_qubits = n_features = -1
+        if not 1 <= n_qubits < 2**31 or not 0 <= n_features < 2**31:
             got = f"{self.n_qubits} and {self.n_features}"
-            raise InputError(explanation("Program", "n_qubits and n_features must be positive", got, "a circuit has at least one of each"))
+            do = "a circuit has at least one qubit"
+            raise InputError(explanation("Program", "n_qubits must be positive and n_features not negative", got, do))
+        object.__setattr__(self, "n_qubits", n_qubits)
+        object.__setattr__(self, "n_features", n_features)
         object.__setattr__(self, "gates", tuple(self.gates))
         for gate in self.gates:
+            if not isinstance(gate, Gate):
+                raise InputError(explanation("Program", "gates must be a tuple of Gate", repr(gate), 'e.g. Gate("h", (0,))'))
             if not all(0 <= qubit < self.n_qubits for qubit in gate.qubits):
                 raise InputError(explanation("Program", f"qubits must be in 0..{self.n_qubits - 1}", gate, "raise n_qubits"))
             for factor in gate.angle:
                 if not -1 <= factor.feature < self.n_features:
-                    raise InputError(explanation("Program", f"features must be in 0..{self.n_features - 1}", gate, "raise n_features"))
-                if not np.isfinite(factor.scale) or not np.isfinite(factor.offset):
-                    raise InputError(explanation("Program", "angles must be finite", gate, "check the numbers that made it"))
+                    wanted = (
+                        f"features must be in 0..{self.n_features - 1}"
+                        if self.n_features
+                        else "a circuit of no features has constant angles"
+                    )
+                    raise InputError(explanation("Program", wanted, gate, "raise n_features"))
+                if not (abs(factor.scale) <= LARGEST_NUMBER and abs(factor.offset) <= LARGEST_NUMBER):
+                    do = "check the numbers that made it"
+                    raise InputError(
+                        explanation("Program", f"angles must be finite and their numbers at most {LARGEST_NUMBER:g}", gate, do)
+                    )
+
+    @classmethod
+    def from_qasm(cls, text: str) -> Program:
+        """Read OpenQASM 2 or 3.
+
+        Parameters
+        ----------
+        text : str
+            The program. ``input float x;``, ``input angle t;`` and ``input array[float, 4] y;`` declare the features, in this order;
+            OpenQASM 2 has no inputs, so its circuits have no features. Angles are polynomials of degree two in the features, such as
+            ``2*x``, ``(pi - x)*(pi - y[0])`` or ``x + y[1]``; a sum that no single gate holds becomes several.
+
+        Returns
+        -------
+        Program
+            Registers in the order of declaration, the first one's first qubit least significant.
+
+        Raises
+        ------
+        InputError
+            Naming the line: for text that does not parse, an angle that is not as above, a gate that nobody defined, and whatever has
+            no state: classical control, a reset in the middle, gates after a measurement.
+        ResourceLimit
+            For more than a million gates.
+        BackendUnavailable
+            Without the parser: ``pip install 'flashket[qasm]'``.
+
+        Notes
+        -----
+        Known without a file: ``stdgates.inc``, ``qelib1.inc`` and Qiskit's further gates. Definitions (``gate``), ``for`` over integers,
+        ``const``, ``let``, ``ctrl``, ``negctrl``, ``inv`` and integer ``pow`` are carried out; barriers and delays are left out;
+        measurements at the end are dropped, as the state before them is what is asked for.
+
+        Global phases count, with Qiskit's ``U(t, p, l) = P(p) RY(t) P(l)``, also for u2 and u3. (The specification of version 3 has
+        another e^(i t/2) in U, that of version 2 a U of determinant 1. Only HadamardTest sees the difference, and controls of U.)
+
+        Examples
+        --------
+        >>> text = '''OPENQASM 3.0;
+        ... include "stdgates.inc";
+        ... input array[float[64], 2] x;
+        ... qubit[2] q;
+        ... h q;
+        ... rz(2 * x[0]) q[0];
+        ... cp((pi - x[0]) * (pi - x[1])) q[0], q[1];'''
+        >>> program = Program.from_qasm(text)
+        >>> program.n_features, [gate.name for gate in program.gates]
+        (2, ['h', 'h', 'rz', 'cp'])
+        """
+        from flashket.circuits.qasm import read_qasm
+
+        return read_qasm(text)
+
+    @classmethod
+    def from_qiskit(cls, circuit: Any, parameters: Iterable[Any] | None = None) -> Program:
+        """Read a ``qiskit.QuantumCircuit``; its parameters become the features.
+
+        Parameters
+        ----------
+        circuit : qiskit.QuantumCircuit
+            Gates of Qiskit's library, or gates with a definition that leads to them.
+        parameters : iterable of qiskit.circuit.Parameter or ParameterVector, optional
+            The features in their order; by default ``circuit.parameters`` (by name, vectors by index). May name more than the
+            circuit uses.
+
+        Returns
+        -------
+        Program
+            Qubit 0 of the circuit is the least significant. Its global phase is kept.
+
+        Raises
+        ------
+        InputError
+            For an angle that is no polynomial of degree two in the parameters, a parameter that ``parameters`` lacks, a gate without
+            definition, and whatever has no state: classical control, a reset in the middle, gates after a measurement.
+        ResourceLimit
+            For more than a million gates.
+
+        Notes
+        -----
+        Gates of a dense matrix go through Qiskit's own synthesis, exact to about 1e-10; all others are exact.
+
+        Examples
+        --------
+        ``fk.Circuit(fk.Program.from_qiskit(zz_feature_map(4)))``
+        """
+        from flashket.circuits.qiskit import read_qiskit
+
+        return read_qiskit(circuit, parameters)
+
+    def to_qasm(self) -> str:
+        """Write OpenQASM 3.
+
+        Returns
+        -------
+        str
+            ``input float[64] x_0;`` ... declare the features. Reading it back gives equal gates.
+
+        Notes
+        -----
+        Numbers are written with all their digits. rzz, rxx and ryy, which the standard library lacks, are written with their definition.
+
+        Examples
+        --------
+        >>> print(Program(1, 1, (Gate("ry", (0,), (Linear(2.0, 0, 0.5),)),)).to_qasm())
+        OPENQASM 3.0;
+        include "stdgates.inc";
+        input float[64] x_0;
+        qubit[1] q;
+        ry(2.0 * x_0 + 0.5) q[0];
+        <BLANKLINE>
+        """
+        from flashket.circuits.export import write_qasm
+
+        return write_qasm(self)
 
     @cached_property
     def _arrays(self) -> ProgramArrays:

@@ -120,3 +120,37 @@ def test_amplitude_bias_is_one_more_feature() -> None:
     longer = np.concatenate([x, np.full((3, 1), 2.0)], axis=1)
     wanted = pennylane_states(2, lambda row, wires: qml.AmplitudeEmbedding(row, wires=wires[::-1], normalize=True), longer)
     np.testing.assert_allclose(fk.states(x, feature_map=feature_map), wanted, rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_circuits_written_by_pennylane_are_read(seed: int) -> None:
+    """Its OpenQASM 2 keeps global phases, so the states are equal and not only up to one."""
+    n, rng = 4, np.random.default_rng(seed)
+    makers = [
+        lambda a, w: qml.U3(*a, wires=w[0]),
+        lambda a, w: qml.Rot(*a, wires=w[0]),
+        lambda a, w: qml.CRY(a[0], wires=w[:2]),
+        lambda a, w: qml.ControlledPhaseShift(a[0], wires=w[:2]),
+        lambda a, w: qml.IsingXX(a[0], wires=w[:2]),
+        lambda a, w: qml.IsingZZ(a[0], wires=w[:2]),
+        lambda a, w: qml.ISWAP(wires=w[:2]),
+        lambda a, w: qml.SX(wires=w[0]),
+        lambda a, w: qml.CY(wires=w[:2]),
+        lambda a, w: qml.Toffoli(wires=w[:3]),
+        lambda a, w: qml.CSWAP(wires=w[:3]),
+        lambda a, w: qml.adjoint(qml.T(wires=w[0])),
+    ]
+    drawn = [(makers[k], rng.uniform(-3, 3, 3), [int(w) for w in rng.permutation(n)]) for k in rng.permutation(len(makers))]
+
+    @qml.qnode(qml.device("default.qubit", wires=range(n)[::-1]))
+    def circuit() -> object:
+        for wire in range(n):
+            qml.Hadamard(wire)
+        for maker, angles, wires in drawn:
+            maker(angles, wires)
+        return qml.state()
+
+    text = qml.to_openqasm(circuit, measure_all=False, wires=qml.wires.Wires(range(n)))()
+    program = fk.Program.from_qasm(text)
+    got = fk.states(np.zeros((1, 0)), feature_map=fk.Circuit(program))[0]
+    np.testing.assert_allclose(got, circuit(), rtol=0, atol=1e-10)

@@ -13,18 +13,14 @@ import operator
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
-from itertools import combinations
 from typing import Any, ClassVar, TypeAlias
 
 from flashket.errors import InputError, explanation
-from flashket.program import Program, ProgramArrays
+from flashket.program import LARGEST_NUMBER, Program, ProgramArrays
 
-Pairs: TypeAlias = tuple[tuple[int, int], ...]
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
 
 _LARGEST = 2**31 - 1
-_LARGEST_ANGLE = 1e75
-"""Products of two angles of this size, and small multiples of them, stay finite in float64."""
 
 
 def positive_int(value: Any, place: str, name: str, do: str) -> int:
@@ -60,45 +56,6 @@ def finite_float(value: Any, place: str, name: str, do: str, *, minimum: float =
         bound = "" if minimum == -math.inf else f" >= {minimum:g}"
         raise InputError(explanation(place, f"{name} must be a finite number{bound}", repr(value), do))
     return result
-
-
-def entangled_pairs(entanglement: str | Pairs, n_qubits: int) -> Pairs:
-    """Return the qubit pairs of an entanglement, in Qiskit's order.
-
-    "full" is every pair (i, j) with i < j, "linear" (i, i + 1), "circular" (n - 1, 0) before "linear" and the same as
-    "linear" for two qubits; pairs stay as given.
-
-    Examples
-    --------
-    >>> entangled_pairs("circular", 3)
-    ((2, 0), (0, 1), (1, 2))
-    """
-    if not isinstance(entanglement, str):
-        return entanglement
-    if entanglement == "full":
-        return tuple(combinations(range(n_qubits), 2))
-    linear = tuple((i, i + 1) for i in range(n_qubits - 1))
-    return ((n_qubits - 1, 0), *linear) if entanglement == "circular" and n_qubits > 2 else linear
-
-
-def checked_entanglement(entanglement: Any, n_qubits: int, place: str) -> str | Pairs:
-    """Return an entanglement as a known word or a tuple of pairs of distinct qubits."""
-    wanted = 'entanglement must be "full", "linear", "circular" or a list of pairs'
-    do = f"pairs are two different qubits in 0..{n_qubits - 1}"
-    if isinstance(entanglement, str):
-        if entanglement not in ("full", "linear", "circular"):
-            raise InputError(explanation(place, wanted, repr(entanglement), do))
-        return entanglement
-    try:
-        pairs = tuple((operator.index(i), operator.index(j)) for i, j in entanglement)
-    except (TypeError, ValueError):
-        raise InputError(explanation(place, wanted, repr(entanglement), do)) from None
-    for i, j in pairs:
-        if i == j or not 0 <= i < n_qubits or not 0 <= j < n_qubits:
-            raise InputError(explanation(place, wanted, (i, j), do))
-    # A tuple of plain pairs is handed back as it came: cloning tools compare parameters by identity.
-    is_plain = type(entanglement) is tuple and all(type(pair) is tuple and type(pair[0]) is type(pair[1]) is int for pair in entanglement)
-    return entanglement if is_plain else pairs
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,7 +95,7 @@ class FeatureMap(ABC):
     @property
     def _largest_feature(self) -> float:
         """Bound on |x| below which every angle is finite."""
-        return _LARGEST_ANGLE / max(1.0, abs(float(getattr(self, "bandwidth", 1.0))))
+        return LARGEST_NUMBER / max(1.0, abs(float(getattr(self, "bandwidth", 1.0))))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments that make an equal map, by name.

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
-from flashket.feature_maps._base import FeatureMap, Pairs, checked_entanglement, entangled_pairs, finite_float, positive_int
-from flashket.program import Gate, Linear, Program
+from flashket.feature_maps._entangled import EntangledMap
+from flashket.program import Gate, Linear
 
 
 @dataclass(frozen=True, repr=False)
-class IQP(FeatureMap):
+class IQP(EntangledMap):
     """Hadamards, then commuting phases of the features and of their products; repeated ``reps`` times.
 
     ::
@@ -51,29 +51,12 @@ class IQP(FeatureMap):
     ['h', 'h', 'rz', 'rz', 'rzz']
     """
 
-    _: KW_ONLY
-    reps: int = 1
-    entanglement: str | Pairs = "full"
-    bandwidth: float = 1.0
-
     spec_name = "iqp"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "reps", positive_int(self.reps, "IQP", "reps", "the block is there at least once"))
-        object.__setattr__(self, "entanglement", checked_entanglement(self.entanglement, self.n_features, "IQP"))
-        object.__setattr__(self, "bandwidth", finite_float(self.bandwidth, "IQP", "bandwidth", "pass 1.0 to change nothing"))
-
-    @property
-    def n_qubits(self) -> int:
-        """Number of qubits, one per feature."""
-        return self.n_features
-
-    def program(self) -> Program:
-        """Return the circuit as drawn above, ``reps`` times."""
+    def _block(self) -> list[Gate]:
         n = self.n_features
         scaled = [Linear(self.bandwidth, j) for j in range(n)]
         block = [Gate("h", (j,)) for j in range(n)]
         block += [Gate("rz", (j,), (scaled[j],)) for j in range(n)]
-        block += [Gate("rzz", (i, j), (scaled[i], scaled[j])) for i, j in entangled_pairs(self.entanglement, n)]
-        return Program(n, n, tuple(block) * self.reps)
+        block += [Gate("rzz", (i, j), (scaled[i], scaled[j])) for i, j in self._pairs]
+        return block

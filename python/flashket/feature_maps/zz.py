@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 from dataclasses import KW_ONLY, dataclass
 
-from flashket.feature_maps._base import FeatureMap, Pairs, checked_entanglement, entangled_pairs, finite_float, positive_int
-from flashket.program import Gate, Linear, Program
+from flashket.feature_maps._entangled import EntangledMap
+from flashket.program import Gate, Linear
 
 
 @dataclass(frozen=True, repr=False)
-class ZZ(FeatureMap):
+class ZZ(EntangledMap):
     """Hadamards, phases 2 x_j, and phases 2 (pi - x_i)(pi - x_j) on pairs; repeated ``reps`` times.
 
     ::
@@ -52,31 +52,17 @@ class ZZ(FeatureMap):
     ['h', 'h', 'p', 'p', 'cx', 'p', 'cx']
     """
 
-    _: KW_ONLY
-    reps: int = 2
-    entanglement: str | Pairs = "full"
-    bandwidth: float = 1.0
-
     spec_name = "zz"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "reps", positive_int(self.reps, "ZZ", "reps", "the block is there at least once"))
-        object.__setattr__(self, "entanglement", checked_entanglement(self.entanglement, self.n_features, "ZZ"))
-        object.__setattr__(self, "bandwidth", finite_float(self.bandwidth, "ZZ", "bandwidth", "pass 1.0 to change nothing"))
+    _: KW_ONLY
+    reps: int = 2
 
-    @property
-    def n_qubits(self) -> int:
-        """Number of qubits, one per feature."""
-        return self.n_features
-
-    def program(self) -> Program:
-        """Return the circuit as drawn above, ``reps`` times."""
+    def _block(self) -> list[Gate]:
         n = self.n_features
         block = [Gate("h", (j,)) for j in range(n)]
         block += [Gate("p", (j,), (Linear(2 * self.bandwidth, j),)) for j in range(n)]
-        for i, j in entangled_pairs(self.entanglement, n):
+        for i, j in self._pairs:
             # 2 (pi - b x_i)(pi - b x_j): the 2 is in the first factor.
             angle = (Linear(-2 * self.bandwidth, i, 2 * math.pi), Linear(-self.bandwidth, j, math.pi))
             block += [Gate("cx", (i, j)), Gate("p", (j,), angle), Gate("cx", (i, j))]
-        return Program(n, n, tuple(block) * self.reps)
+        return block
