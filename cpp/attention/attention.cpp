@@ -358,7 +358,7 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   if (score.pair == PairKind::complex_dot) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
-  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1);
+  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1) || spec.is_narrow();
   return needs_double ? run.template run<double>() : run.template run<T>();
 }
 

@@ -21,7 +21,7 @@ from flashket.feature_maps.angle import Angle
 from flashket.feature_maps.iqp import IQP
 from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
-from flashket.kernels import Fidelity, HadamardTest
+from flashket.kernels import Fidelity, HadamardTest, Projected
 from flashket.planner import explain
 from flashket.program import Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
@@ -42,6 +42,7 @@ __all__ = [
     "InputError",
     "JobError",
     "Program",
+    "Projected",
     "ResourceLimit",
     "attention",
     "backends",

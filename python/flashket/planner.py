@@ -30,6 +30,9 @@ _VALUE_GROUP = 16
 _ASKED_QUBITS = 40
 """Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
 
+_NARROW_GAMMA = 16
+"""Projected kernels beyond it are always computed in float64."""
+
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
 
@@ -235,7 +238,9 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     if feature_map is None:
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
-    is_state_based = op == "states" or type(feature_map)._lower is FeatureMap._lower
+    is_projected = kernel.similarity == "projected"
+    lower = type(feature_map)._lower_bloch is FeatureMap._lower_bloch if is_projected else type(feature_map)._lower is FeatureMap._lower
+    is_state_based = op == "states" or lower
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
@@ -254,7 +259,7 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int]:
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
-    if how.log or (how.shots and kernel.power > 1):
+    if how.log or (how.shots and kernel.power > 1) or getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA:
         return True
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
@@ -291,6 +296,8 @@ def _padded(n: int, group: int) -> int:
 def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
     n_qubits = _state_qubits(kernel, "gram")
+    if n_qubits and kernel.similarity == "projected":
+        return _projected_path(kernel, n_qubits)
     if n_qubits:
         amplitudes = 1 << n_qubits
         path = f"states of 2^{n_qubits} amplitudes once per row, then one complex dot a pair"
@@ -305,9 +312,25 @@ def _path(kernel: Kernel) -> tuple[str, str, int, int]:
         "amplitude": (f"one real dot of {features} normalised features a pair", "the row itself is the state", 2, 4),
         "identity": (f"one real dot of {features} features a pair", "the classical control", 2, 0),
         "ones": ("the value 1", "the classical control", 0, 0),
+        "angle_bloch": (f"Bloch vectors of {features} qubits in closed form, one distance a pair", "no gate joins two qubits", 6, 80),
     }
+    if encoder == "amplitude_bloch":
+        n_qubits = int(kernel.feature_map.n_qubits)  # type: ignore[attr-defined]  # state kernels have one
+        path = f"{2 * n_qubits} Bloch components of the normalised row, then one distance a pair"
+        return path, "the row itself is the state", 6 * n_qubits, (2 * n_qubits + 8) << n_qubits
     path, why, pair_flops, row_flops = paths[encoder]
     return path, why, pair_flops * features, row_flops * features
+
+
+def _projected_path(kernel: Kernel, n_qubits: int) -> tuple[str, str, int, int]:
+    """Return what :func:`_path` does, for Bloch vectors of states."""
+    amplitudes = 1 << n_qubits
+    path = f"states of 2^{n_qubits} amplitudes once per row, their {3 * n_qubits} Bloch components, then one distance a pair"
+    why = "a projected kernel sees one qubit at a time"
+    if n_qubits > _ASKED_QUBITS:
+        return path, why, 9 * n_qubits, amplitudes
+    n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]  # state kernels have one
+    return path, why, 9 * n_qubits, (n_gates * _GATE_FLOPS // 2 + 4 * n_qubits + 8) * amplitudes
 
 
 def _scaled(value: int) -> str:

@@ -1,18 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line's words for kernels: ``[fidelity:|hadamard:]MAP:N[,key=value...]`` or ``CONTROL:N``."""
+"""The command line's words for kernels: ``[fidelity:|hadamard:|projected:]MAP:N[,key=value...]`` or ``CONTROL:N``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 from flashket.controls import ScaledDot, Uniform
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap, discovered
-from flashket.kernels import Fidelity, HadamardTest, Kernel
+from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
 
-_SIMILARITIES: dict[str, type[Fidelity] | type[HadamardTest]] = {kernel.spec_name: kernel for kernel in (Fidelity, HadamardTest)}
+_SIMILARITIES: dict[str, type[Fidelity] | type[HadamardTest] | type[Projected]] = {
+    kernel.spec_name: kernel for kernel in (Fidelity, HadamardTest, Projected)
+}
 _CONTROLS: dict[str, type[ScaledDot] | type[Uniform]] = {control.spec_name: control for control in (ScaledDot, Uniform)}
 
 
@@ -22,8 +25,8 @@ def parse_spec(text: str) -> Kernel:
     Parameters
     ----------
     text : str
-        ``[fidelity:|hadamard:]MAP:N[,key=value...]`` with a feature map's ``spec_name`` and its options, or a control
-        ``softmax:N``, ``uniform:N``. ``power`` goes to the kernel; fidelity is the default.
+        ``[fidelity:|hadamard:|projected:]MAP:N[,key=value...]`` with a feature map's ``spec_name`` and its options, or a control
+        ``softmax:N``, ``uniform:N``. ``power`` and ``gamma`` (projected) go to the kernel; fidelity is the default.
 
     Returns
     -------
@@ -38,6 +41,8 @@ def parse_spec(text: str) -> Kernel:
     --------
     >>> parse_spec("angle:8")
     Fidelity(Angle(8))
+    >>> parse_spec("projected:zz:6,gamma=0.5")
+    Projected(ZZ(6), gamma=0.5)
     >>> parse_spec("hadamard:zz:6,reps=1,entanglement=linear,power=2")
     HadamardTest(ZZ(6, reps=1, entanglement='linear'), power=2)
     """
@@ -51,9 +56,11 @@ def parse_spec(text: str) -> Kernel:
         if similarity or options:
             raise InputError(explanation("spec", f"{name} takes nothing but its size", repr(text), f"write {name}:{size}"))
         return _CONTROLS[name](n_features)
-    power = _number(text, "power", options.pop("power", "1"), int)
-    feature_map = discovered()[name](n_features, **_map_options(text, discovered()[name], options))
-    return _SIMILARITIES[similarity or "fidelity"](feature_map, power=power)
+    kernel_class = _SIMILARITIES[similarity or "fidelity"]
+    known = {field.name: type(field.default) for field in fields(kernel_class) if field.name != "feature_map"}
+    own = {key: _number(text, key, options.pop(key), kind) for key, kind in known.items() if key in options}
+    feature_map = discovered()[name](n_features, **_map_options(text, discovered()[name], options, known))
+    return kernel_class(feature_map, **own)
 
 
 def _split(text: str) -> tuple[list[str], dict[str, str]]:
@@ -69,13 +76,13 @@ def _split(text: str) -> tuple[list[str], dict[str, str]]:
     return [word.strip() for word in head.split(":")], options
 
 
-def _map_options(text: str, map_class: type[FeatureMap], options: dict[str, str]) -> dict[str, Any]:
+def _map_options(text: str, map_class: type[FeatureMap], options: dict[str, str], of_kernel: Iterable[str]) -> dict[str, Any]:
     """Convert options by the type of the map's defaults."""
     known = {field.name: field.default for field in fields(map_class) if field.name != "n_features"}
     converted: dict[str, Any] = {}
     for key, value in options.items():
         if key not in known:
-            do = f"{map_class.spec_name} has {', '.join([*known, 'power'])}"
+            do = f"{map_class.spec_name} has {', '.join([*known, *of_kernel])}"
             raise InputError(explanation("spec", "options must exist", repr(key), do))
         kind = type(known[key])
         converted[key] = value if kind is str else _number(text, key, value, kind)
