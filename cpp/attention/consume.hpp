@@ -24,11 +24,21 @@ constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruc
 template <class T>
 using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const T* v, const RowState& state);
 
+// weights times values alone: sums[i * width + c] += sum_j weights[i * kTileCols + j] v(j, c). "wide": v[j * width +
+// c], width a multiple of kValueAlign; "narrow": v[c * kTileCols + j], zero beyond cols, width at most kNarrowValues.
+// Weights are overwritten beyond cols and rows, up to whole vectors and blocks; sums holds kTileRows rows.
+template <class T>
+using MultiplyTile = void (*)(T* weights, int64_t rows, int64_t cols, const T* v, int64_t width, double* sums);
+
+constexpr int64_t kNarrowValues = 8;
+
 struct ConsumeOps {
   ConsumeTile<float> sum_f32;
   ConsumeTile<double> sum_f64;
   ConsumeTile<float> softmax_f32;
   ConsumeTile<double> softmax_f64;
+  MultiplyTile<float> narrow_f32, wide_f32;
+  MultiplyTile<double> narrow_f64, wide_f64;
 };
 
 }  // namespace flashket

@@ -44,19 +44,62 @@ FLASHKET_INLINE void multiply_rows(const T* weights, int64_t cols, const T* v, i
 }
 
 template <class T>
-void multiply(const T* weights, int64_t rows, int64_t cols, const T* v, const RowState& state) {
+void multiply(const T* weights, int64_t rows, int64_t cols, const T* v, int64_t v_stride, double* sums) {
   if (rows == 1) {
-    multiply_rows<T, 1>(weights, cols, v, state.v_stride, state.numerator);
+    multiply_rows<T, 1>(weights, cols, v, v_stride, sums);
     return;
   }
   // Rows of the last block beyond `rows` are finite garbage nobody reads.
   for (int64_t i = 0; i < rows; i += 4)
-    multiply_rows<T, 4>(weights + i * kTileCols, cols, v, state.v_stride, state.numerator + i * state.v_stride);
+    multiply_rows<T, 4>(weights + i * kTileCols, cols, v, v_stride, sums + i * v_stride);
 }
 
 template <class T>
 void clear_surplus(T* weights, int64_t rows) {
   for (int64_t i = rows; i % 4 != 0; ++i) memset(weights + i * kTileCols, 0, sizeof(T) * kTileCols);
+}
+
+template <class T>
+void multiply_wide(T* weights, int64_t rows, int64_t cols, const T* v, int64_t width, double* sums) {
+  clear_surplus(weights, rows);
+  multiply(weights, rows, cols, v, width, sums);
+}
+
+// Dots of R rows with W columns of values: vectors run along the keys, for values too few to fill one.
+template <class T, int R, int W>
+FLASHKET_INLINE void dot_block(const T* weights, int64_t cols, const T* v, int64_t width, double* sums) {
+  constexpr int64_t L = kLanes<T>;
+  Vec<T> acc[R][W] = {};
+  for (int64_t j = 0; j < cols; j += L) {
+    Vec<T> x[W];
+    FLASHKET_UNROLL
+    for (int w = 0; w < W; ++w) x[w] = load(v + w * kTileCols + j);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> weight = load(weights + r * kTileCols + j);
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) acc[r][w] += weight * x[w];
+    }
+  }
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int w = 0; w < W; ++w) sums[r * width + w] += static_cast<double>(sum_lanes<T>(acc[r][w]));
+  }
+}
+
+template <class T>
+void multiply_narrow(T* weights, int64_t rows, int64_t cols, const T* v, int64_t width, double* sums) {
+  clear_surplus(weights, rows);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = cols; j % kLanes<T> != 0; ++j) weights[i * kTileCols + j] = 0;
+  for (int64_t i = 0; i < rows; i += 4) {
+    const T* block = weights + i * kTileCols;
+    double* to = sums + i * width;
+    int64_t c = 0;
+    for (; c + 2 <= width; c += 2) dot_block<T, 4, 2>(block, cols, v + c * kTileCols, width, to + c);
+    if (c < width) dot_block<T, 4, 1>(block, cols, v + c * kTileCols, width, to + c);
+  }
 }
 
 template <class T>
@@ -70,7 +113,7 @@ void consume_sum(T* weights, T, int64_t rows, int64_t cols, const T* v, const Ro
     state.denominator[i] += sum_lanes<T>(sum);
   }
   clear_surplus(weights, rows);
-  multiply(weights, rows, cols, v, state);
+  multiply(weights, rows, cols, v, state.v_stride, state.numerator);
 }
 
 template <class T>
@@ -105,13 +148,14 @@ void consume_softmax(T* weights, T scale, int64_t rows, int64_t cols, const T* v
     state.denominator[i] += sum_lanes<T>(sum);
   }
   clear_surplus(weights, rows);
-  multiply(weights, rows, cols, v, state);
+  multiply(weights, rows, cols, v, state.v_stride, state.numerator);
 }
 
 }  // namespace
 
 extern const ConsumeOps consume_ops;
-const ConsumeOps consume_ops = {consume_sum<float>, consume_sum<double>, consume_softmax<float>,
-                                consume_softmax<double>};
+const ConsumeOps consume_ops = {consume_sum<float>,      consume_sum<double>,    consume_softmax<float>,
+                                consume_softmax<double>, multiply_narrow<float>, multiply_wide<float>,
+                                multiply_narrow<double>, multiply_wide<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

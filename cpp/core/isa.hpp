@@ -43,4 +43,13 @@ constexpr ScoreTile<T> score_tile(const TileOps& ops) {
     return ops.score_f64;
 }
 
+template <class T>
+MultiplyTile<T> multiply_tile(bool is_narrow) {
+  const ConsumeOps& ops = *isa_ops().consume;
+  if constexpr (sizeof(T) == 4)
+    return is_narrow ? ops.narrow_f32 : ops.wide_f32;
+  else
+    return is_narrow ? ops.narrow_f64 : ops.wide_f64;
+}
+
 }  // namespace flashket

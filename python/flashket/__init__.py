@@ -21,6 +21,7 @@ from flashket.feature_maps.angle import Angle
 from flashket.feature_maps.iqp import IQP
 from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
+from flashket.gram_matvec import gram_matvec
 from flashket.kernels import Fidelity, HadamardTest, Projected
 from flashket.planner import explain
 from flashket.program import Program
@@ -49,6 +50,7 @@ __all__ = [
     "explain",
     "get_num_threads",
     "gram",
+    "gram_matvec",
     "isa",
     "set_num_threads",
     "states",

@@ -24,6 +24,9 @@ _LEFT_GROUP, _ROW_GROUP = 8, 32
 _TILE_ROWS, _TILE_COLUMNS = 32, 256
 """Queries and keys that a worker holds at a time."""
 
+_PRODUCT_TASKS = 64
+"""A product of few rows is cut into so many blocks."""
+
 _VALUE_GROUP = 16
 """Values are packed with their width rounded up to this."""
 
@@ -179,7 +182,7 @@ class Work:
     normalization : str
         Of attention.
     value_width : int
-        Attention: width of a value, which is packed beside its key.
+        Attention: width of a value, which is packed beside its key. Products: columns of the factor.
     key_sets : int
         Attention: among how many (batch, head) the keys are divided.
     cast_bytes : int
@@ -204,7 +207,7 @@ def require_memory(
     kernel : Kernel
         What will be evaluated.
     op : str
-        "gram", "attention" or "states".
+        "gram", "gram_matvec", "attention" or "states".
     n, m : int
         Rows of X and Y; for attention all queries and all keys; for states n rows.
     dtype : numpy.dtype
@@ -225,8 +228,12 @@ def require_memory(
         n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
         require(place, f"{n} states of {n_qubits} qubits", n_bytes, "pass fewer rows at a time")
         return
-    do = "work in blocks of rows or use dtype=float32" if op == "gram" else "pass fewer heads or shorter sequences at a time"
-    what = f"a {n} x {m} matrix of {dtype.name}" if op == "gram" else f"attention of {n} queries and {m} keys"
+    do = "pass fewer heads or shorter sequences at a time" if op == "attention" else "work in blocks of rows or use dtype=float32"
+    what = {
+        "gram": f"a {n} x {m} matrix of {dtype.name}",
+        "gram_matvec": f"a product of {n} x {m} kernel values with {how.value_width} columns",
+        "attention": f"attention of {n} queries and {m} keys",
+    }[op]
     result = n * m * dtype.itemsize if result_bytes is None else result_bytes
     n_bytes = result + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
     require(place, f"{what} with its encoded rows", n_bytes, do)
@@ -273,10 +280,16 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
     threads = int(core().num_threads())
     if op == "states":
         return min(threads, n) * encoder * item
-    if op == "gram":
+    if op in ("gram", "gram_matvec"):
         packed = _padded(n, _LEFT_GROUP) + _padded(m, _ROW_GROUP)
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
-        return (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * encoder) * item
+        n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * encoder) * item
+        if op == "gram_matvec":
+            # The packed factor, and sums in float64 of at most _PRODUCT_TASKS blocks or all of them.
+            width = _padded(how.value_width, _VALUE_GROUP)
+            sums = _padded(n, _TILE_ROWS) + _PRODUCT_TASKS * _TILE_ROWS
+            n_bytes += width * (_padded(m, _TILE_COLUMNS) * item + sums * FLOAT64.itemsize)
+        return n_bytes
     # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
     n_keys = m // max(how.key_sets, 1)
     value = _padded(how.value_width, _VALUE_GROUP)
