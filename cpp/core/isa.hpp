@@ -8,6 +8,7 @@
 #include "attention/consume.hpp"
 #include "core/types.hpp"
 #include "gram/tile.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket {
 
@@ -15,6 +16,7 @@ struct IsaOps {
   const char* name;
   const TileOps* tile;
   const ConsumeOps* consume;
+  const NoiseOps* noise;
   std::vector<const Encoder*> encoders;
 };
 
@@ -41,6 +43,14 @@ constexpr ScoreTile<T> score_tile(const TileOps& ops) {
     return ops.score_f32;
   else
     return ops.score_f64;
+}
+
+template <class T>
+SampleRun<T> sample_run() {
+  if constexpr (sizeof(T) == 4)
+    return isa_ops().noise->sample_f32;
+  else
+    return isa_ops().noise->sample_f64;
 }
 
 template <class T>

@@ -3,7 +3,7 @@
 #include "gram/gram.hpp"
 
 #include "core/parallel.hpp"
-#include "noise/shots.hpp"
+#include "core/philox.hpp"
 
 namespace flashket {
 namespace {
@@ -67,10 +67,8 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
       C* row = values + (i - i0) * kTileCols - j0;
       const int64_t first = is_symmetric ? std::max(i, j0) : j0, last = j0 + cols;
       if (is_symmetric && spec.is_normalised() && i >= j0 && i < last) row[i] = options.log ? C(0) : C(1);
-      if (options.shots > 0) {
-        for (int64_t j = first; j < last; ++j)
-          row[j] = static_cast<C>(integer_power(sample_probability(row[j], options.shots, key, i, j), spec.power));
-      }
+      if (options.shots > 0)
+        sample_run<C>()(row + first, last - first, options.shots, spec.power, {key, i, first, false});
       T* to = &out(i, first);
       if (out.col_stride == 1)
         std::copy(row + first, row + last, to);

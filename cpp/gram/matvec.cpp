@@ -3,7 +3,7 @@
 #include "gram/matvec.hpp"
 
 #include "core/parallel.hpp"
-#include "noise/shots.hpp"
+#include "core/philox.hpp"
 
 namespace flashket {
 namespace {
@@ -125,12 +125,13 @@ class MatvecRun {
   }
 
   void sample(int64_t i0, int64_t j0, int64_t rows, int64_t cols, C* values) const {
-    for (int64_t i = i0; i < i0 + rows; ++i)
-      for (int64_t j = j0; j < j0 + cols; ++j) {
-        C& value = values[(i - i0) * kTileCols + j - j0];
-        const int64_t low = is_symmetric_ ? std::min(i, j) : i, high = is_symmetric_ ? std::max(i, j) : j;
-        value = static_cast<C>(integer_power(sample_probability(value, options_.shots, key_, low, high), spec_.power));
-      }
+    for (int64_t i = i0; i < i0 + rows; ++i) {
+      // Without y, what lies left of the diagonal is drawn as its mirror image is.
+      const int64_t left = is_symmetric_ ? std::clamp<int64_t>(i - j0, 0, cols) : 0;
+      C* row = values + (i - i0) * kTileCols;
+      sample_run<C>()(row, left, options_.shots, spec_.power, {key_, j0, i, true});
+      sample_run<C>()(row + left, cols - left, options_.shots, spec_.power, {key_, i, j0 + left, false});
+    }
   }
 
   const KernelSpec& spec_;
