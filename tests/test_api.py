@@ -20,7 +20,7 @@ from flashket.spec import parse_spec
 
 NAMES = [
     *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Projected", "Program"),
-    *("states", "gram", "gram_matvec", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
+    *("states", "gram", "gram_matvec", "nystrom", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
 

@@ -23,6 +23,7 @@ from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
 from flashket.gram_matvec import gram_matvec
 from flashket.kernels import Fidelity, HadamardTest, Projected
+from flashket.nystrom import nystrom
 from flashket.planner import explain
 from flashket.program import Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
@@ -52,6 +53,7 @@ __all__ = [
     "gram",
     "gram_matvec",
     "isa",
+    "nystrom",
     "set_num_threads",
     "states",
 ]
