@@ -45,9 +45,10 @@ def test_rectangular(kernel, n, m, dtype):
 @pytest.mark.parametrize("p", [None, 1, 2, 5, 8, 9, 16, 17, 64, 70, 0])
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_widths(p, symmetric, dtype):
-    kernel = fk.Fidelity(fk.IQP(3))
-    n, m = 77, 77 if symmetric else 300
-    x, y = rows(n, 3, dtype), None if symmetric else rows(m, 3, dtype, 1)
+    """Few columns, many, and in both cases with and without the symmetric half; see run_symmetric()."""
+    kernel = fk.Fidelity(fk.IQP(6))
+    n, m = (333, 333) if symmetric else (77, 300)
+    x, y = rows(n, 6, dtype), None if symmetric else rows(m, 6, dtype, 1)
     a = factor(m, p, dtype)
     got = fk.gram_matvec(x, a, y, kernel=kernel)
     assert_product(got, expected_gram(kernel, n, None if symmetric else m, dtype), a, dtype)
@@ -82,11 +83,12 @@ def test_long_sums_keep_float64s_digits():
 
 @pytest.mark.usefixtures("restore_threads")
 @pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("p", [1, 3])
 @pytest.mark.parametrize("n", [5, 300, 2500])
-def test_threads_change_no_bit(n, symmetric):
+def test_threads_change_no_bit(n, p, symmetric):
     kernel = fk.Fidelity(fk.ZZ(2))
     x, y = rows(n, 2, np.float32), None if symmetric else rows(1500, 2, np.float32, 1)
-    a = factor(n if symmetric else 1500, 3, np.float32)
+    a = factor(n if symmetric else 1500, p, np.float32)
     results = []
     for n_threads in (1, 2, 5):
         fk.set_num_threads(n_threads)
@@ -96,12 +98,12 @@ def test_threads_change_no_bit(n, symmetric):
 
 def test_shots_are_those_of_gram():
     kernel = fk.Fidelity(fk.Angle(3), power=2)
-    x, y = rows(70, 3, np.float64), rows(300, 3, np.float64, 1)
-    for other, m in ((None, 70), (y, 300)):
-        a = factor(m, 2, np.float64)
+    x, y = rows(400, 3, np.float64), rows(300, 3, np.float64, 1)
+    for other, m, p in ((None, 400, 1), (None, 400, 2), (None, 400, 20), (y, 300, 2)):
+        a = factor(m, p, np.float64)
         gram = fk.gram(x, other, kernel=kernel, shots=50, seed=9)
         np.testing.assert_allclose(fk.gram_matvec(x, a, other, kernel=kernel, shots=50, seed=9), gram @ a, atol=1e-11)
-    fresh = [fk.gram_matvec(x, factor(70, None, np.float64), kernel=kernel, shots=50) for _ in range(2)]
+    fresh = [fk.gram_matvec(x, factor(400, None, np.float64), kernel=kernel, shots=50) for _ in range(2)]
     assert (fresh[0] != fresh[1]).any()
 
 

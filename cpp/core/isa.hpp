@@ -54,12 +54,11 @@ SampleRun<T> sample_run() {
 }
 
 template <class T>
-MultiplyTile<T> multiply_tile(bool is_narrow) {
-  const ConsumeOps& ops = *isa_ops().consume;
+const MultiplyOps<T>& multiply_ops() {
   if constexpr (sizeof(T) == 4)
-    return is_narrow ? ops.narrow_f32 : ops.wide_f32;
+    return isa_ops().consume->multiply_f32;
   else
-    return is_narrow ? ops.narrow_f64 : ops.wide_f64;
+    return isa_ops().consume->multiply_f64;
 }
 
 }  // namespace flashket

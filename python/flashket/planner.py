@@ -24,8 +24,8 @@ _LEFT_GROUP, _ROW_GROUP = 8, 32
 _TILE_ROWS, _TILE_COLUMNS = 32, 256
 """Queries and keys that a worker holds at a time."""
 
-_PRODUCT_TASKS = 64
-"""A product of few rows is cut into so many blocks."""
+_PRODUCT_TASKS, _PRODUCT_BYTES = 64, 64 * 2**20
+"""Tasks that a product is cut into, and the most that all their sums take."""
 
 _VALUE_GROUP = 16
 """Values are packed with their width rounded up to this."""
@@ -285,10 +285,11 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
         n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * encoder) * item
         if op == "gram_matvec":
-            # The packed factor, and sums in float64 of at most _PRODUCT_TASKS blocks or all of them.
+            # The packed factor, and sums in float64: those of all rows, and what tasks have of their own.
             width = _padded(how.value_width, _VALUE_GROUP)
             sums = _padded(n, _TILE_ROWS) + _PRODUCT_TASKS * _TILE_ROWS
             n_bytes += width * (_padded(m, _TILE_COLUMNS) * item + sums * FLOAT64.itemsize)
+            n_bytes += min(_PRODUCT_BYTES, _PRODUCT_TASKS * width * _padded(n, _TILE_COLUMNS) * FLOAT64.itemsize)
         return n_bytes
     # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
     n_keys = m // max(how.key_sets, 1)
