@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "attention/attention.hpp"
 #include "flashket/flashket.hpp"
 #include "gram/gram.hpp"
+#include "gram/matvec.hpp"
 
 namespace flashket {
 namespace {
@@ -21,6 +24,8 @@ KernelSpec make_spec(const char* encoder, std::vector<double> params) {
 
 std::shared_ptr<const KernelSpec> with_similarity(const KernelSpec& spec, Similarity similarity, int power) {
   if (power < 1) throw std::invalid_argument("[kernel] power must be positive");
+  if (spec.similarity == Similarity::projected)
+    throw std::invalid_argument("[kernel] Bloch vectors have no overlap: start from the feature map");
   auto copy = std::make_shared<KernelSpec>(spec);
   copy->similarity = similarity;
   copy->power = power;
@@ -40,9 +45,19 @@ Tensor4View<T> tensor(T* data, int64_t batch, int64_t heads, int64_t length, int
 template <class T>
 void run_gram(const Kernel& kernel, const T* x, int64_t n, const T* y, int64_t m, T* out, int64_t shots,
               uint64_t seed) {
+  if (shots > 0 && kernel.spec().similarity == Similarity::projected)
+    throw std::invalid_argument("[gram] a projected kernel is no outcome's probability: shots must be 0");
   const int64_t width = kernel.n_features();
   const MatrixView<const T> left = rows(x, n, width), right = rows(y, m, width);
   gram<T>(kernel.spec(), left, y ? &right : nullptr, rows(out, n, y ? m : n), {false, shots, seed});
+}
+
+template <class T>
+void run_gram_matvec(const Kernel& kernel, const T* x, int64_t n, const T* y, int64_t m, const T* a, int64_t p,
+                     T* out) {
+  const int64_t width = kernel.n_features();
+  const MatrixView<const T> left = rows(x, n, width), right = rows(y, m, width);
+  gram_matvec<T>(kernel.spec(), left, y ? &right : nullptr, rows(a, y ? m : n, p), rows(out, n, p), {});
 }
 
 template <class T>
@@ -80,6 +95,23 @@ Kernel Kernel::program(int32_t n_qubits, int32_t n_features, int64_t n_gates, co
 
 Kernel Kernel::fidelity(int power) const { return Kernel(with_similarity(*spec_, Similarity::fidelity, power)); }
 Kernel Kernel::hadamard_test(int power) const { return Kernel(with_similarity(*spec_, Similarity::hadamard, power)); }
+
+Kernel Kernel::projected(double gamma) const {
+  if (!(gamma > 0)) throw std::invalid_argument("[kernel] gamma must be positive");
+  auto copy = std::make_shared<KernelSpec>(*spec_);
+  const std::string encoder = spec_->encoder->name;
+  if (spec_->similarity != Similarity::projected)
+    copy->encoder = &find_encoder(encoder == "program" ? "bloch" : encoder + "_bloch");
+  if (encoder == "amplitude") {
+    const double n_amplitudes = spec_->params[0] + (spec_->params[1] > 0 ? 1 : 0);
+    copy->params.push_back(std::max(1.0, std::ceil(std::log2(n_amplitudes))));
+  }
+  copy->similarity = Similarity::projected;
+  copy->power = 1;
+  copy->gamma = gamma;
+  return Kernel(std::move(copy));
+}
+
 int64_t Kernel::n_features() const { return spec_->n_features(); }
 
 void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, float* out, int64_t shots,
@@ -89,6 +121,15 @@ void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64
 void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots,
           uint64_t seed) {
   run_gram(kernel, x, n, y, m, out, shots, seed);
+}
+
+void gram_matvec(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, const float* a, int64_t p,
+                 float* out) {
+  run_gram_matvec(kernel, x, n, y, m, a, p, out);
+}
+void gram_matvec(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, const double* a,
+                 int64_t p, double* out) {
+  run_gram_matvec(kernel, x, n, y, m, a, p, out);
 }
 
 void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v,

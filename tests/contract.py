@@ -66,11 +66,14 @@ def feature_maps(n_features: int) -> list[FeatureMap]:
 
 def kernels(n_features: int) -> list[Kernel]:
     """Return every map of that width with every similarity and a power."""
-    pairs = product(feature_maps(n_features), ((fk.Fidelity, 1), (fk.HadamardTest, 1), (fk.Fidelity, 3), (fk.HadamardTest, 8)))
+    maps = feature_maps(n_features)
+    pairs = product(maps, ((fk.Fidelity, 1), (fk.HadamardTest, 1), (fk.Fidelity, 3), (fk.HadamardTest, 8)))
     # Options and powers vary together: each appears, not each with each.
-    return [
+    overlaps = [
         kernel(feature_map, power=power) for i, (feature_map, (kernel, power)) in enumerate(pairs) if power == 1 or (i // 4 + i) % 2 == 0
     ]
+    projected = [fk.Projected(feature_map, gamma=(1.0, 0.3)[i % 2]) for i, feature_map in enumerate(maps)]
+    return overlaps + [kernel for kernel in projected if planner._state_qubits(kernel, "gram") <= 12]
 
 
 DTYPES = (np.float32, np.float64)

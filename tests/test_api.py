@@ -19,8 +19,9 @@ from flashket.feature_maps import discovered
 from flashket.spec import parse_spec
 
 NAMES = [
-    *("Angle", "Amplitude", "IQP", "ZZ", "HardwareEfficient", "Circuit", "Fidelity", "HadamardTest", "Program", "Gate", "Linear"),
-    *("states", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
+    *("Angle", "Amplitude", "IQP", "ZZ", "HardwareEfficient", "Circuit", "Fidelity", "HadamardTest", "Projected"),
+    *("Program", "Gate", "Linear"),
+    *("states", "gram", "gram_matvec", "nystrom", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
 
@@ -91,6 +92,7 @@ def test_options_are_keyword_only():
         lambda: fk.IQP(2, 3),
         lambda: fk.ZZ(2, 3),
         lambda: fk.Fidelity(fk.Angle(2), 3),
+        lambda: fk.Projected(fk.Angle(2), 3),
     ):
         with pytest.raises(TypeError):
             make()
@@ -120,6 +122,8 @@ def test_opcodes_are_the_compiled_modules():
         ("zz:6,reps=2,entanglement=linear", fk.Fidelity(fk.ZZ(6, entanglement="linear"))),
         ("hadamard:amplitude:64,power=8", fk.HadamardTest(fk.Amplitude(64), power=8)),
         ("fidelity:iqp:4,bandwidth=0.5,power=2", fk.Fidelity(fk.IQP(4, bandwidth=0.5), power=2)),
+        ("projected:zz:6,gamma=0.5", fk.Projected(fk.ZZ(6), gamma=0.5)),
+        ("projected:amplitude:5,bias=1", fk.Projected(fk.Amplitude(5, bias=1))),
         (" angle:8 , rotation = rx ", fk.Fidelity(fk.Angle(8, rotation="rx"))),
         ("softmax:32", ScaledDot(32)),
         ("uniform:5", Uniform(5)),
@@ -134,7 +138,9 @@ def test_spec(text, kernel):
     [
         ("", r"maps are amplitude, angle, .*iqp.*; controls are softmax, uniform"),
         ("angel:8", r"\[spec\] a kernel must be .*got 'angel:8'.*maps are amplitude, angle"),
-        ("projected:angle:8", r"got 'projected:angle:8'"),
+        ("projective:angle:8", r"\[fidelity:\|hadamard:\|projected:\]MAP:N.*got 'projective:angle:8'"),
+        ("projected:angle:8,power=2", r"options must exist, got 'power': angle has rotation, bandwidth, gamma"),
+        ("projected:angle:8,gamma=-1", r"\[Projected\] gamma must be positive, got -1.0"),
         ("angle", r"N must be an integer, got ''"),
         ("angle:eight", r"N must be an integer, got 'eight'"),
         ("angle:8:9", r"\[spec\]"),

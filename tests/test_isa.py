@@ -47,6 +47,28 @@ def test_unknown_isa_is_named():
     assert "InputError: [isa] FLASHKET_ISA must be one of" in result.stderr
 
 
+def test_instruction_sets_draw_the_same_samples(tmp_path):
+    """Of equal probabilities exactly the same counts, in every regime of the sampler."""
+    code = """
+import sys, numpy as np, flashket as fk
+x, y = np.zeros((9, 1)), np.concatenate([np.linspace(0, 3.1, 500), np.geomspace(1e-5, 0.1, 100)])[:, None]
+shots = (1, 7, 100, 10**4, 10**6, 2**31 - 1)
+drawn = {str(s): fk.gram(x, y, kernel=fk.Fidelity(fk.Angle(1)), shots=s, seed=3) for s in shots}
+np.savez(sys.stdout.buffer, exact=fk.gram(x, y, kernel=fk.Fidelity(fk.Angle(1))), **drawn)
+"""
+    results = []
+    for isa in available_isas():
+        path = tmp_path / f"{isa}.npz"
+        with path.open("wb") as file:
+            subprocess.run([sys.executable, "-c", code], stdout=file, check=True, env={**os.environ, "FLASHKET_ISA": isa}, timeout=120)
+        results.append(dict(np.load(path)))
+    for other in results[1:]:
+        same = other["exact"] == results[0]["exact"]
+        assert same.mean() > 0.9
+        for name, values in other.items():
+            assert (values[same] == results[0][name][same]).all()
+
+
 def test_instruction_sets_agree(tmp_path):
     """To rounding; of sampled values at least 99.99 % are identical. The vector units that run differ, so bits may."""
     results = {}

@@ -31,6 +31,58 @@ def test_samples_are_binomial(shots, p):
     assert binomial_p_value(counts.sum(axis=0), 150 * shots, p) > 1e-4
 
 
+@pytest.mark.parametrize("p", [1e-9, 1e-6, 0.2, 0.5, 1 - 1e-6, 1 - 1e-9])
+@pytest.mark.parametrize("shots", [1, 30, 10**6, 2**31 - 1])
+def test_samples_are_binomial_for_extreme_p_and_shots(shots, p):
+    x, y, kernel = at_probability(p, 200, 250)
+    exact = fk.gram(x[:1], y[:1], kernel=kernel)[0, 0]
+    assert abs(exact - p) < 1e-15
+    counts = np.rint(fk.gram(x, y, kernel=kernel, shots=shots, seed=6) * shots)
+    assert binomial_p_value(counts.ravel(), shots, exact) > 1e-4
+    if shots <= 10**6:
+        assert binomial_p_value(counts.sum(axis=1), 250 * shots, exact) > 1e-4
+
+
+@pytest.mark.parametrize("shots", [2, 19, 20, 21, 40, 300, 3000])
+def test_samples_of_neighbours_with_other_probabilities(shots):
+    """Inversion and rejection meet in one vector of entries, on both sides of 1/2 and at the mean of 10 between the two."""
+    p = np.clip(
+        np.array([0.5, 9.9 / shots, 10.1 / shots, 1e-3, 0.25, 0.75, 1 - 9.9 / shots, 1 - 10.5 / shots, 0.999, 0.4, 0.61]), 1e-4, 0.9999
+    )
+    x, y = np.zeros((4000, 1)), (2 * np.arccos(np.sqrt(p)))[:, None]
+    estimates = fk.gram(x, y, kernel=fk.Fidelity(fk.Angle(1)), shots=shots, seed=2)
+    for column, probability in zip(np.rint(estimates * shots).T, p, strict=True):
+        assert binomial_p_value(column, shots, probability) > 1e-4
+
+
+def philox(counter, key):
+    """Philox4x32-10 of Salmon et al. 2011 in plain integers."""
+    c, k = list(counter), [key & 0xFFFFFFFF, key >> 32]
+    for _ in range(10):
+        first, second = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(second >> 32) ^ c[1] ^ k[0], second & 0xFFFFFFFF, (first >> 32) ^ c[3] ^ k[1], first & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def test_streams_are_keyed_as_documented():
+    """One shot is 1 where the first uniform of Philox(column, row) under the seed's key is at least the probability of 0."""
+    assert philox([0, 0, 0, 0], 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]  # the authors' known answer
+    seed = 2**63 + 12345
+    x, y, kernel = at_probability(0.3, 40, 300)
+    block = philox([0, 0, 1, 0], seed)
+    key = block[1] << 32 | block[0]
+
+    def uniform(row, column):
+        low, high, *_ = philox([column, row, 0, 0], key)
+        return (((high << 32 | low) >> 12) + 0.5) * 2.0**-52
+
+    expected = np.array([[uniform(i, j) >= 0.7 for j in range(300)] for i in range(40)], np.float64)
+    assert (fk.gram(x, y, kernel=kernel, shots=1, seed=seed) == expected).all()
+    symmetric = fk.gram(x[:30] + np.linspace(0.2, 0.3, 30)[:, None], kernel=kernel, shots=1, seed=seed)
+    assert (symmetric == symmetric.T).all()
+
+
 def test_samples_of_certain_outcomes():
     x, y, kernel = at_probability(1.0, 20, 30)
     assert (fk.gram(x, y, kernel=kernel, shots=3, seed=0) == 1).all()

@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "core/parallel.hpp"
-#include "noise/shots.hpp"
+#include "core/philox.hpp"
 
 namespace flashket {
 namespace {
@@ -317,7 +317,7 @@ class AttentionRun {
         C* row = values + i * kTileStride;
         if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
         n_admissible[i] += exclude(b, b.first + i, j0, cols, row, excluded);
-        if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row, excluded);
+        if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row);
       }
       consume(values, scale, b.rows, cols, packed_keys.values, state);
     }
@@ -362,13 +362,9 @@ class AttentionRun {
   }
 
   template <class C>
-  void sample(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row, C excluded) const {
-    const int64_t limit = std::min(cols, row_limit(b, query) - j0);
-    for (int64_t j = 0; j < limit; ++j) {
-      if (row[j] == excluded) continue;  // also an exact 0, whose estimate is 0
-      const double estimate = sample_probability(row[j], o_.shots, b.key, query + b.offset, j0 + j);
-      row[j] = static_cast<C>(integer_power(estimate, spec_.power));
-    }
+  void sample(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row) const {
+    const int64_t limit = std::clamp<int64_t>(row_limit(b, query) - j0, 0, cols);
+    sample_run<C>()(row, limit, o_.shots, spec_.power, {b.key, query + b.offset, j0, false});
   }
 
   template <class C>
@@ -405,7 +401,7 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   if (score.pair == PairKind::complex_dot) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
-  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1);
+  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1) || spec.is_narrow();
   return needs_double ? run.template run<double>() : run.template run<T>();
 }
 

@@ -35,11 +35,35 @@ template <class T>
 using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const ValueTile<T>& values,
                              const RowState& state);
 
+// Where a product adds to and takes its values from: element (r, c) lies at data[r * width + c] where it is wide, width
+// a multiple of kValueAlign, and at data[c * stride + r] where it is narrow, width at most kNarrowValues.
+template <class T>
+struct Columns {
+  T* data;
+  int64_t stride, width;
+};
+
+// weights times values alone: sums(i, c) += sum_j weights[i * kTileCols + j] v(j, c), or mirrored
+// sums(j, c) += sum_i weights[i * kTileCols + j] v(i, c). Summed in T, added in double. Weights are overwritten beyond
+// cols and rows up to whole vectors and blocks, sums are undefined there; v is finite there.
+template <class T>
+using MultiplyTile = void (*)(T* weights, int64_t rows, int64_t cols, const Columns<const T>& v,
+                              const Columns<double>& sums);
+
+template <class T>
+struct MultiplyOps {
+  MultiplyTile<T> narrow, narrow_mirrored, wide, wide_mirrored;
+};
+
+constexpr int64_t kNarrowValues = 8;
+
 struct ConsumeOps {
   ConsumeTile<float> sum_f32;
   ConsumeTile<double> sum_f64;
   ConsumeTile<float> softmax_f32;
   ConsumeTile<double> softmax_f64;
+  MultiplyOps<float> multiply_f32;
+  MultiplyOps<double> multiply_f64;
 };
 
 }  // namespace flashket

@@ -12,6 +12,7 @@
 #include "bindings/spec.hpp"
 #include "core/parallel.hpp"
 #include "gram/gram.hpp"
+#include "gram/matvec.hpp"
 #include "states/states.hpp"
 
 namespace flashket::bindings {
@@ -39,6 +40,30 @@ void bind_gram(py::module_& m) {
       },
       py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"),
       py::arg("seed"), "Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.");
+}
+
+void bind_gram_matvec(py::module_& m) {
+  m.def(
+      "gram_matvec",
+      [](const py::tuple& spec, const py::array& x, const py::array& a, const std::optional<py::array>& y,
+         const py::array& out, int64_t shots, uint64_t seed) {
+        const KernelSpec kernel = parse_spec(spec);
+        require(shots >= 0, "bad shots");
+        dispatch(x, [&](auto zero) {
+          using T = decltype(zero);
+          const auto left = matrix<const T>(x), factor = matrix<const T>(a);
+          const auto result = matrix<T>(out);
+          std::optional<MatrixView<const T>> right;
+          if (y) right = matrix<const T>(*y);
+          require(left.cols == kernel.n_features() && (!right || right->cols == left.cols), "wrong number of features");
+          require(factor.rows == (right ? right->rows : left.rows), "a has the wrong shape");
+          require(result.rows == left.rows && result.cols == factor.cols, "out has the wrong shape");
+          const py::gil_scoped_release unlocked;
+          gram_matvec<T>(kernel, left, right ? &*right : nullptr, factor, result, {false, shots, seed});
+        });
+      },
+      py::arg("spec"), py::arg("x"), py::arg("a"), py::arg("y").none(true), py::arg("out"), py::arg("shots"),
+      py::arg("seed"), "Write the Gram matrix of rows x and y (None: x) times a into out; shots 0 means exact.");
 }
 
 void bind_states(py::module_& m) {
@@ -197,6 +222,7 @@ void bind_system(py::module_& m) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "FlashKet's host core. Use the functions of the package flashket; these check little.";
   bind_gram(m);
+  bind_gram_matvec(m);
   bind_states(m);
   bind_attention(m);
   bind_system(m);

@@ -8,6 +8,7 @@
 #include "attention/consume.hpp"
 #include "core/types.hpp"
 #include "gram/tile.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket {
 
@@ -18,6 +19,7 @@ struct IsaOps {
   // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
   ScoreTile<double> log_tile;
   const ConsumeOps* consume;
+  const NoiseOps* noise;
   std::vector<const Encoder*> encoders;
 };
 
@@ -36,6 +38,22 @@ const TileOps<T>& tile_ops() {
     return *isa_ops().tile_f32;
   else
     return *isa_ops().tile_f64;
+}
+
+template <class T>
+SampleRun<T> sample_run() {
+  if constexpr (sizeof(T) == 4)
+    return isa_ops().noise->sample_f32;
+  else
+    return isa_ops().noise->sample_f64;
+}
+
+template <class T>
+const MultiplyOps<T>& multiply_ops() {
+  if constexpr (sizeof(T) == 4)
+    return isa_ops().consume->multiply_f32;
+  else
+    return isa_ops().consume->multiply_f64;
 }
 
 }  // namespace flashket

@@ -39,31 +39,8 @@ inline uint64_t stream_key(uint64_t seed, StreamDomain domain, int64_t batch, in
   return (uint64_t{b.word[1]} << 32) | b.word[0];
 }
 
-// The numbers of one score (row, col). Indices count modulo 2^48; attempt a is the a-th block of the score's stream.
-class ScoreStream {
- public:
-  ScoreStream(uint64_t key, int64_t row, int64_t col)
-      : key_(key),
-        low_col_(static_cast<uint32_t>(col)),
-        low_row_(static_cast<uint32_t>(row)),
-        high_((static_cast<uint32_t>(static_cast<uint64_t>(col) >> 32) << 16) |
-              (static_cast<uint32_t>(static_cast<uint64_t>(row) >> 32) & 0xffff)) {}
-
-  // Two uniforms in the open interval (0, 1), 52 bits and a half step each.
-  void next(double& u, double& v) {
-    const PhiloxBlock b = philox({{low_col_, low_row_, high_, attempt_++}}, key_);
-    u = unit(b.word[0], b.word[1]);
-    v = unit(b.word[2], b.word[3]);
-  }
-
- private:
-  static double unit(uint32_t low, uint32_t high) {
-    const uint64_t bits = ((uint64_t{high} << 32) | low) >> 12;
-    return (static_cast<double>(bits) + 0.5) * 0x1p-52;
-  }
-
-  uint64_t key_;
-  uint32_t low_col_, low_row_, high_, attempt_ = 0;
-};
+// Element (row, col) of that matrix draws its numbers under this key from the counters
+// {low col, low row, high col << 16 | high row, attempt}: the low 32 bits of an index and the 16 above them, so indices
+// count modulo 2^48. Words 0 and 1 of the block make its first uniform, 2 and 3 its second. See noise/shots.simd.cpp.
 
 }  // namespace flashket

@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "core/parallel.hpp"
+#include "core/philox.hpp"
 #include "gram/packed_rows.hpp"
-#include "noise/shots.hpp"
 
 namespace flashket {
 namespace {
@@ -73,12 +73,11 @@ class GramRun {
     if (is_on_diagonal && spec_.is_normalised())
       for (int64_t i = 0; i < std::min(rows, cols); ++i) values[i * kTileStride + i] = options_.log ? C(0) : C(1);
     if (options_.shots > 0) {
-      for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = is_on_diagonal ? i : 0; j < cols; ++j) {
-          C& value = values[i * kTileStride + j];
-          const double estimate = sample_probability(value, options_.shots, key_, i0 + i, j0 + j);
-          value = static_cast<C>(integer_power(estimate, spec_.power));
-        }
+      for (int64_t i = 0; i < rows; ++i) {
+        const int64_t first = is_on_diagonal ? i : 0;
+        sample_run<C>()(values + i * kTileStride + first, cols - first, options_.shots, spec_.power,
+                        {key_, i0 + i, j0 + first, false});
+      }
     }
     if (is_on_diagonal)
       for (int64_t i = 1; i < rows; ++i)
@@ -137,7 +136,7 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1))
+  if (options.log || (options.shots > 0 && spec.power > 1) || spec.is_narrow())
     run_gram<double, T>(spec, x, y, out, options);
   else
     run_gram<T, T>(spec, x, y, out, options);

@@ -35,6 +35,8 @@ struct KernelSpec {
   Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args()), group}; }
   // Kernels of normalised states: the value of a row with itself is 1.
   bool is_normalised() const { return similarity != Similarity::dot; }
+  // A narrow Gaussian magnifies the rounding of float distances: about 4e-8 sqrt(gamma) of the value.
+  bool is_narrow() const { return similarity == Similarity::projected && gamma > 16; }
 };
 
 template <class C>

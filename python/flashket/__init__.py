@@ -23,7 +23,9 @@ from flashket.feature_maps.hardware_efficient import HardwareEfficient
 from flashket.feature_maps.iqp import IQP
 from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
-from flashket.kernels import Fidelity, HadamardTest
+from flashket.gram_matvec import gram_matvec
+from flashket.kernels import Fidelity, HadamardTest, Projected
+from flashket.nystrom import nystrom
 from flashket.planner import explain
 from flashket.program import Gate, Linear, Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
@@ -48,13 +50,16 @@ __all__ = [
     "JobError",
     "Linear",
     "Program",
+    "Projected",
     "ResourceLimit",
     "attention",
     "backends",
     "explain",
     "get_num_threads",
     "gram",
+    "gram_matvec",
     "isa",
+    "nystrom",
     "set_num_threads",
     "states",
 ]

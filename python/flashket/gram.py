@@ -156,6 +156,9 @@ def check_sampling(kernel: Kernel, shots: Any, noise: Any, seed: Any, place: str
         if kernel.is_control or not kernel.is_probability:
             do = "a classical control is exact; pass shots=None"
             raise InputError(explanation(place, "shots need a quantum kernel", repr(kernel), do))
+        if not kernel.can_sample:
+            do = "its rows are measured, not its pairs; pass shots=None"
+            raise InputError(explanation(place, "shots need values that are the probability of one outcome", repr(kernel), do))
     if seed is None:
         return n_shots, secrets.randbits(64) if n_shots else 0
     return n_shots, _integer(seed, 0, 2**64 - 1, "seed must be an integer in 0..2**64-1", "seed=None draws a fresh one", place)

@@ -27,11 +27,17 @@ _TILE_ROWS, _TILE_COLUMNS = 32, 256
 _TILE_ELEMENTS = 1 << 19
 """Numbers that a worker's tile of kernel values with its sums takes, at most."""
 
+_PRODUCT_TASKS, _PRODUCT_BYTES = 64, 64 * 2**20
+"""Tasks that a product is cut into, and the most that all their sums take."""
+
 _VALUE_GROUP = 32
 """Values are packed with their width rounded up to this."""
 
 _ASKED_QUBITS = 40
 """Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
+
+_NARROW_GAMMA = 16
+"""Projected kernels beyond it are always computed in float64."""
 
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
@@ -179,7 +185,7 @@ class Work:
     normalization : str
         Of attention.
     value_width : int
-        Attention: width of a value, which is packed beside its key.
+        Attention: width of a value, which is packed beside its key. Products: columns of the factor.
     key_sets : int
         Attention: among how many (batch, head) the keys are divided.
     cast_bytes : int
@@ -207,7 +213,7 @@ def require_memory(
     kernel : Kernel
         What will be evaluated.
     op : str
-        "gram", "attention" or "states".
+        "gram", "gram_matvec", "attention" or "states".
     n, m : int
         Rows of X and Y; for attention all queries and all keys; for states n rows.
     dtype : numpy.dtype
@@ -228,8 +234,12 @@ def require_memory(
         n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
         require(place, f"{n} states of {n_qubits} qubits", n_bytes, "pass fewer rows at a time")
         return
-    do = "work in blocks of rows or use dtype=float32" if op == "gram" else "pass fewer heads or shorter sequences at a time"
-    what = f"a {n} x {m} matrix of {dtype.name}" if op == "gram" else f"attention of {n} queries and {m} keys"
+    do = "pass fewer heads or shorter sequences at a time" if op == "attention" else "work in blocks of rows or use dtype=float32"
+    what = {
+        "gram": f"a {n} x {m} matrix of {dtype.name}",
+        "gram_matvec": f"a product of {n} x {m} kernel values with {how.value_width} columns",
+        "attention": f"attention of {n} queries and {m} keys",
+    }[op]
     result = n * m * dtype.itemsize if result_bytes is None else result_bytes
     n_bytes = result + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
     require(place, f"{what} with its encoded rows", n_bytes, do)
@@ -241,7 +251,9 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     if feature_map is None:
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
-    is_state_based = op == "states" or type(feature_map)._lower is FeatureMap._lower
+    is_projected = kernel.similarity == "projected"
+    lower = type(feature_map)._lower_bloch is FeatureMap._lower_bloch if is_projected else type(feature_map)._lower is FeatureMap._lower
+    is_state_based = op == "states" or lower
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
@@ -260,7 +272,7 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int]:
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
-    if how.log or (how.shots and kernel.power > 1):
+    if how.log or (how.shots and kernel.power > 1) or getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA:
         return True
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
@@ -274,10 +286,17 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
     threads = int(core().num_threads())
     if op == "states":
         return min(threads, n) * encoder * item
-    if op == "gram":
+    if op in ("gram", "gram_matvec"):
         packed = _padded(n, _ROW_GROUP) + (0 if how.is_symmetric else _padded(m, _ROW_GROUP))
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
-        return (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (encoder + _TILE_ELEMENTS)) * item
+        n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (encoder + _TILE_ELEMENTS)) * item
+        if op == "gram_matvec":
+            # The packed factor, and sums in float64: those of all rows, and what tasks have of their own.
+            width = _padded(how.value_width, _VALUE_GROUP)
+            sums = _padded(n, _TILE_ROWS) + _PRODUCT_TASKS * _TILE_ROWS
+            n_bytes += width * (_padded(m, _TILE_COLUMNS) * item + sums * FLOAT64.itemsize)
+            n_bytes += min(_PRODUCT_BYTES, _PRODUCT_TASKS * width * _padded(n, _TILE_COLUMNS) * FLOAT64.itemsize)
+        return n_bytes
     # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
     n_keys = m // max(how.key_sets, 1)
     value = _padded(how.value_width, _VALUE_GROUP)
@@ -297,6 +316,8 @@ def _padded(n: int, group: int) -> int:
 def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
     n_qubits = _state_qubits(kernel, "gram")
+    if n_qubits and kernel.similarity == "projected":
+        return _projected_path(kernel, n_qubits)
     if n_qubits:
         amplitudes = 1 << n_qubits
         path = f"states of 2^{n_qubits} amplitudes once per row, then one complex dot a pair"
@@ -311,9 +332,25 @@ def _path(kernel: Kernel) -> tuple[str, str, int, int]:
         "amplitude": (f"one real dot of {features} normalised features a pair", "the row itself is the state", 2, 4),
         "identity": (f"one real dot of {features} features a pair", "the classical control", 2, 0),
         "ones": ("the value 1", "the classical control", 0, 0),
+        "angle_bloch": (f"Bloch vectors of {features} qubits in closed form, one distance a pair", "no gate joins two qubits", 6, 80),
     }
+    if encoder == "amplitude_bloch":
+        n_qubits = int(kernel.feature_map.n_qubits)  # type: ignore[attr-defined]  # state kernels have one
+        path = f"{2 * n_qubits} Bloch components of the normalised row, then one distance a pair"
+        return path, "the row itself is the state", 6 * n_qubits, (2 * n_qubits + 8) << n_qubits
     path, why, pair_flops, row_flops = paths[encoder]
     return path, why, pair_flops * features, row_flops * features
+
+
+def _projected_path(kernel: Kernel, n_qubits: int) -> tuple[str, str, int, int]:
+    """Return what :func:`_path` does, for Bloch vectors of states."""
+    amplitudes = 1 << n_qubits
+    path = f"states of 2^{n_qubits} amplitudes once per row, their {3 * n_qubits} Bloch components, then one distance a pair"
+    why = "a projected kernel sees one qubit at a time"
+    if n_qubits > _ASKED_QUBITS:
+        return path, why, 9 * n_qubits, amplitudes
+    n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]  # state kernels have one
+    return path, why, 9 * n_qubits, (n_gates * _GATE_FLOPS // 2 + 4 * n_qubits + 8) * amplitudes
 
 
 def _scaled(value: int) -> str:

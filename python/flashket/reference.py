@@ -18,7 +18,7 @@ import numpy.typing as npt
 from flashket.arrays import Array
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps.amplitude import Amplitude
-from flashket.kernels import Kernel
+from flashket.kernels import Kernel, Projected
 from flashket.program import Gate, Linear, Program
 
 Complex: TypeAlias = npt.NDArray[Any]
@@ -182,6 +182,38 @@ def _overlap_factors(X: Array, Y: Array, kernel: Kernel) -> list[Array]:
     return factors
 
 
+def reduced_density_matrices(amplitudes: Complex) -> Complex:
+    """Return rho_k of every qubit k of every state, (n, n_qubits, 2, 2): all other qubits are traced out of |x><x|.
+
+    Examples
+    --------
+    >>> reduced_density_matrices(np.array([[0, 1]])).real
+    array([[[[0., 0.],
+             [0., 1.]]]])
+    """
+    n_qubits = amplitudes.shape[1].bit_length() - 1
+    out = np.zeros((len(amplitudes), n_qubits, 2, 2), np.complex128)
+    for qubit in range(n_qubits):
+        # (row, bits above the qubit, the qubit, bits below)
+        split = amplitudes.reshape(len(amplitudes), 2 ** (n_qubits - 1 - qubit), 2, 2**qubit)
+        out[:, qubit] = np.einsum("nhal,nhbl->nab", split, np.conj(split))
+    return out
+
+
+def _projected_distances(X: Array, Y: Array, feature_map: FeatureMap) -> Array:
+    """Return sum_k ||rho_k - rho'_k||_F^2 of every pair, (n, m)."""
+    if isinstance(feature_map, Amplitude):
+        pairs = [(states(X, feature_map), states(Y, feature_map))]
+    else:
+        pairs = [(run_program(part, X), run_program(part, Y)) for part in _groups(feature_map.program())]
+    total = np.zeros((len(X), len(Y)))
+    for left, right in pairs:
+        rho, other = reduced_density_matrices(left), reduced_density_matrices(right)
+        for i in range(len(X)):
+            total[i] += np.sum(np.abs(rho[i] - other) ** 2, axis=(1, 2, 3))
+    return total
+
+
 def gram(X: Array, Y: Array | None, kernel: Kernel, *, log: bool = False) -> Array:
     """Return the exact Gram matrix (n, m) in float64, or its logarithm.
 
@@ -191,6 +223,9 @@ def gram(X: Array, Y: Array | None, kernel: Kernel, *, log: bool = False) -> Arr
     >>> gram(np.array([[0.0]]), np.array([[1.0]]), Fidelity(Angle(1))).round(4)
     array([[0.7702]])
     """
+    if isinstance(kernel, Projected):
+        exponents = -kernel.gamma * _projected_distances(X, X if Y is None else Y, kernel.feature_map)
+        return exponents if log else np.asarray(np.exp(exponents))
     factors = _overlap_factors(X, X if Y is None else Y, kernel)
     power = kernel.power
     with np.errstate(divide="ignore"):

@@ -25,6 +25,8 @@ class Kernel {
 
   Kernel fidelity(int power = 1) const;       // |<x|y>|^(2 power), the default
   Kernel hadamard_test(int power = 1) const;  // ((1 + Re <x|y>) / 2)^power
+  // exp(-gamma / 2 sum |r - r'|^2) over the one-qubit Bloch vectors; without shots.
+  Kernel projected(double gamma = 1) const;
 
   int64_t n_features() const;
   const KernelSpec& spec() const { return *spec_; }
@@ -39,6 +41,12 @@ void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64
           uint64_t seed = 0);
 void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots = 0,
           uint64_t seed = 0);
+
+// out (n, p) = K a with K the Gram matrix of x (n, d) and y (m, d), a (m, p); K is not stored. y == nullptr: y is x.
+void gram_matvec(const Kernel& kernel, const float* x, int64_t n, const float* y, int64_t m, const float* a, int64_t p,
+                 float* out);
+void gram_matvec(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, const double* a,
+                 int64_t p, double* out);
 
 struct AttentionShape {
   int64_t batch, heads, kv_heads, queries, keys, v_dim;

@@ -48,10 +48,13 @@ class Backend(Protocol):
         """Why it is absent and what would change that; empty when available."""
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
-        """Say whether it can run ``op`` ("gram" | "attention" | "states") for this kernel and dtype."""
+        """Say whether it can run ``op`` ("gram" | "gram_matvec" | "attention" | "states") for this kernel and dtype."""
 
     def gram(self, kernel: Kernel, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix."""
+
+    def gram_matvec(self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
+        """Write the Gram matrix times ``a``."""
 
     def attention(
         self,
@@ -105,7 +108,7 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
     dtype : numpy.dtype
         float32 or float64.
     op : str
-        "gram", "attention" or "states".
+        "gram", "gram_matvec", "attention" or "states".
     place : str
         The function to name in the error.
 

@@ -75,6 +75,10 @@ class CpuBackend:
         """Write the Gram matrix."""
         _run("gram", kernel._lower(), x, y, out, log, shots, seed)
 
+    def gram_matvec(self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
+        """Write the Gram matrix times ``a``."""
+        _run("gram_matvec", kernel._lower(), x, a, y, out, shots, seed)
+
     def attention(
         self,
         kernel: Kernel,

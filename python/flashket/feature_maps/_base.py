@@ -119,6 +119,10 @@ class FeatureMap(ABC):
         """Return the same for :func:`flashket.states`, where a closed form of the kernel does not help."""
         return "program", (), self._program._arrays
 
+    def _lower_bloch(self) -> Lowered:
+        """Return the same for projected kernels: what encodes a row as its qubits' Bloch vectors."""
+        return "bloch", (), self._program._arrays
+
     def __repr__(self) -> str:
         options = [
             f"{field.name}={getattr(self, field.name)!r}"

@@ -87,3 +87,6 @@ class Amplitude(FeatureMap):
 
     def _lower_states(self) -> Lowered:
         return self._lower()
+
+    def _lower_bloch(self) -> Lowered:
+        return "amplitude_bloch", (float(self.n_features), self.bias, float(self.n_qubits)), None

@@ -76,3 +76,6 @@ class Angle(FeatureMap):
 
     def _lower(self) -> Lowered:
         return "angle", (float(self.n_features), self.bandwidth), None
+
+    def _lower_bloch(self) -> Lowered:
+        return "angle_bloch", (float(self.n_features), self.bandwidth), None
