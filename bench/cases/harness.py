@@ -139,7 +139,9 @@ class Case:
     slow: frozenset[str] = frozenset()
     """Sides that take many seconds, left out with --fast."""
     work: Mapping[str, float] = field(default_factory=dict)
-    """What "ours" must do at least: fma_f32 (flops), instructions_f32 (lane-operations), fill, read (bytes) ..."""
+    """What a side must do at least: fma_f32 (flops), instructions_f32 (lane-operations), fill, read (bytes) ..."""
+    work_of: str = "ours"
+    """The side that the work is counted for."""
 
     @property
     def sides(self) -> list[str]:
@@ -175,11 +177,10 @@ def measure(case: Case, *, quick: bool, fast: bool, seconds: float, limits: Limi
     for name, clocks in interleaved(sides, first, seconds, quick).items():
         medians = {clock: sides[name].times * statistics.median(values) for clock, values in clocks.items()}
         results[name] |= {"status": "measured", **medians, "samples": clocks}
-    kind, least = limits.seconds(case.work) if case.work and not quick else ("", 0.0)
-    if least and "ours" in results:
-        results["limit"] = {"status": "measured", "kind": kind, "cpu_s": least, "wall_s": least, "versions": {}, "error": 0.0, "note": ""}
-    elif case.work and not quick:
-        results["limit"] = {"status": limits.reason}
+    if case.work and not quick and results[case.work_of]["status"] == "measured":
+        kind, least = limits.seconds(case.work)
+        found = {"kind": kind.split("_")[0], "of": case.work_of, "cpu_s": least, "wall_s": least, "versions": {}, "error": 0.0, "note": ""}
+        results["limit"] = {"status": "measured", **found} if least else {"status": limits.reason}
     date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     return {"case": case.name, "date": date, "quick": quick, "load": [*load, *os.getloadavg()], "sides": results}
 
