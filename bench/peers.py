@@ -102,8 +102,8 @@ def main() -> int:
             result = measure(case, quick=options.quick, fast=options.fast, seconds=options.seconds, limits=limits)
             results[case.name] = result
             print("\n".join(table.lines_of(case, result)), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"environment": about, "results": list(results.values())}, indent=1), encoding="utf-8")
+            if options.json:  # after every case, so that an interrupted run keeps what it has
+                options.json.write_text(json.dumps({"environment": about, "results": list(results.values())}, indent=1), encoding="utf-8")
     if options.markdown:
         table.write_page(options.markdown, about, cases, results)
         if options.micro:

@@ -223,8 +223,10 @@ def interleaved(sides: Mapping[str, Side], first: Mapping[str, float], seconds: 
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed version of every distribution."""
-    return {package: importlib.metadata.version(package) for package in packages}
+    """Return the version of every distribution; FlashKet may run from its source folder."""
+    import flashket as fk
+
+    return {package: fk.__version__ if package == "flashket" else importlib.metadata.version(package) for package in packages}
 
 
 def relative(result: Array, wanted: Array) -> float:
