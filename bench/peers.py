@@ -69,6 +69,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="print every case and what it is, and stop")
     parser.add_argument("--only", action="append", metavar="CASE", help="a case's name, * allowed; repeat for more")
+    parser.add_argument(
+        "--side", action="append", metavar="SIDE", help="measure only sides of that name, * allowed, e.g. after a new release of one peer"
+    )
     parser.add_argument("--fast", action="store_true", help="leave out the sides that take many seconds")
     parser.add_argument("--quick", action="store_true", help="small sizes: checks that everything runs, says nothing about speed")
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each case (default 3)")
@@ -99,7 +102,7 @@ def main() -> int:
 
         limits = Limits(about["isa"])
         for case in cases:
-            result = measure(case, quick=options.quick, fast=options.fast, seconds=options.seconds, limits=limits)
+            result = measure(case, quick=options.quick, fast=options.fast, only=options.side, seconds=options.seconds, limits=limits)
             results[case.name] = result
             print("\n".join(table.lines_of(case, result)), flush=True)
             if options.json:  # after every case, so that an interrupted run keeps what it has

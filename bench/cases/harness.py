@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import gc
 import importlib
 import importlib.metadata
@@ -149,7 +150,7 @@ class Case:
         return list(dict.fromkeys(name for row in self.rows for name in row.sides if name != "limit"))
 
 
-def measure(case: Case, *, quick: bool, fast: bool, seconds: float, limits: Limits) -> dict[str, Any]:
+def measure(case: Case, *, quick: bool, fast: bool, only: list[str] | None, seconds: float, limits: Limits) -> dict[str, Any]:
     """Check every side, time them in turn for about ``seconds`` and return what was measured."""
     makers = case.make(quick)
     results: dict[str, dict[str, Any]] = {}
@@ -157,6 +158,9 @@ def measure(case: Case, *, quick: bool, fast: bool, seconds: float, limits: Limi
     first: dict[str, float] = {}
     load = list(os.getloadavg())
     for name in case.sides:
+        if only and not any(fnmatch.fnmatch(name, pattern) for pattern in only):
+            results[name] = {"status": "left out with --side"}
+            continue
         if fast and name in case.slow:
             results[name] = {"status": "slow: left out with --fast"}
             continue
