@@ -226,7 +226,9 @@ def qiskit_gram() -> Case:
         return {"ours": lambda: gram_side(x, kernel), "qiskit-machine-learning": qiskit}
 
     about = "ZZ, 2 repetitions, all pairs, n = 8, N = 500, Y=None; FidelityStatevectorKernel (complex128) beside float32"
-    return Case("gram_zz_8q_500_f32", about, make, (faster("qiskit-machine-learning", 3000.0),), frozenset({"qiskit-machine-learning"}))
+    work = {"fma_f32": 500 * 501 / 2 * 6 * 2**8}
+    peer = "qiskit-machine-learning"
+    return Case("gram_zz_8q_500_f32", about, make, (faster(peer, 3000.0),), frozenset({peer}), work)
 
 
 def pennylane_gram() -> Case:
@@ -257,7 +259,9 @@ def pennylane_gram() -> Case:
         return {"ours": lambda: gram_side(x, kernel), "PennyLane lightning": lightning}
 
     about = "IQP, 1 repetition, all pairs, n = 10, N = 100, Y=None; square_kernel_matrix on lightning.qubit (complex128) beside float32"
-    return Case("gram_iqp_10q_100_f32", about, make, (faster("PennyLane lightning", 20000.0),), frozenset({"PennyLane lightning"}))
+    work = {"fma_f32": 100 * 101 / 2 * 6 * 2**10}
+    peer = "PennyLane lightning"
+    return Case("gram_iqp_10q_100_f32", about, make, (faster(peer, 20000.0),), frozenset({peer}), work)
 
 
 def projected_gram(n_rows: int, peer: str) -> Case:
