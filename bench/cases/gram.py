@@ -296,11 +296,14 @@ def projected_gram(n_rows: int, peer: str) -> Case:
             maps, util = need("squlearn.encoding_circuit"), need("squlearn.util")
             library = need("qiskit.circuit.library", "qiskit")
             circuit = maps.QiskitEncodingCircuit(library.zz_feature_map(qubits, reps=2, entanglement="full"))
-            # Its RBF is exp(-g |P - P'|^2) with the same expectation values, so g is gamma / 2.
-            kernel = kernel_module.ProjectedQuantumKernel(
-                circuit, util.Executor("pennylane"), measurement="XYZ", outer_kernel="gaussian", gamma=gamma / 2
-            )
-            return Side(lambda: kernel.evaluate(x), check, 1e-5, ("squlearn", "pennylane"))
+
+            def run() -> Array:  # a new kernel and executor each time: both keep results
+                executor = util.Executor("pennylane")
+                # Its RBF is exp(-g |P - P'|^2) with the same expectation values, so g is gamma / 2.
+                options = {"measurement": "XYZ", "outer_kernel": "gaussian", "gamma": gamma / 2}
+                return kernel_module.ProjectedQuantumKernel(circuit, executor, **options).evaluate(x)
+
+            return Side(run, check, 1e-5, ("squlearn", "pennylane"))
 
         return {"ours": ours, "expert NumPy": numpy_side, "sQUlearn": squlearn}
 

@@ -17,6 +17,7 @@ from cases.harness import Array, Case, Side, costs, faster, need, public
 Makers = dict[str, Callable[[], Side]]
 
 BOND = 4
+MANY = 64
 LINE_ROWS = 500
 
 
@@ -100,19 +101,21 @@ def mps() -> Case:
         def close(overlap: complex) -> float:
             return float(abs(abs(overlap) ** 2 - abs(wanted) ** 2))
 
+        def states(rows: Array) -> Any:
+            return public("mps_states")(rows, feature_map=feature_map, max_bond=BOND)
+
         def our_state() -> Side:
-            make_states = public("mps_states")
-            both = make_states(x, feature_map=feature_map, bond=BOND)
-            return Side(
-                lambda: make_states(x[:1], feature_map=feature_map, bond=BOND),
-                lambda _: close(both[0].overlap(both[1])),
-                1e-5,
-                ("flashket",),
-            )
+            other = states(x[1:])
+            return Side(lambda: states(x[:1]), lambda state: close(state.gram(other)[0, 0] ** 0.5), 1e-5, ("flashket",))
 
         def our_overlap() -> Side:
-            both = public("mps_states")(x, feature_map=feature_map, bond=BOND)
-            return Side(lambda: both[0].overlap(both[1]), close, 1e-5, ("flashket",))
+            left, right = states(x[:1]), states(x[1:])
+            return Side(lambda: left.gram(right), lambda value: close(value[0, 0] ** 0.5), 1e-5, ("flashket",))
+
+        def our_overlaps() -> Side:
+            left, right = states(np.repeat(x[:1], MANY, axis=0)), states(np.repeat(x[1:], MANY, axis=0))
+            note = f"one of {MANY} x {MANY} overlaps"
+            return Side(lambda: left.gram(right), lambda values: close(values[-1, -1] ** 0.5), 1e-5, ("flashket",), MANY**-2, note)
 
         def quimb_state() -> Side:
             quimb = need("quimb.tensor", "quimb")
@@ -143,12 +146,14 @@ def mps() -> Case:
         return {
             "our state": our_state,
             "our overlap": our_overlap,
+            "our overlap in a Gram matrix": our_overlaps,
             "quimb, state": quimb_state,
             "quimb, overlap": quimb_overlap,
             "Qiskit Aer, state": aer_state,
         }
 
     rows = (
+        costs("us per overlap", 1e-6, 20.0, ours="our overlap in a Gram matrix"),
         costs("us per overlap", 1e-6, 20.0, ours="our overlap"),
         faster("quimb, overlap", ours="our overlap"),
         faster("quimb, state", 50.0, ours="our state"),
