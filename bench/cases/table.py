@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Results as tables: merged from files, one line a row, and put into a page between markers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cases.harness import Case, Row, combined
+
+MARKER = "<!-- peers table -->"
+MICRO_MARKER = "<!-- micro table -->"
+COLUMNS = (
+    "case",
+    "beside",
+    "ours, CPU ms (wall)",
+    "theirs, CPU ms (wall)",
+    "result",
+    "goal",
+    "met",
+    "of the limit",
+    "error, ours / theirs",
+    "measured with",
+)
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
+def milliseconds(row: Row, text: str, sides: dict[str, Any]) -> str:
+    """Return "CPU (wall)" of one side of a row."""
+    cpu, wall = (1e3 * combined(text, times(sides, clock)) for clock in ("cpu_s", "wall_s"))
+    return f"{cpu:.3g} ({wall:.3g})"
+
+
+def times(sides: dict[str, Any], clock: str) -> dict[str, float]:
+    """Return the seconds of every side that was measured."""
+    return {name: side[clock] for name, side in sides.items() if side["status"] == "measured"}
+
+
+def missing(row: Row, sides: dict[str, Any]) -> str:
+    """Say why a row has no figure; empty when it has one."""
+    for text in (row.ours, row.theirs):
+        for part in text.split(" - "):
+            names = [name for name in part.split(" | ") if name]
+            if names and not any(sides.get(name, {}).get("status") == "measured" for name in names):
+                return f"{names[0]}: {sides.get(names[0], {}).get('status', 'not measured')}"
+    return ""
+
+
+def line_of(case: Case, row: Row, result: dict[str, Any]) -> str:
+    """Return one line of the table."""
+    sides = result["sides"]
+    goal = "-" if row.goal is None or result["quick"] else f"{'>=' if row.at_least else '<='} {row.goal:.3g}"
+    beside = (row.theirs or "-").replace("|", "or")
+    beside = "the machine's limit" if beside == "limit" else beside
+    name = case.name + ("" if row.ours == "ours" else f" ({row.ours})")
+    reason = missing(row, sides)
+    if reason:
+        known = times(sides, "cpu_s")
+        theirs = milliseconds(row, row.theirs, sides) if row.theirs in known and row.theirs != "limit" else ""
+        return f"| {name} | {beside} | | {theirs} | {reason} | {goal} | | | | |"
+    seconds = times(sides, row.clock)
+    value, met = row.value(seconds), None if result["quick"] else row.met(seconds)
+    measured = [sides[part] for part in row.sides if sides.get(part, {}).get("status") == "measured"]
+    limit = sides.get("limit", {})
+    share = ""
+    if limit.get("kind") and row.ours == limit["of"]:
+        share = f"{100 * limit['cpu_s'] / seconds[row.ours]:.0f} % ({limit['kind']})"
+        if met is False and row.theirs != "limit":  # what no program can exceed here: the bound that a goal must be read with
+            share += f"; at 100 %: {row.value({**seconds, row.ours: limit['cpu_s']}):.3g}{row.unit if row.unit == 'x' else ''}"
+    ours = milliseconds(row, row.ours, sides)
+    theirs = milliseconds(row, row.theirs, sides) if row.theirs else ""
+    if row.theirs == "limit":
+        theirs = f"{1e3 * limit['cpu_s']:.3g} ({limit['kind']})"
+    errors = " / ".join(f"{side['error']:.1e}" for side in measured)
+    versions = {name: version for side in measured for name, version in side["versions"].items() if name not in ("flashket", "numpy")}
+    notes = [f"{package} {version}" for package, version in versions.items()] + [side["note"] for side in measured if side["note"]]
+    sign = row.unit if row.unit == "x" else f" {row.unit}"
+    verdict = "" if met is None else "yes" if met else "**no**"
+    figure = "ran" if result["quick"] else f"{value:.3g}{sign}"
+    return f"| {name} | {beside} | {ours} | {theirs} | {figure} | {goal} | {verdict} | {share} | {errors} | {'; '.join(notes)} |"
+
+
+def lines_of(case: Case, result: dict[str, Any]) -> list[str]:
+    """Return the lines of a case."""
+    return [line_of(case, row, result) for row in case.rows]
+
+
+def merged(paths: list[Path]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the newest environment and the results by case: of every side the last figure that was measured."""
+    about: dict[str, Any] = {}
+    results: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        about = content["environment"]
+        for new in content["results"]:
+            old = results.get(new["case"])
+            kept = {} if old is None else {name: side for name, side in old["sides"].items() if side["status"] == "measured"}
+            sides = {name: kept[name] if side["status"] != "measured" and name in kept else side for name, side in new["sides"].items()}
+            results[new["case"]] = {**new, "sides": sides}
+    return about, results
+
+
+def described(about: dict[str, Any]) -> str:
+    """Return the environment in a line."""
+    return ", ".join(f"{key} {value}" for key, value in about.items())
+
+
+def write_page(page: Path, about: dict[str, Any], cases: list[Case], results: dict[str, dict[str, Any]]) -> None:
+    """Put the table between the page's two markers."""
+    table = [f"*Measured.* {described(about)}. One thread, float32, medians of calls in turn, unless a row says otherwise.", "", HEADER]
+    table += [line for case in cases if case.name in results for line in lines_of(case, results[case.name])]
+    about_cases = [f"* `{case.name}`: {case.about}." for case in cases if case.name in results]
+    between(page, MARKER, [*table, "", "What the names stand for:", "", *about_cases])
+
+
+def between(page: Path, marker: str, lines: list[str]) -> None:
+    """Put lines between a page's two markers."""
+    before, _, after = page.read_text(encoding="utf-8").split(marker)
+    page.write_text("\n".join([f"{before}{marker}", *lines, f"{marker}{after}"]), encoding="utf-8")
+
+
+def write_micro(page: Path, files: list[Path]) -> None:
+    """Put the figures of the C++ micro-benchmarks (--benchmark_format=json) between the page's other two markers."""
+    lines = ["| micro-benchmark | CPU ms | of the limit | limit, instruction set | goal |", "|---|---|---|---|---|"]
+    milliseconds_per = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+    for file in files:
+        for entry in json.loads(file.read_text(encoding="utf-8"))["benchmarks"]:
+            share, goal = (f"{entry[key]:.0f} %" if key in entry else "" for key in ("percent_of_limit", "goal"))
+            cpu_ms = entry["cpu_time"] * milliseconds_per[entry["time_unit"]]
+            lines.append(f"| {entry['name']} | {cpu_ms:.3g} | {share} | {entry.get('label', '')} | {goal} |")
+    between(page, MICRO_MARKER, lines)

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// What a micro-benchmark is measured against: how long this machine needs at least for the same work, from loops timed
+// in the same program. One thread; CPU time.
+#pragma once
+#include <benchmark/benchmark.h>
+
+#include <functional>
+
+namespace bench {
+
+// What one call must do at least. The longest of the parts is the limit, and its name the benchmark's label.
+struct Work {
+  double flops = 0;         // multiply-adds, two each, all lanes
+  double instructions = 0;  // lane-operations of multiplications and multiply-adds in any mix
+  double filled = 0;        // bytes of results, written once
+  double read = 0;          // bytes of inputs, read once
+  bool f64 = false;
+};
+
+// Times call on one thread and sets the counters percent_of_limit and goal (percent of the limit to reach, an aim and
+// not an assertion); the label is the limit's kind, "fma", "instructions", "fill" or "read", and the instruction set in
+// use.
+void run(benchmark::State& state, const Work& work, double goal_percent, const std::function<void()>& call);
+
+}  // namespace bench
