@@ -103,7 +103,7 @@ FLASHKET_INLINE Real twice_atanh(Real s) {
 // log(a / b) of positive normal numbers: exact differences of near ones keep their digits.
 FLASHKET_INLINE Real log_ratio(Real a, Real b) {
   Int exponent = (Int)((Uint)a >> 52) - (Int)((Uint)b >> 52);
-  Real x = (Real)((Int)a - (exponent << 52));
+  Real x = (Real)((Uint)a - ((Uint)exponent << 52));
   const Int is_large = x > b * 1.4142135623730951, is_small = x < b * 0.7071067811865476;
   x = select<double>(is_large, x * 0.5, select<double>(is_small, x + x, x));
   exponent = exponent - is_large + is_small;
