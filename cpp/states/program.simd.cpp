@@ -41,37 +41,49 @@ struct Planes {
   }
 };
 
+// Lane numbers 0 .. N - 1 as a list of template arguments; <utility> is not for files of one instruction set.
+template <int... I>
+struct Lanes {};
+template <int N, int... I>
+struct CountLanes : CountLanes<N - 1, N - 1, I...> {};
+template <int... I>
+struct CountLanes<0, I...> {
+  using List = Lanes<I...>;
+};
+
+// Every second lane of a and then b, from lane `First` on.
+template <int First, class V, int... I>
+FLASHKET_INLINE V every_second(V a, V b, Lanes<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + First)...);
+}
+
+// Lanes of a and b in turn, from lane `First` on.
+template <int First, class V, int... I>
+FLASHKET_INLINE V in_turn(V a, V b, Lanes<I...>) {
+  return __builtin_shufflevector(a, b, (First + I / 2 + I % 2 * static_cast<int>(sizeof...(I)))...);
+}
+
 template <class T>
 struct Interleaved {
+  using List = typename CountLanes<static_cast<int>(kLanes<T>)>::List;
+  static constexpr int lanes = static_cast<int>(kLanes<T>);
   T* data;
 
   void read(int64_t at, int64_t n, T* to_re, T* to_im) const {
-    constexpr int lanes = static_cast<int>(kLanes<T>);
     for (int64_t z = 0; z < n; z += lanes) {
       const T* from = data + 2 * (at + z);
       const Vec<T> a = load(from), b = load(from + lanes);
-      Vec<T> even, odd;
-      for (int l = 0; l < lanes; ++l) {
-        even[l] = 2 * l < lanes ? a[(2 * l) % lanes] : b[(2 * l) % lanes];
-        odd[l] = 2 * l < lanes ? a[(2 * l) % lanes + 1] : b[(2 * l) % lanes + 1];
-      }
-      store<T>(to_re + z, even);
-      store<T>(to_im + z, odd);
+      store<T>(to_re + z, every_second<0>(a, b, List{}));
+      store<T>(to_im + z, every_second<1>(a, b, List{}));
     }
   }
   void write(int64_t at, int64_t n, const T* from_re, const T* from_im) const {
-    constexpr int lanes = static_cast<int>(kLanes<T>);
     int64_t z = 0;
     for (; z + lanes <= n; z += lanes) {
       const Vec<T> re = load(from_re + z), im = load(from_im + z);
-      Vec<T> a, b;
-      for (int l = 0; l < lanes; ++l) {
-        a[l] = l % 2 ? im[l / 2] : re[l / 2];
-        b[l] = l % 2 ? im[(l + lanes) / 2] : re[(l + lanes) / 2];
-      }
       T* to = data + 2 * (at + z);
-      store<T>(to, a);
-      store<T>(to + lanes, b);
+      store<T>(to, in_turn<0>(re, im, List{}));
+      store<T>(to + lanes, in_turn<lanes / 2>(re, im, List{}));
     }
     for (; z < n; ++z) {
       data[2 * (at + z)] = from_re[z];
