@@ -57,8 +57,8 @@ std::vector<Operation> extract(std::vector<Operation>& pending, const std::vecto
 }
 
 // Adds up to `count` of the candidates, each time the one that lets most unitaries run.
-uint64_t grow(const std::vector<Operation>& pending, size_t window, uint64_t allowed, uint64_t candidates, int32_t count,
-              bool with_polynomials) {
+uint64_t grow(const std::vector<Operation>& pending, size_t window, uint64_t allowed, uint64_t candidates,
+              int32_t count, bool with_polynomials) {
   int32_t best_score = absorb(pending, window, allowed, with_polynomials, nullptr);
   for (int32_t step = 0; step < count; ++step) {
     uint64_t best = 0;

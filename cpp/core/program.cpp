@@ -96,9 +96,7 @@ Factor fixed_factor(Opcode op) {
 
 Factor product(const Factor& second, const Factor& first) {
   Factor out{FactorKind::fixed, -1, {}};
-  const auto at = [](const Factor& f, int i, int j) {
-    return std::complex<double>(f.m[i][2 * j], f.m[i][2 * j + 1]);
-  };
+  const auto at = [](const Factor& f, int i, int j) { return std::complex<double>(f.m[i][2 * j], f.m[i][2 * j + 1]); };
   for (int i = 0; i < 2; ++i) {
     for (int j = 0; j < 2; ++j) {
       const auto sum = at(second, i, 0) * at(first, 0, j) + at(second, i, 1) * at(first, 1, j);
@@ -152,7 +150,8 @@ class CompiledProgram::Builder {
     for (int32_t q = 0; q < p_.n_qubits_; ++q) {
       while (place_[q] != q) {
         const int32_t p = place_[q];
-        for (const auto& [control, target] : {std::pair{p, q}, std::pair{q, p}, std::pair{p, q}}) add_cx(control, target);
+        for (const auto& [control, target] : {std::pair{p, q}, std::pair{q, p}, std::pair{p, q}})
+          add_cx(control, target);
         place_[std::find(place_.begin(), place_.end(), q) - place_.begin()] = p;
         place_[q] = q;
       }
@@ -269,7 +268,8 @@ class CompiledProgram::Builder {
         break;
       case Opcode::crx:
       case Opcode::cry: {
-        // R(t/2) CZ R(-t/2) CZ: Z turns the rotation round, so it acts twice where the control is 1 and not at all where 0.
+        // R(t/2) CZ R(-t/2) CZ: Z turns the rotation round, so it acts twice where the control is 1 and not at all
+        // where 0.
         const AngleExpression &e = g.angle, half{0.5 * e.a0, 0.5 * e.b0, e.a1, e.b1, e.f0, e.f1};
         const FactorKind kind = g.opcode == Opcode::crx ? FactorKind::rx : FactorKind::ry;
         const int32_t turn = angle(half);
@@ -410,8 +410,7 @@ class CompiledProgram::Builder {
     } else {
       p_.angles_.resize(n_angles);
       p_.terms_.resize(n_terms);
-      if (p_.polynomials_[index].table < 0 && p_.n_tables_ < kMaxTables)
-        p_.polynomials_[index].table = p_.n_tables_++;
+      if (p_.polynomials_[index].table < 0 && p_.n_tables_ < kMaxTables) p_.polynomials_[index].table = p_.n_tables_++;
     }
     add_operation(OperationKind::polynomial, index, qubits);
   }

@@ -13,7 +13,8 @@ constexpr int32_t kChunkBits = 10, kProductBits = 5;
 
 constexpr int32_t min_of(int32_t a, int32_t b) { return a < b ? a : b; }
 
-// Where the amplitudes of a block lie in the state: the qubit at each bit of the block's index, and those that are fixed.
+// Where the amplitudes of a block lie in the state: the qubit at each bit of the block's index, and those that are
+// fixed.
 struct BlockPlace {
   const int32_t* local;
   int32_t n_local;
@@ -36,10 +37,10 @@ struct PolynomialPhases {
   using Uint = typename Simd<T>::Uint;
   int32_t chunk_bits, high_bits;
   uint64_t constant;
-  uint64_t linear[kMaxQubits];             // with what the fixed bits add
-  uint64_t pair[pairs_of(kMaxQubits)];     // by position within the block
-  Uint within[int64_t{1} << kChunkBits];   // pairs within the chunk
-  Uint phase[int64_t{1} << kChunkBits];    // of the current chunk
+  uint64_t linear[kMaxQubits];            // with what the fixed bits add
+  uint64_t pair[pairs_of(kMaxQubits)];    // by position within the block
+  Uint within[int64_t{1} << kChunkBits];  // pairs within the chunk
+  Uint phase[int64_t{1} << kChunkBits];   // of the current chunk
 
   static Uint top_bits(uint64_t turn) {
     if constexpr (sizeof(Uint) == 8)

@@ -180,8 +180,7 @@ struct Block {
   template <class Storage>
   void run_at(const Pass& pass, int64_t index, const Storage& state) const {
     BlockPlace place{pass.local, pass.n_local, 0};
-    for (int32_t i = 0; i < pass.n_outer; ++i)
-      place.outer |= static_cast<uint64_t>(index >> i & 1) << pass.outer[i];
+    for (int32_t i = 0; i < pass.n_outer; ++i) place.outer |= static_cast<uint64_t>(index >> i & 1) << pass.outer[i];
     int64_t scattered = 0;  // local bits above the contiguous ones
     for (int32_t i = pass.run_bits; i < pass.n_local; ++i) scattered |= int64_t{1} << pass.local[i];
     const int64_t run_size = int64_t{1} << pass.run_bits, size = int64_t{1} << pass.n_local;
@@ -237,7 +236,8 @@ int64_t scratch(const EncoderArgs& args) {
   return narrow > wide ? narrow : wide;
 }
 
-// Runs the circuit for one row; `one_block` gets the block when the state is one, otherwise `state` is where it becomes.
+// Runs the circuit for one row; `one_block` gets the block when the state is one, otherwise `state` is where it
+// becomes.
 template <class T, class Storage>
 void encode(const T* x, T* scratch_memory, const EncoderArgs& args, const Storage& state, T* in_place_re,
             T* in_place_im) {
@@ -287,8 +287,8 @@ void run_block(T* out, T* row_memory, T* worker_memory, const EncoderArgs& args,
 }
 
 template <class T>
-constexpr StateFunctions<T> state_functions = {
-    encode_interleaved<T>, prepare<T>, run_block<T>, plan_of<T>, row_elements<T>, worker_elements<T>};
+constexpr StateFunctions<T> state_functions = {encode_interleaved<T>, prepare<T>,        run_block<T>, plan_of<T>,
+                                               row_elements<T>,       worker_elements<T>};
 
 constexpr StateOps state_ops = {state_functions<float>, state_functions<double>};
 

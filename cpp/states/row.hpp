@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// What the operations of a circuit are for one row of features: numbers instead of angles. Computed in double, phases in
-// fixed point, whatever the type of the state.
+// What the operations of a circuit are for one row of features: numbers instead of angles. Computed in double, phases
+// in fixed point, whatever the type of the state.
 //
 // A unitary [[a, b], [c, d]] is applied as its core: with |a| >= |b| it is diag(a, d) [[1, r], [-r*, 1]], r = b / a,
 // otherwise diag(b, c) [[r, 1], [1, -r*]], r = a / b. Of the diagonal, the first entry is common to all amplitudes and

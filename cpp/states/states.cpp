@@ -49,9 +49,8 @@ void states_by_rows(const StateFunctions<T>& f, const EncoderArgs& args, const M
   };
   PerWorker<Memory> memory;
   parallel_for(x.rows, [&](int64_t row, int worker) {
-    Memory& own = memory.get(worker, [&] {
-      return Memory{Buffer<T>(x.cols), Buffer<T>(f.row_elements(args) + f.worker_elements(args))};
-    });
+    Memory& own = memory.get(
+        worker, [&] { return Memory{Buffer<T>(x.cols), Buffer<T>(f.row_elements(args) + f.worker_elements(args))}; });
     copy_row(x, row, own.input.data());
     f.encode(own.input.data(), out + row * 2 * n_amplitudes, own.scratch.data(), args);
   });

@@ -10,7 +10,10 @@ namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
 template <class T>
-constexpr int32_t kLaneBits = kLanes<T> == 16 ? 4 : kLanes<T> == 8 ? 3 : kLanes<T> == 4 ? 2 : 1;
+constexpr int32_t kLaneBits = kLanes<T> == 16  ? 4
+                              : kLanes<T> == 8 ? 3
+                              : kLanes<T> == 4 ? 2
+                                               : 1;
 
 // Registers for amplitudes; half of them are left for what an operation needs.
 constexpr int32_t kRegisterBits = FLASHKET_VECTOR_BYTES == 64 ? 3 : 2;
@@ -132,24 +135,24 @@ FLASHKET_INLINE void sign(TileRegisters<T, K>& v, const RowOperation<T>& op) {
 
 template <class T, int K>
 FLASHKET_INLINE void apply_operation(TileRegisters<T, K>& v, const RowOperation<T>& op) {
-#define FLASHKET_UNITARY_CASES(function, place, at)         \
-  case unitary_code(place, 0, kRealKind):                   \
-    function<at, 0, kRealKind, T, K>(v, op);                \
-    break;                                                  \
-  case unitary_code(place, 0, kImaginaryKind):              \
-    function<at, 0, kImaginaryKind, T, K>(v, op);           \
-    break;                                                  \
-  case unitary_code(place, 0, kComplexKind):                \
-    function<at, 0, kComplexKind, T, K>(v, op);             \
-    break;                                                  \
-  case unitary_code(place, 1, kRealKind):                   \
-    function<at, 1, kRealKind, T, K>(v, op);                \
-    break;                                                  \
-  case unitary_code(place, 1, kImaginaryKind):              \
-    function<at, 1, kImaginaryKind, T, K>(v, op);           \
-    break;                                                  \
-  case unitary_code(place, 1, kComplexKind):                \
-    function<at, 1, kComplexKind, T, K>(v, op);             \
+#define FLASHKET_UNITARY_CASES(function, place, at) \
+  case unitary_code(place, 0, kRealKind):           \
+    function<at, 0, kRealKind, T, K>(v, op);        \
+    break;                                          \
+  case unitary_code(place, 0, kImaginaryKind):      \
+    function<at, 0, kImaginaryKind, T, K>(v, op);   \
+    break;                                          \
+  case unitary_code(place, 0, kComplexKind):        \
+    function<at, 0, kComplexKind, T, K>(v, op);     \
+    break;                                          \
+  case unitary_code(place, 1, kRealKind):           \
+    function<at, 1, kRealKind, T, K>(v, op);        \
+    break;                                          \
+  case unitary_code(place, 1, kImaginaryKind):      \
+    function<at, 1, kImaginaryKind, T, K>(v, op);   \
+    break;                                          \
+  case unitary_code(place, 1, kComplexKind):        \
+    function<at, 1, kComplexKind, T, K>(v, op);     \
     break;
 #define FLASHKET_MASK_CASES(function, code) \
   case code:                                \

@@ -267,7 +267,9 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
     encoder = row + scratch
     threads = int(core().num_threads())
     if op == "states":
-        return min(threads, n) * encoder * item
+        # Circuits write their states in place; of a large one, every thread holds a block even where rows are few.
+        is_circuit = kernel.feature_map._lower_states()[2] is not None  # type: ignore[attr-defined]
+        return (threads * scratch if is_circuit else min(threads, n) * encoder) * item
     if op == "gram":
         packed = _padded(n, _LEFT_GROUP) + _padded(m, _ROW_GROUP)
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
