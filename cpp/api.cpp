@@ -5,6 +5,7 @@
 #include "attention/attention.hpp"
 #include "flashket/flashket.hpp"
 #include "gram/gram.hpp"
+#include "states/states.hpp"
 
 namespace flashket {
 namespace {
@@ -89,6 +90,13 @@ void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64
 void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots,
           uint64_t seed) {
   run_gram(kernel, x, n, y, m, out, shots, seed);
+}
+
+void states(const Kernel& kernel, const float* x, int64_t n, std::complex<float>* out, int64_t n_amplitudes) {
+  states<float>(kernel.spec(), rows(x, n, kernel.n_features()), reinterpret_cast<float*>(out), n_amplitudes);
+}
+void states(const Kernel& kernel, const double* x, int64_t n, std::complex<double>* out, int64_t n_amplitudes) {
+  states<double>(kernel.spec(), rows(x, n, kernel.n_features()), reinterpret_cast<double*>(out), n_amplitudes);
 }
 
 void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v,

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlashKet's C++ API: find_package(flashket), link flashket::flashket. Row-major contiguous arrays of float or double.
 #pragma once
+#include <complex>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,11 @@ void gram(const Kernel& kernel, const float* x, int64_t n, const float* y, int64
           uint64_t seed = 0);
 void gram(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, double* out, int64_t shots = 0,
           uint64_t seed = 0);
+
+// out (n, n_amplitudes): the state of every row of x (n, d); qubit 0 is the lowest bit of the amplitude's number.
+// Amplitude fills up with zeros. Throws std::invalid_argument for angle kernels, whose states are never built.
+void states(const Kernel& kernel, const float* x, int64_t n, std::complex<float>* out, int64_t n_amplitudes);
+void states(const Kernel& kernel, const double* x, int64_t n, std::complex<double>* out, int64_t n_amplitudes);
 
 struct AttentionShape {
   int64_t batch, heads, kv_heads, queries, keys, v_dim;
