@@ -148,28 +148,40 @@ void apply_product(T* re, T* im, const Complex (*factors)[2], Complex scale, con
   for (int32_t i = 0; i < place.n_local; ++i) local |= uint64_t{1} << place.local[i];
   for (int32_t q = 0; q < n_qubits; ++q)
     if (!(local >> q & 1)) scale = scale * factors[q][place.outer >> q & 1];
-  const auto expand = [&](Complex* out, int32_t first, int32_t end) {
-    for (int32_t k = first; k < end; ++k) {
-      const Complex zero = factors[place.local[k]][0], one = factors[place.local[k]][1];
-      const int64_t half = int64_t{1} << (k - first);
-      for (int64_t z = 0; z < half; ++z) {
-        out[z + half] = out[z] * one;
-        out[z] = out[z] * zero;
-      }
-    }
-  };
   constexpr int64_t low_size = int64_t{1} << kProductBits;
   const int32_t low_bits = min_of(place.n_local, kProductBits);
-  Complex low[low_size];
-  low[0] = {1, 0};
-  expand(low, 0, low_bits);
-  T low_re[low_size] = {}, low_im[low_size] = {};
-  for (int64_t z = 0; z < int64_t{1} << low_bits; ++z) {
-    low_re[z] = static_cast<T>(low[z].re);
-    low_im[z] = static_cast<T>(low[z].im);
+  T low_re[low_size], low_im[low_size];
+  for (int64_t z = 0; z < low_size; z += kLanes<T>) {
+    Vec<T> a = splat<T>(T(1)), b{};
+    for (int32_t k = 0; k < kProductBits; ++k) {
+      if (k >= low_bits && k >= kLaneBits<T>) break;
+      // Lanes beyond a state smaller than a vector are zero.
+      const Complex zero = k < low_bits ? factors[place.local[k]][0] : Complex{1, 0};
+      const Complex one = k < low_bits ? factors[place.local[k]][1] : Complex{0, 0};
+      Vec<T> re, im;
+      if (k < kLaneBits<T>) {
+        re = where_lanes<T>(1u << k, static_cast<T>(one.re), static_cast<T>(zero.re));
+        im = where_lanes<T>(1u << k, static_cast<T>(one.im), static_cast<T>(zero.im));
+      } else {
+        re = splat<T>(static_cast<T>(z >> k & 1 ? one.re : zero.re));
+        im = splat<T>(static_cast<T>(z >> k & 1 ? one.im : zero.im));
+      }
+      const Vec<T> c = a * re - b * im;
+      b = a * im + b * re;
+      a = c;
+    }
+    store<T>(low_re + z, a);
+    store<T>(low_im + z, b);
   }
   high[0] = scale;
-  expand(high, low_bits, place.n_local);
+  for (int32_t k = low_bits; k < place.n_local; ++k) {
+    const Complex zero = factors[place.local[k]][0], one = factors[place.local[k]][1];
+    const int64_t half = int64_t{1} << (k - low_bits);
+    for (int64_t z = 0; z < half; ++z) {
+      high[z + half] = high[z] * one;
+      high[z] = high[z] * zero;
+    }
+  }
   for (int64_t h = 0; h < int64_t{1} << (place.n_local - low_bits); ++h) {
     const Vec<T> h_re = splat<T>(static_cast<T>(high[h].re)), h_im = splat<T>(static_cast<T>(high[h].im));
     for (int64_t z = 0; z < int64_t{1} << low_bits; z += kLanes<T>) {

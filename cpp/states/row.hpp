@@ -15,6 +15,22 @@
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
+template <class T>
+constexpr int32_t kLaneBits = kLanes<T> == 16  ? 4
+                              : kLanes<T> == 8 ? 3
+                              : kLanes<T> == 4 ? 2
+                                               : 1;
+
+// Lane by lane: yes where the lane has the bits of lane_mask, otherwise no.
+template <class T>
+FLASHKET_INLINE Vec<T> where_lanes(uint32_t lane_mask, T yes, T no) {
+  using Int = typename Simd<T>::Int;
+  IntVec<T> lane;
+  for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) lane[l] = l;
+  const Int mask = static_cast<Int>(lane_mask);
+  return select<T>((lane & mask) == mask, splat<T>(yes), splat<T>(no));
+}
+
 struct Complex {
   double re, im;
 };
@@ -98,6 +114,7 @@ struct Row {
   Complex* scale;               // of the first product state
   int32_t* has_final;           // whether any final phase is there
   // While it is made:
+  double* angles;
   uint64_t* turns;
   double *sines, *cosines;
   Core* cores;
@@ -112,6 +129,7 @@ struct Row {
     row.scale = arena.take<Complex>(1);
     row.has_final = arena.take<int32_t>(1);
     row.coefficients = arena.take<uint64_t>(p.n_polynomials * coefficients_of(n));
+    row.angles = arena.take<double>(p.n_angles);
     row.turns = arena.take<uint64_t>(p.n_angles);
     row.sines = arena.take<double>(uses);
     row.cosines = arena.take<double>(uses);
@@ -130,7 +148,8 @@ struct Row {
 
  private:
   void evaluate_angles(const ProgramView& p, const T* x) {
-    for (int32_t i = 0; i < p.n_angles; ++i) turns[i] = half_turns(evaluate(p.angles[i], x));
+    for (int32_t i = 0; i < p.n_angles; ++i) angles[i] = evaluate(p.angles[i], x);
+    for (int32_t i = 0; i < p.n_angles; ++i) turns[i] = half_turns(angles[i]);  // apart from the above: becomes vectors
     constexpr int32_t lanes = kLanes<double>;
     for (int32_t i = 0; i < p.n_uses; i += lanes) {
       UintVec<double> turn{};
@@ -143,10 +162,11 @@ struct Row {
     }
   }
 
-  // u becomes factor * u.
-  void apply_factor(const Factor& factor, Complex (&u)[2][2]) const {
+  // u, of one column or two, becomes factor * u.
+  template <int Columns>
+  void apply_factor(const Factor& factor, Complex (&u)[2][Columns]) const {
     const double c = factor.use < 0 ? 1 : cosines[factor.use], s = factor.use < 0 ? 0 : sines[factor.use];
-    for (int j = 0; j < 2; ++j) {
+    for (int j = 0; j < Columns; ++j) {
       const Complex a = u[0][j], b = u[1][j];
       switch (factor.kind) {
         case FactorKind::rx:
@@ -174,13 +194,14 @@ struct Row {
     }
   }
 
-  void multiply(const ProgramView& p, const Unitary& unitary, Complex (&u)[2][2]) const {
+  template <int Columns>
+  void multiply(const ProgramView& p, const Unitary& unitary, Complex (&u)[2][Columns]) const {
     for (int32_t f = unitary.factor_begin; f < unitary.factor_end; ++f) apply_factor(p.factors[f], u);
   }
 
   void multiply_unitaries(const ProgramView& p) {
     for (int32_t q = 0; q < p.n_qubits; ++q) {
-      Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, {1, 0}}};
+      Complex u[2][1] = {{{1, 0}}, {{0, 0}}};
       multiply(p, p.initial[q], u);
       initial[2 * q] = u[0][0];
       initial[2 * q + 1] = u[1][0];
@@ -193,8 +214,9 @@ struct Row {
       Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, final[2 * q + 1]}};
       multiply(p, p.unitaries[i], u);
       const double a = square(u[0][0]), b = square(u[0][1]);
-      // In favour of the first form where they are equal: H is that.
-      const bool is_swapped = a < 0.999999 * b;
+      // Where both forms will do, the one that leaves no sign behind: H is [[1, 1], [1, -1]].
+      const bool is_even = ::fabs(a - b) < 1e-6;
+      const bool is_swapped = is_even ? u[0][0].re * u[1][1].re + u[0][0].im * u[1][1].im < 0 : a < b;
       const Complex pivot = is_swapped ? u[0][1] : u[0][0];
       const double pivot_square = is_swapped ? b : a;
       cores[i] = {divide(is_swapped ? u[0][0] : u[0][1], pivot, pivot_square), is_swapped};
@@ -209,10 +231,12 @@ struct Row {
     *scale = common;
     *has_final = 0;
     for (int32_t q = 0; q < p.n_qubits; ++q) {
-      Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, final[2 * q + 1]}};
-      multiply(p, p.final[q], u);
-      *scale = *scale * u[0][0];
-      final[2 * q + 1] = divide(u[1][1], u[0][0], square(u[0][0]));
+      if (p.final[q].factor_begin < p.final[q].factor_end) {
+        Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, final[2 * q + 1]}};
+        multiply(p, p.final[q], u);
+        *scale = *scale * u[0][0];
+        final[2 * q + 1] = divide(u[1][1], u[0][0], square(u[0][0]));
+      }
       const double re = final[2 * q + 1].re - 1, im = final[2 * q + 1].im;
       *has_final |= re * re + im * im > 1e-31;
     }

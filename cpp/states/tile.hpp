@@ -9,12 +9,6 @@
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
-template <class T>
-constexpr int32_t kLaneBits = kLanes<T> == 16  ? 4
-                              : kLanes<T> == 8 ? 3
-                              : kLanes<T> == 4 ? 2
-                                               : 1;
-
 // Registers for amplitudes; half of them are left for what an operation needs.
 constexpr int32_t kRegisterBits = FLASHKET_VECTOR_BYTES == 64 ? 3 : 2;
 
@@ -77,16 +71,6 @@ FLASHKET_INLINE Vec<T> exchange_lanes(Vec<T> v) {
   Vec<T> partner;
   for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) partner[l] = v[l ^ S];
   return partner;
-}
-
-// Lane by lane: yes where the lane has the bits of lane_mask, otherwise no.
-template <class T>
-FLASHKET_INLINE Vec<T> where_lanes(uint32_t lane_mask, T yes, T no) {
-  using Int = typename Simd<T>::Int;
-  IntVec<T> lane;
-  for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) lane[l] = l;
-  const Int mask = static_cast<Int>(lane_mask);
-  return select<T>((lane & mask) == mask, splat<T>(yes), splat<T>(no));
 }
 
 template <int L, int IsSwapped, int Kind, class T, int K>
