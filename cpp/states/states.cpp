@@ -67,8 +67,8 @@ void states(const KernelSpec& spec, const MatrixView<const T>& x, T* out, int64_
   if (spec.encoder->states && depth == n_amplitudes) {
     const StateFunctions<T>& f = functions<T>(*spec.encoder->states);
     const EncoderArgs args = spec.args();
-    // Few large states are shared out block by block. Either way every amplitude is computed by the same operations.
-    if (x.rows < num_threads() && f.plan(args).passes[0].n_outer > 0)
+    // Few large states are shared out by blocks. Either way every amplitude is computed by the same operations.
+    if (x.rows < 4 * num_threads() && f.plan(args).passes[0].n_outer > 0)
       states_by_blocks(f, args, x, out, n_amplitudes);
     else
       states_by_rows(f, args, x, out, n_amplitudes);
