@@ -8,6 +8,7 @@
 #include "flashket/flashket.hpp"
 #include "gram/gram.hpp"
 #include "gram/matvec.hpp"
+#include "states/states.hpp"
 
 namespace flashket {
 namespace {
@@ -130,6 +131,13 @@ void gram_matvec(const Kernel& kernel, const float* x, int64_t n, const float* y
 void gram_matvec(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, const double* a,
                  int64_t p, double* out) {
   run_gram_matvec(kernel, x, n, y, m, a, p, out);
+}
+
+void states(const Kernel& kernel, const float* x, int64_t n, std::complex<float>* out, int64_t n_amplitudes) {
+  states<float>(kernel.spec(), rows(x, n, kernel.n_features()), reinterpret_cast<float*>(out), n_amplitudes);
+}
+void states(const Kernel& kernel, const double* x, int64_t n, std::complex<double>* out, int64_t n_amplitudes) {
+  states<double>(kernel.spec(), rows(x, n, kernel.n_features()), reinterpret_cast<double*>(out), n_amplitudes);
 }
 
 void attention(const Kernel& kernel, const AttentionShape& shape, const float* q, const float* k, const float* v,

@@ -94,7 +94,7 @@ _CONTRACT = "33-257 or test_wide or test_log or any_program or test_shapes or ma
 @pytest.mark.parametrize("isa", OTHERS)
 def test_contract(isa):
     """The contract again, in a fresh process under another instruction set."""
-    files = [str(TESTS / f"test_{name}.py") for name in ("gram", "attention", "angle", "amplitude")]
+    files = [str(TESTS / f"test_{name}.py") for name in ("gram", "attention", "angle", "amplitude", "states")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", _CONTRACT]
     environment = {**os.environ, "FLASHKET_ISA": isa}
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=TESTS.parent, check=False)

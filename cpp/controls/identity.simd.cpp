@@ -32,8 +32,15 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
 }  // namespace
 
 extern const Encoder identity_encoder;
-const Encoder identity_encoder = {"identity", PairKind::real_dot, depth,
-                                  scratch,    row<float>,         row<double>,
-                                  nullptr,    score_rows<float>,  score_rows<double>};
+const Encoder identity_encoder = {
+    .name = "identity",
+    .pair = PairKind::real_dot,
+    .depth = depth,
+    .scratch = scratch,
+    .row_f32 = row<float>,
+    .row_f64 = row<double>,
+    .score_rows_f32 = score_rows<float>,
+    .score_rows_f64 = score_rows<double>,
+};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -2,33 +2,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/program.hpp"
 
+#include <algorithm>
+#include <complex>
+#include <cstring>
 #include <stdexcept>
 
 namespace flashket {
 namespace {
 
 constexpr int32_t kMaxTables = 2;  // a table takes as much memory as a state
+// Unitaries are applied up to a factor of at most 1 and at least 1/sqrt 2; every so many it is made good, long before
+// float32 overflows.
+constexpr int32_t kScaleInterval = 48;
+// In vector instructions for each vector of amplitudes: a phase of a pair, a sign of a pair, a polynomial of any size.
+constexpr double kPairCost = 2, kSignCost = 0.5, kPolynomialCost = 24;
 constexpr double kPi = 3.14159265358979323846;
+constexpr uint64_t kEighthTurn = uint64_t{1} << 61;
 
 AngleExpression constant(double radians) { return {0, radians, 0, 1, -1, -1}; }
 
-bool takes_angle(Opcode op) {
-  switch (op) {
-    case Opcode::rx:
-    case Opcode::ry:
-    case Opcode::rz:
-    case Opcode::p:
-    case Opcode::cp:
-    case Opcode::rzz:
-    case Opcode::rxx:
-    case Opcode::ryy:
-    case Opcode::crx:
-    case Opcode::cry:
-    case Opcode::crz:
-      return true;
-    default:
-      return false;
-  }
+bool same(const AngleExpression& x, const AngleExpression& y) {
+  return x.a0 == y.a0 && x.b0 == y.b0 && x.a1 == y.a1 && x.b1 == y.b1 && x.f0 == y.f0 && x.f1 == y.f1;
 }
 
 bool takes_two_qubits(Opcode op) { return op >= Opcode::cx; }
@@ -52,37 +46,70 @@ bool is_diagonal(Opcode op) {
   }
 }
 
-// RXX and RYY are RZZ between basis changes; everything downstream then knows fewer gates.
-std::vector<Gate> decompose(const std::vector<Gate>& gates) {
-  std::vector<Gate> out;
-  for (const Gate& g : gates) {
-    if (g.opcode != Opcode::rxx && g.opcode != Opcode::ryy) {
-      out.push_back(g);
-      continue;
+// Of z, s, sdg, t, tdg.
+uint64_t fixed_phase(Opcode op) {
+  switch (op) {
+    case Opcode::z:
+      return 4 * kEighthTurn;
+    case Opcode::s:
+      return 2 * kEighthTurn;
+    case Opcode::sdg:
+      return 6 * kEighthTurn;
+    case Opcode::t:
+      return kEighthTurn;
+    default:
+      return 7 * kEighthTurn;
+  }
+}
+
+Factor fixed_factor(Opcode op) {
+  const double r = 0.70710678118654752440;
+  Factor f{FactorKind::fixed, -1, {{1, 0, 0, 0}, {0, 0, 1, 0}}};
+  const auto set = [&f](double a, double b, double c, double d, double bi, double ci) {
+    const double m[2][4] = {{a, 0, b, bi}, {c, ci, d, 0}};
+    std::memcpy(f.m, m, sizeof m);
+  };
+  switch (op) {
+    case Opcode::h:
+      set(r, r, r, -r, 0, 0);
+      break;
+    case Opcode::x:
+      set(0, 1, 1, 0, 0, 0);
+      break;
+    case Opcode::y:
+      set(0, 0, 0, 0, -1, 1);
+      break;
+    case Opcode::z:
+      f.m[1][2] = -1;
+      break;
+    case Opcode::s:
+    case Opcode::sdg:
+      f.m[1][2] = 0;
+      f.m[1][3] = op == Opcode::s ? 1 : -1;
+      break;
+    default:
+      f.m[1][2] = r;
+      f.m[1][3] = op == Opcode::t ? r : -r;
+  }
+  return f;
+}
+
+Factor product(const Factor& second, const Factor& first) {
+  Factor out{FactorKind::fixed, -1, {}};
+  const auto at = [](const Factor& f, int i, int j) { return std::complex<double>(f.m[i][2 * j], f.m[i][2 * j + 1]); };
+  for (int i = 0; i < 2; ++i) {
+    for (int j = 0; j < 2; ++j) {
+      const auto sum = at(second, i, 0) * at(first, 0, j) + at(second, i, 1) * at(first, 1, j);
+      out.m[i][2 * j] = sum.real();
+      out.m[i][2 * j + 1] = sum.imag();
     }
-    const bool is_x = g.opcode == Opcode::rxx;
-    for (const int32_t q : {g.q0, g.q1})
-      out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : kPi / 2)});
-    out.push_back({Opcode::rzz, g.q0, g.q1, g.angle});
-    for (const int32_t q : {g.q0, g.q1})
-      out.push_back({is_x ? Opcode::h : Opcode::rx, q, -1, constant(is_x ? 0 : -kPi / 2)});
   }
   return out;
 }
 
-bool same_terms(const std::vector<PhaseTerm>& terms, const std::vector<AngleExpression>& angles, const Step& a,
-                const Step& b) {
-  const int32_t n = a.term_end - a.term_begin;
-  if (n != b.term_end - b.term_begin) return false;
-  for (int32_t i = 0; i < n; ++i) {
-    const PhaseTerm &s = terms[a.term_begin + i], &t = terms[b.term_begin + i];
-    if (s.a != t.a || s.b != t.b || s.scale != t.scale || s.offset != t.offset || (s.angle < 0) != (t.angle < 0))
-      return false;
-    if (s.angle < 0) continue;
-    const AngleExpression &x = angles[s.angle], &y = angles[t.angle];
-    if (x.a0 != y.a0 || x.b0 != y.b0 || x.a1 != y.a1 || x.b1 != y.b1 || x.f0 != y.f0 || x.f1 != y.f1) return false;
-  }
-  return true;
+bool is_diagonal(const Factor& f) {
+  if (f.kind == FactorKind::fixed) return f.m[0][2] == 0 && f.m[0][3] == 0 && f.m[1][0] == 0 && f.m[1][1] == 0;
+  return f.kind == FactorKind::rz || f.kind == FactorKind::phase;
 }
 
 }  // namespace
@@ -94,12 +121,314 @@ const std::vector<std::string>& opcode_names() {
   return names;
 }
 
-CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& source)
+// Walks the gates once. Qubits are physical from here on: SWAP only changes where a qubit of the circuit lives.
+class CompiledProgram::Builder {
+ public:
+  Builder(CompiledProgram& program, const std::vector<Gate>& gates)
+      : p_(program), gates_(gates), waiting_(p_.n_qubits_), is_started_(p_.n_qubits_, false) {
+    for (int32_t q = 0; q < p_.n_qubits_; ++q) {
+      place_.push_back(q);
+      p_.initial_.push_back({q, 0, 0});
+      p_.final_.push_back({q, 0, 0});
+    }
+  }
+
+  void run() {
+    for (size_t i = 0; i < gates_.size(); ++i) {
+      const Gate& g = gates_[i];
+      if (is_parity_phase(i)) {
+        run_.push_back({at(gates_[i + 1]), place_[g.q0]});
+        i += 2;
+      } else if (is_diagonal(g.opcode)) {
+        run_.push_back({at(g), -1});
+      } else {
+        if (g.opcode != Opcode::swap) end_run();
+        add(at(g));
+      }
+    }
+    end_run();
+    for (int32_t q = 0; q < p_.n_qubits_; ++q) {
+      while (place_[q] != q) {
+        const int32_t p = place_[q];
+        for (const auto& [control, target] : {std::pair{p, q}, std::pair{q, p}, std::pair{p, q}})
+          add_cx(control, target);
+        place_[std::find(place_.begin(), place_.end(), q) - place_.begin()] = p;
+        place_[q] = q;
+      }
+    }
+    for (int32_t q = 0; q < p_.n_qubits_; ++q) {
+      if (!is_started_[q] || waits(q)) flush(q);
+      p_.final_[q] = take(q);
+    }
+    p_.n_scales_ = static_cast<int32_t>(p_.unitaries_.size()) / kScaleInterval;
+  }
+
+ private:
+  struct Diagonal {
+    Gate gate;
+    int32_t parity_with;  // the other qubit of CX, phase, CX; -1: the gate is what it says
+  };
+
+  Gate at(Gate g) const {
+    g.q0 = place_[g.q0];
+    if (g.q1 >= 0) g.q1 = place_[g.q1];
+    return g;
+  }
+
+  // CX(a, b), P or RZ on b, CX(a, b): the phase acts on the parity of a and b.
+  bool is_parity_phase(size_t i) const {
+    if (i + 2 >= gates_.size()) return false;
+    const Gate &first = gates_[i], &phase = gates_[i + 1], &last = gates_[i + 2];
+    return first.opcode == Opcode::cx && last.opcode == Opcode::cx && first.q0 == last.q0 && first.q1 == last.q1 &&
+           (phase.opcode == Opcode::p || phase.opcode == Opcode::rz) && phase.q0 == first.q1;
+  }
+
+  int32_t angle(const AngleExpression& e) {
+    p_.angles_.push_back(e);
+    return static_cast<int32_t>(p_.angles_.size()) - 1;
+  }
+
+  int32_t use(int32_t angle, int32_t multiple) {
+    p_.uses_.push_back({angle, multiple});
+    return static_cast<int32_t>(p_.uses_.size()) - 1;
+  }
+
+  void add_factor(int32_t q, const Factor& factor) {
+    std::vector<Factor>& list = waiting_[q];
+    if (factor.kind == FactorKind::fixed && !list.empty() && list.back().kind == FactorKind::fixed)
+      list.back() = product(factor, list.back());
+    else
+      list.push_back(factor);
+  }
+
+  void add_fixed(Opcode op, int32_t q) { add_factor(q, fixed_factor(op)); }
+
+  void add_turning(FactorKind kind, int32_t q, int32_t angle, int32_t multiple) {
+    add_factor(q, {kind, use(angle, multiple), {}});
+  }
+
+  // Whether something waits on q that does not commute with phases.
+  bool waits(int32_t q) const {
+    return std::any_of(waiting_[q].begin(), waiting_[q].end(), [](const Factor& f) { return !is_diagonal(f); });
+  }
+
+  Unitary take(int32_t q) {
+    const int32_t begin = static_cast<int32_t>(p_.factors_.size());
+    p_.factors_.insert(p_.factors_.end(), waiting_[q].begin(), waiting_[q].end());
+    waiting_[q].clear();
+    return {q, begin, static_cast<int32_t>(p_.factors_.size())};
+  }
+
+  void add_operation(OperationKind kind, size_t index, uint64_t qubits) {
+    p_.operations_.push_back({kind, static_cast<int32_t>(index), qubits});
+  }
+
+  void flush(int32_t q) {
+    if (!is_started_[q]) {
+      is_started_[q] = true;
+      p_.initial_[q] = take(q);
+      return;
+    }
+    add_operation(OperationKind::unitary, p_.unitaries_.size(), uint64_t{1} << q);
+    p_.unitaries_.push_back(take(q));
+    if (p_.unitaries_.size() % kScaleInterval == 0)
+      add_operation(OperationKind::scale, p_.unitaries_.size() / kScaleInterval - 1, 0);
+  }
+
+  // use -1: CZ.
+  void add_pair(int32_t a, int32_t b, int32_t use) {
+    for (const int32_t q : {a, b}) {
+      if (waits(q))
+        flush(q);
+      else if (!is_started_[q])
+        return;  // that qubit is still 0: nothing happens
+    }
+    add_operation(OperationKind::pair_phase, p_.pair_phases_.size(), uint64_t{1} << a | uint64_t{1} << b);
+    p_.pair_phases_.push_back({a, b, use});
+  }
+
+  void add_cx(int32_t control, int32_t target) {
+    add_fixed(Opcode::h, target);
+    add_pair(control, target, -1);
+    add_fixed(Opcode::h, target);
+  }
+
+  // Not diagonal.
+  void add(const Gate& g) {
+    switch (g.opcode) {
+      case Opcode::rx:
+      case Opcode::ry:
+        add_turning(g.opcode == Opcode::rx ? FactorKind::rx : FactorKind::ry, g.q0, angle(g.angle), 1);
+        break;
+      case Opcode::cx:
+        add_cx(g.q0, g.q1);
+        break;
+      case Opcode::swap:
+        std::iter_swap(std::find(place_.begin(), place_.end(), g.q0), std::find(place_.begin(), place_.end(), g.q1));
+        break;
+      case Opcode::crx:
+      case Opcode::cry: {
+        // R(t/2) CZ R(-t/2) CZ: Z turns the rotation round, so it acts twice where the control is 1 and not at all
+        // where 0.
+        const AngleExpression &e = g.angle, half{0.5 * e.a0, 0.5 * e.b0, e.a1, e.b1, e.f0, e.f1};
+        const FactorKind kind = g.opcode == Opcode::crx ? FactorKind::rx : FactorKind::ry;
+        const int32_t turn = angle(half);
+        add_pair(g.q0, g.q1, -1);
+        add_turning(kind, g.q1, turn, -1);
+        add_pair(g.q0, g.q1, -1);
+        add_turning(kind, g.q1, turn, 1);
+        break;
+      }
+      case Opcode::rxx:
+      case Opcode::ryy: {
+        // RZZ between basis changes: H, or RX of a quarter turn.
+        const auto change = [&](double quarter) {
+          for (const int32_t q : {g.q0, g.q1}) {
+            if (g.opcode == Opcode::rxx)
+              add_fixed(Opcode::h, q);
+            else
+              add_turning(FactorKind::rx, q, angle(constant(quarter)), 1);
+          }
+        };
+        change(kPi / 2);
+        run_.push_back({{Opcode::rzz, g.q0, g.q1, g.angle}, -1});
+        end_run();
+        change(-kPi / 2);
+        break;
+      }
+      default:
+        add_fixed(g.opcode, g.q0);
+    }
+  }
+
+  void end_run() {
+    double cost = 0;
+    for (const Diagonal& d : run_)
+      if (d.parity_with >= 0 || takes_two_qubits(d.gate.opcode))
+        cost += d.gate.opcode == Opcode::cz ? kSignCost : kPairCost;
+    for (const Diagonal& d : run_)
+      if (cost < kPolynomialCost) add_phase(d);
+    if (cost >= kPolynomialCost) add_polynomial();
+    run_.clear();
+  }
+
+  void add_phase(const Diagonal& d) {
+    const Gate& g = d.gate;
+    const bool is_parity = d.parity_with >= 0;
+    switch (g.opcode) {
+      case Opcode::p:
+      case Opcode::rz:
+      case Opcode::rzz: {
+        const int32_t turn = angle(g.angle), b = is_parity ? d.parity_with : g.q1;
+        if (g.opcode == Opcode::p)
+          add_turning(FactorKind::phase, g.q0, turn, 2);
+        else
+          add_turning(FactorKind::rz, g.q0, turn, 1);
+        if (b < 0) break;
+        add_turning(FactorKind::phase, b, turn, 2);
+        add_pair(g.q0, b, use(turn, -4));
+        break;
+      }
+      case Opcode::cz:
+        add_pair(g.q0, g.q1, -1);
+        break;
+      case Opcode::cp:
+        add_pair(g.q0, g.q1, use(angle(g.angle), 2));
+        break;
+      case Opcode::crz: {
+        const int32_t turn = angle(g.angle);
+        add_turning(FactorKind::phase, g.q0, turn, -1);
+        add_pair(g.q0, g.q1, use(turn, 2));
+        break;
+      }
+      default:
+        add_fixed(g.opcode, g.q0);
+    }
+  }
+
+  void add_terms(const Diagonal& d) {
+    const Gate& g = d.gate;
+    const auto term = [this](int32_t a, int32_t b, int32_t angle, int32_t multiple, uint64_t offset) {
+      p_.terms_.push_back({a, b, angle, multiple, offset});
+    };
+    switch (g.opcode) {
+      case Opcode::p:
+      case Opcode::rz:
+      case Opcode::rzz: {
+        const int32_t turn = angle(g.angle), b = d.parity_with >= 0 ? d.parity_with : g.q1;
+        if (g.opcode != Opcode::p) term(-1, -1, turn, -1, 0);
+        term(g.q0, -1, turn, 2, 0);
+        if (b < 0) break;
+        term(b, -1, turn, 2, 0);
+        term(g.q0, b, turn, -4, 0);
+        break;
+      }
+      case Opcode::cz:
+        term(g.q0, g.q1, -1, 0, 4 * kEighthTurn);
+        break;
+      case Opcode::cp:
+        term(g.q0, g.q1, angle(g.angle), 2, 0);
+        break;
+      case Opcode::crz: {
+        const int32_t turn = angle(g.angle);
+        term(g.q0, -1, turn, -1, 0);
+        term(g.q0, g.q1, turn, 2, 0);
+        break;
+      }
+      default:
+        term(g.q0, -1, -1, 0, fixed_phase(g.opcode));
+    }
+  }
+
+  bool is_same(const PhasePolynomial& x, const PhasePolynomial& y) const {
+    const int32_t n = x.term_end - x.term_begin;
+    if (n != y.term_end - y.term_begin) return false;
+    for (int32_t i = 0; i < n; ++i) {
+      const PhaseTerm &s = p_.terms_[x.term_begin + i], &t = p_.terms_[y.term_begin + i];
+      if (s.a != t.a || s.b != t.b || s.multiple != t.multiple || s.offset != t.offset) return false;
+      if ((s.angle < 0) != (t.angle < 0)) return false;
+      if (s.angle >= 0 && !same(p_.angles_[s.angle], p_.angles_[t.angle])) return false;
+    }
+    return true;
+  }
+
+  void add_polynomial() {
+    const size_t n_angles = p_.angles_.size(), n_terms = p_.terms_.size();
+    PhasePolynomial polynomial{static_cast<int32_t>(n_terms), 0, -1};
+    for (const Diagonal& d : run_) add_terms(d);
+    polynomial.term_end = static_cast<int32_t>(p_.terms_.size());
+    uint64_t qubits = 0;
+    for (size_t i = n_terms; i < p_.terms_.size(); ++i)
+      for (const int32_t q : {p_.terms_[i].a, p_.terms_[i].b})
+        if (q >= 0) qubits |= uint64_t{1} << q;
+    for (int32_t q = 0; q < p_.n_qubits_; ++q)
+      if ((qubits >> q & 1) && (!is_started_[q] || waits(q))) flush(q);
+    size_t index = 0;
+    while (index < p_.polynomials_.size() && !is_same(p_.polynomials_[index], polynomial)) ++index;
+    if (index == p_.polynomials_.size()) {
+      p_.polynomials_.push_back(polynomial);
+    } else {
+      p_.angles_.resize(n_angles);
+      p_.terms_.resize(n_terms);
+      if (p_.polynomials_[index].table < 0 && p_.n_tables_ < kMaxTables) p_.polynomials_[index].table = p_.n_tables_++;
+    }
+    add_operation(OperationKind::polynomial, index, qubits);
+  }
+
+  CompiledProgram& p_;
+  const std::vector<Gate>& gates_;
+  std::vector<int32_t> place_;                // of every qubit of the circuit
+  std::vector<std::vector<Factor>> waiting_;  // gates on a qubit that are not yet part of an operation
+  std::vector<bool> is_started_;              // its initial unitary is complete
+  std::vector<Diagonal> run_;
+};
+
+CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates)
     : n_qubits_(n_qubits), n_features_(n_features) {
-  if (n_qubits < 1 || n_qubits > 40)
+  if (n_qubits < 1 || n_qubits > kMaxQubits)
     throw std::invalid_argument("program: n_qubits must be 1 to 40, got " + std::to_string(n_qubits));
-  for (size_t i = 0; i < source.size(); ++i) {
-    const Gate& g = source[i];
+  for (size_t i = 0; i < gates.size(); ++i) {
+    const Gate& g = gates[i];
     const std::string place = "program: gate " + std::to_string(i);
     if (g.opcode < Opcode::h || g.opcode > Opcode::crz) throw std::invalid_argument(place + " has an unknown opcode");
     const bool two = takes_two_qubits(g.opcode);
@@ -108,136 +437,7 @@ CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std
     if (g.angle.f0 < -1 || g.angle.f0 >= n_features || g.angle.f1 < -1 || g.angle.f1 >= n_features)
       throw std::invalid_argument(place + " names a feature that does not exist");
   }
-  const std::vector<Gate> gates = decompose(source);
-
-  const auto add_angle = [&](const AngleExpression& e) {
-    angles_.push_back(e);
-    return static_cast<int32_t>(angles_.size()) - 1;
-  };
-  // scale and turns: this much of the angle, plus a fixed part of a turn (T is an eighth: 2^61).
-  const auto add_term = [&](int32_t a, int32_t b, double scale, int32_t angle, uint64_t offset) {
-    terms_.push_back({a, b, scale, offset, angle});
-  };
-  const auto add_diagonal = [&](const Gate& g) {
-    constexpr uint64_t eighth = uint64_t{1} << 61;
-    const int32_t angle = takes_angle(g.opcode) ? add_angle(g.angle) : -1;
-    switch (g.opcode) {
-      case Opcode::z:
-        add_term(g.q0, -1, 0, -1, 4 * eighth);
-        break;
-      case Opcode::s:
-        add_term(g.q0, -1, 0, -1, 2 * eighth);
-        break;
-      case Opcode::sdg:
-        add_term(g.q0, -1, 0, -1, 6 * eighth);
-        break;
-      case Opcode::t:
-        add_term(g.q0, -1, 0, -1, eighth);
-        break;
-      case Opcode::tdg:
-        add_term(g.q0, -1, 0, -1, 7 * eighth);
-        break;
-      case Opcode::p:
-        add_term(g.q0, -1, 1, angle, 0);
-        break;
-      case Opcode::rz:
-        add_term(-1, -1, -0.5, angle, 0);
-        add_term(g.q0, -1, 1, angle, 0);
-        break;
-      case Opcode::cz:
-        add_term(g.q0, g.q1, 0, -1, 4 * eighth);
-        break;
-      case Opcode::cp:
-        add_term(g.q0, g.q1, 1, angle, 0);
-        break;
-      case Opcode::crz:
-        add_term(g.q0, -1, -0.5, angle, 0);
-        add_term(g.q0, g.q1, 1, angle, 0);
-        break;
-      default:  // rzz: exp(-i angle / 2) on even parity, exp(+i angle / 2) on odd; parity = a + b - 2 a b
-        add_term(-1, -1, -0.5, angle, 0);
-        add_term(g.q0, -1, 1, angle, 0);
-        add_term(g.q1, -1, 1, angle, 0);
-        add_term(g.q0, g.q1, -2, angle, 0);
-    }
-  };
-  // CX(a, b), P or RZ on b, CX(a, b): the phase acts on the parity of a and b.
-  const auto is_parity_phase = [&](size_t i) {
-    if (i + 2 >= gates.size()) return false;
-    const Gate &first = gates[i], &phase = gates[i + 1], &last = gates[i + 2];
-    return first.opcode == Opcode::cx && last.opcode == Opcode::cx && first.q0 == last.q0 && first.q1 == last.q1 &&
-           (phase.opcode == Opcode::p || phase.opcode == Opcode::rz) && phase.q0 == first.q1;
-  };
-
-  for (size_t i = 0; i < gates.size();) {
-    const Gate& g = gates[i];
-    Step step{};
-    step.q0 = g.q0;
-    step.q1 = g.q1;
-    step.angle = step.table = -1;
-    step.opcode = static_cast<int32_t>(g.opcode);
-
-    if (is_diagonal(g.opcode) || is_parity_phase(i)) {
-      step.kind = StepKind::diagonal;
-      step.term_begin = static_cast<int32_t>(terms_.size());
-      for (; i < gates.size(); ++i) {
-        if (is_parity_phase(i)) {
-          const Gate& phase = gates[i + 1];
-          const int32_t angle = add_angle(phase.angle), a = gates[i].q0, b = gates[i].q1;
-          if (phase.opcode == Opcode::rz) add_term(-1, -1, -0.5, angle, 0);
-          add_term(a, -1, 1, angle, 0);
-          add_term(b, -1, 1, angle, 0);
-          add_term(a, b, -2, angle, 0);
-          i += 2;
-        } else if (is_diagonal(gates[i].opcode)) {
-          add_diagonal(gates[i]);
-        } else {
-          break;
-        }
-      }
-      step.term_end = static_cast<int32_t>(terms_.size());
-      for (Step& earlier : steps_) {
-        if (earlier.kind != StepKind::diagonal || !same_terms(terms_, angles_, earlier, step)) continue;
-        if (earlier.table < 0 && n_tables_ == kMaxTables) break;
-        if (earlier.table < 0) earlier.table = n_tables_++;
-        step.table = earlier.table;
-        step.is_table_ready = 1;
-        break;
-      }
-      steps_.push_back(step);
-      continue;
-    }
-
-    if (g.opcode == Opcode::h) {
-      std::vector<bool> seen(n_qubits, false);
-      size_t end = i;
-      while (end < gates.size() && gates[end].opcode == Opcode::h && !seen[gates[end].q0]) seen[gates[end++].q0] = true;
-      if (static_cast<int32_t>(end - i) == n_qubits) {
-        step.kind = StepKind::hadamard_all;
-        steps_.push_back(step);
-        i = end;
-        continue;
-      }
-    }
-
-    if (takes_angle(g.opcode)) step.angle = add_angle(g.angle);
-    switch (g.opcode) {
-      case Opcode::cx:
-        step.kind = StepKind::controlled_x;
-        break;
-      case Opcode::swap:
-        step.kind = StepKind::swap;
-        break;
-      case Opcode::crx:
-      case Opcode::cry:
-        step.kind = StepKind::controlled;
-        break;
-      default:
-        step.kind = StepKind::one_qubit;
-    }
-    steps_.push_back(step);
-    ++i;
-  }
+  Builder(*this, gates).run();
 }
 
 std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qubits, int32_t n_features,
@@ -255,16 +455,52 @@ std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qu
   return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
 }
 
+const PlanView* CompiledProgram::plan(PlanShape shape) const {
+  const auto find = [&]() -> const PlanView* {
+    for (const auto& slot : plans_) {
+      const Plan* plan = slot.load(std::memory_order_acquire);
+      if (plan == nullptr) return nullptr;
+      if (std::memcmp(&plan->shape, &shape, sizeof shape) == 0) return &plan->view;
+    }
+    throw std::logic_error("program: more plan shapes than an instruction set has");
+  };
+  if (const PlanView* found = find()) return found;
+  const std::lock_guard<std::mutex> lock(plans_mutex_);
+  if (const PlanView* found = find()) return found;  // another thread was faster
+  const auto free = std::find_if(plans_.begin(), plans_.end(), [](const auto& slot) { return slot.load() == nullptr; });
+  const Plan* made = new Plan(make_plan(n_qubits_, operations_, shape));
+  free->store(made, std::memory_order_release);
+  return &made->view;
+}
+
+CompiledProgram::~CompiledProgram() {
+  for (const auto& slot : plans_) delete slot.load();
+}
+
 ProgramView CompiledProgram::view() const {
-  return {n_qubits_,
-          n_features_,
-          static_cast<int32_t>(steps_.size()),
-          static_cast<int32_t>(terms_.size()),
-          n_tables_,
-          static_cast<int32_t>(angles_.size()),
-          steps_.data(),
-          terms_.data(),
-          angles_.data()};
+  ProgramView v{};
+  v.n_qubits = n_qubits_;
+  v.n_features = n_features_;
+  v.n_angles = static_cast<int32_t>(angles_.size());
+  v.n_uses = static_cast<int32_t>(uses_.size());
+  v.n_unitaries = static_cast<int32_t>(unitaries_.size());
+  v.n_pair_phases = static_cast<int32_t>(pair_phases_.size());
+  v.n_polynomials = static_cast<int32_t>(polynomials_.size());
+  v.n_scales = n_scales_;
+  v.n_tables = n_tables_;
+  v.scale_interval = kScaleInterval;
+  v.angles = angles_.data();
+  v.uses = uses_.data();
+  v.factors = factors_.data();
+  v.initial = initial_.data();
+  v.unitaries = unitaries_.data();
+  v.final = final_.data();
+  v.pair_phases = pair_phases_.data();
+  v.polynomials = polynomials_.data();
+  v.terms = terms_.data();
+  v.owner = this;
+  v.plan = [](const void* owner, PlanShape shape) { return static_cast<const CompiledProgram*>(owner)->plan(shape); };
+  return v;
 }
 
 }  // namespace flashket

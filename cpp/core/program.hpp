@@ -1,13 +1,21 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// A Program is a feature map's gate list as plain data. compile() turns it into the steps that states/program.simd.cpp
-// runs: layers of H on every qubit become one Walsh-Hadamard transform, runs of diagonal gates (also CX, diagonal, CX)
-// become one phase polynomial of degree 2 in the bits of the basis index, equal runs share their table.
+// A Program is a feature map's gate list as plain data. CompiledProgram turns it into two kinds of operation:
+// * runs of one-qubit gates on a qubit become one unitary, also across the phases that commute with them. CX is CZ
+//   between two Hadamards of its target, which join the unitaries there; controlled rotations, RXX and RYY likewise.
+// * diagonal gates become phases of pairs of qubits, or, where a run of them has many (also as CX, phase, CX), one
+//   polynomial of degree 2 in the bits of the basis index. Equal polynomials share their table.
+// SWAP relabels. The first unitary of every qubit acts on |0>, so the circuit starts with a product state.
 #pragma once
+#include <array>
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/plan.hpp"
+#include "core/program_view.hpp"
 #include "core/types.hpp"
 
 namespace flashket {
@@ -50,6 +58,8 @@ class CompiledProgram {
  public:
   // Throws std::invalid_argument naming the gate for bad qubits, features or opcodes.
   CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates);
+  CompiledProgram(const CompiledProgram&) = delete;  // views point into it
+  ~CompiledProgram();
   // From plain arrays: opcodes (g), qubits (g, 2), features (g, 2), coefficients (g, 4) = (a0, b0, a1, b1).
   static std::shared_ptr<const CompiledProgram> from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates,
                                                             const int32_t* opcodes, const int32_t* qubits,
@@ -57,10 +67,20 @@ class CompiledProgram {
   ProgramView view() const;
 
  private:
-  int32_t n_qubits_, n_features_, n_tables_ = 0;
-  std::vector<Step> steps_;
-  std::vector<PhaseTerm> terms_;
+  class Builder;
+  const PlanView* plan(PlanShape shape) const;
+
+  int32_t n_qubits_, n_features_, n_tables_ = 0, n_scales_ = 0;
   std::vector<AngleExpression> angles_;
+  std::vector<AngleUse> uses_;
+  std::vector<Factor> factors_;
+  std::vector<Unitary> initial_, unitaries_, final_;
+  std::vector<PairPhase> pair_phases_;
+  std::vector<PhasePolynomial> polynomials_;
+  std::vector<PhaseTerm> terms_;
+  std::vector<Operation> operations_;
+  mutable std::mutex plans_mutex_;
+  mutable std::array<std::atomic<const Plan*>, 2> plans_{};  // one for each type of element
 };
 
 }  // namespace flashket

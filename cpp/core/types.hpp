@@ -48,40 +48,8 @@ struct Score {
   }
 };
 
-// A step of a compiled Program; see program.hpp for how gates become steps.
-enum class StepKind : int { hadamard_all, diagonal, one_qubit, controlled, swap, controlled_x };
-
-// angle = (a0 x[f0] + b0) (a1 x[f1] + b1); feature -1: the factor is b alone.
-struct AngleExpression {
-  double a0, b0, a1, b1;
-  int32_t f0, f1;
-};
-
-// One term of a diagonal step's phase polynomial in the bits z_q of the basis index, in turns:
-// turns * angle / (2 pi) + offset, times z_a z_b; b < 0: times z_a; a < 0 too: a constant.
-struct PhaseTerm {
-  int32_t a, b;
-  double scale;
-  uint64_t offset;  // fixed point, 2^64 = one turn
-  int32_t angle;    // index into ProgramView::angles, -1: offset alone
-};
-
-struct Step {
-  StepKind kind;
-  int32_t opcode;                // of one_qubit and controlled steps
-  int32_t q0, q1;                // controlled: q0 controls
-  int32_t angle;                 // -1: none
-  int32_t term_begin, term_end;  // diagonal
-  int32_t table;                 // diagonal: slot of its cos/sin table; equal runs share one
-  int32_t is_table_ready;        // an earlier step filled the slot
-};
-
-struct ProgramView {
-  int32_t n_qubits, n_features, n_steps, n_terms, n_tables, n_angles;
-  const Step* steps;
-  const PhaseTerm* terms;
-  const AngleExpression* angles;
-};
+struct ProgramView;  // a compiled circuit, see core/program_view.hpp
+struct StateOps;     // blocks of large states, see states/state_ops.hpp
 
 struct EncoderArgs {
   const double* params;  // params[0] is the number of features, the rest is the map's own
@@ -110,6 +78,7 @@ struct Encoder {
   int64_t (*scratch)(const EncoderArgs& args);
   EncodeRow<float> row_f32;
   EncodeRow<double> row_f64;
+  const StateOps* states = nullptr;  // of circuits: what runs the blocks of one state on several threads
   // The same map in a cheaper form for rows whose features all lie near their centres; nullptr: there is none.
   const Encoder* centred = nullptr;
   ScoreRows<float> score_rows_f32 = nullptr;

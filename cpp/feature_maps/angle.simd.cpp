@@ -100,8 +100,16 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle",          PairKind::product, n_pairs,
-                               scratch,          paired_row<float>, paired_row<double>,
-                               &tangent_encoder, score_rows<float>, score_rows<double>};
+const Encoder angle_encoder = {
+    .name = "angle",
+    .pair = PairKind::product,
+    .depth = n_pairs,
+    .scratch = scratch,
+    .row_f32 = paired_row<float>,
+    .row_f64 = paired_row<double>,
+    .centred = &tangent_encoder,
+    .score_rows_f32 = score_rows<float>,
+    .score_rows_f64 = score_rows<double>,
+};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

@@ -1,276 +1,301 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Statevector of a compiled Program, one row at a time: planes re[z], im[z], qubit 0 is the lowest bit of z.
-// Phases of a diagonal step are summed as fixed-point turns (uint32 for float, uint64 for double: no precision is lost
-// however many terms meet) by doubling: phase(z + 2^k) = phase(z) + g_k(z), about 2 additions a basis state.
-// A Walsh-Hadamard transform costs n additions a basis state; any other gate one pass.
-#include "core/simd.hpp"
+// Statevector of a compiled Program. Qubit 0 is the lowest bit of the basis index. A block of the state lies in planes
+// re[z], im[z] that fit the second-level cache; a state no larger than a block is one block. Larger ones are made in
+// passes: gather a block, run all tiles of the pass, write it back.
+#include "states/diagonal.hpp"
+#include "states/state_ops.hpp"
+#include "states/tile.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
-// Fixed-point turns of scale * angle (radians): split so that all 64 bits are right for moderate angles.
-uint64_t turns(double angle, double scale) {
-  const long double t =
-      static_cast<long double>(angle) * static_cast<long double>(scale) * 0.159154943091895335768883763372514362L;
-  const long double high = (t - ::floorl(t)) * 4294967296.0L;
-  const uint64_t high_word = static_cast<uint64_t>(high);
-  const long double low = (high - static_cast<long double>(high_word)) * 4294967296.0L;
-  return (high_word << 32) + static_cast<uint64_t>(low);
+template <class T>
+constexpr int32_t kBlockBits = sizeof(T) == 4 ? 15 : 14;  // 256 KiB: with the lines it came from, half of most L2s
+
+template <class T>
+const PlanView& plan_of(const EncoderArgs& args) {
+  const ProgramView& p = *args.program;
+  return *p.plan(p.owner, {kLaneBits<T>, kRegisterBits, kBlockBits<T>});
+}
+
+// Rounded up so that whole vectors can be read and written.
+template <class T>
+int64_t padded_size(int32_t n_bits) {
+  const int64_t size = int64_t{1} << n_bits;
+  return size < kLanes<T> ? kLanes<T> : size;
+}
+
+// A whole state as planes, or as interleaved complex numbers.
+template <class T>
+struct Planes {
+  T *re, *im;
+
+  void read(int64_t at, int64_t n, T* to_re, T* to_im) const {
+    memcpy(to_re, re + at, sizeof(T) * n);
+    memcpy(to_im, im + at, sizeof(T) * n);
+  }
+  void write(int64_t at, int64_t n, const T* from_re, const T* from_im) const {
+    memcpy(re + at, from_re, sizeof(T) * n);
+    memcpy(im + at, from_im, sizeof(T) * n);
+  }
+};
+
+// Lane numbers 0 .. N - 1 as a list of template arguments; <utility> is not for files of one instruction set.
+template <int... I>
+struct Lanes {};
+template <int N, int... I>
+struct CountLanes : CountLanes<N - 1, N - 1, I...> {};
+template <int... I>
+struct CountLanes<0, I...> {
+  using List = Lanes<I...>;
+};
+
+// Every second lane of a and then b, from lane `First` on.
+template <int First, class V, int... I>
+FLASHKET_INLINE V every_second(V a, V b, Lanes<I...>) {
+  return __builtin_shufflevector(a, b, (2 * I + First)...);
+}
+
+// Lanes of a and b in turn, from lane `First` on.
+template <int First, class V, int... I>
+FLASHKET_INLINE V in_turn(V a, V b, Lanes<I...>) {
+  return __builtin_shufflevector(a, b, (First + I / 2 + I % 2 * static_cast<int>(sizeof...(I)))...);
 }
 
 template <class T>
-double evaluate(const AngleExpression& e, const T* x) {
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * static_cast<double>(x[e.f0]) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * static_cast<double>(x[e.f1]) + e.b1;
-  return first * second;
-}
+struct Interleaved {
+  using List = typename CountLanes<static_cast<int>(kLanes<T>)>::List;
+  static constexpr int lanes = static_cast<int>(kLanes<T>);
+  T* data;
 
-// Rounded up so that whole vectors can be read and written; the encoded row has depth() elements a plane.
-int64_t padded_size(const ProgramView& p) {
-  const int64_t size = int64_t{1} << p.n_qubits, lanes = kLanes<float>;
-  return size < lanes ? lanes : size;
-}
-
-template <class T>
-struct Machine {
-  using Uint = typename Simd<T>::Uint;
-  const ProgramView& program;
-  const T* x;
-  T* re;
-  T* im;
-  int64_t size;
-  // Scratch, in this order; see scratch().
-  T* tables;            // n_tables x (cos plane, sin plane)
-  Uint* phase;          // size
-  Uint* increment;      // size
-  uint64_t* linear;     // n
-  uint64_t* quadratic;  // n x n, [k][j] with j < k
-
-  static Uint top_bits(uint64_t turn) { return static_cast<Uint>(turn >> (64 - 8 * sizeof(Uint))); }
-
-  // Multiplies every amplitude pair (z without bit q, z with bit q) by [[m00, m01], [m10, m11]]; with control >= 0 only
-  // where that bit is set. m is re, im interleaved.
-  void one_qubit(int q, int control, const T (&m)[8]) {
-    const int64_t stride = int64_t{1} << q;
-    const int64_t control_bit = control < 0 ? 0 : int64_t{1} << control;
-    for (int64_t base = 0; base < size; base += 2 * stride) {
-      for (int64_t z = base; z < base + stride; ++z) {
-        if ((z & control_bit) != control_bit) continue;
-        const T ar = re[z], ai = im[z], br = re[z + stride], bi = im[z + stride];
-        re[z] = m[0] * ar - m[1] * ai + m[2] * br - m[3] * bi;
-        im[z] = m[0] * ai + m[1] * ar + m[2] * bi + m[3] * br;
-        re[z + stride] = m[4] * ar - m[5] * ai + m[6] * br - m[7] * bi;
-        im[z + stride] = m[4] * ai + m[5] * ar + m[6] * bi + m[7] * br;
-      }
+  void read(int64_t at, int64_t n, T* to_re, T* to_im) const {
+    for (int64_t z = 0; z < n; z += lanes) {
+      const T* from = data + 2 * (at + z);
+      const Vec<T> a = load(from), b = load(from + lanes);
+      store<T>(to_re + z, every_second<0>(a, b, List{}));
+      store<T>(to_im + z, every_second<1>(a, b, List{}));
     }
   }
-
-  // One stage inside a vector: lanes l and l ^ S meet.
-  template <int S>
-  static FLASHKET_INLINE Vec<T> lane_butterfly(Vec<T> v) {
-    Vec<T> partner, sign;
-    for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) {
-      partner[l] = v[l ^ S];
-      sign[l] = (l & S) ? T(-1) : T(1);
+  void write(int64_t at, int64_t n, const T* from_re, const T* from_im) const {
+    int64_t z = 0;
+    for (; z + lanes <= n; z += lanes) {
+      const Vec<T> re = load(from_re + z), im = load(from_im + z);
+      T* to = data + 2 * (at + z);
+      store<T>(to, in_turn<0>(re, im, List{}));
+      store<T>(to + lanes, in_turn<lanes / 2>(re, im, List{}));
     }
-    return v * sign + partner;
-  }
-
-  void walsh_hadamard(T* plane, T scale) {
-    int64_t stride = 1;
-    if (size >= kLanes<T>) {
-      for (int64_t z = 0; z < size; z += kLanes<T>) {
-        Vec<T> v = load(plane + z);
-        v = lane_butterfly<1>(v);
-        if constexpr (kLanes<T> > 2) v = lane_butterfly<2>(v);
-        if constexpr (kLanes<T> > 4) v = lane_butterfly<4>(v);
-        if constexpr (kLanes<T> > 8) v = lane_butterfly<8>(v);
-        store<T>(plane + z, v * scale);
-      }
-      stride = kLanes<T>;
-    } else {
-      for (int64_t z = 0; z < size; ++z) plane[z] *= scale;
-    }
-    for (; stride < size; stride *= 2) {
-      for (int64_t base = 0; base < size; base += 2 * stride) {
-        T* low = plane + base;
-        T* high = low + stride;
-        if (stride >= kLanes<T>) {
-          for (int64_t z = 0; z < stride; z += kLanes<T>) {
-            const Vec<T> a = load(low + z), b = load(high + z);
-            store<T>(low + z, a + b);
-            store<T>(high + z, a - b);
-          }
-        } else {
-          for (int64_t z = 0; z < stride; ++z) {
-            const T a = low[z], b = high[z];
-            low[z] = a + b;
-            high[z] = a - b;
-          }
-        }
-      }
-    }
-  }
-
-  void sum_phases(const Step& step) {
-    const int n = program.n_qubits;
-    uint64_t constant = 0;
-    memset(linear, 0, sizeof(uint64_t) * n);
-    memset(quadratic, 0, sizeof(uint64_t) * n * n);
-    for (int32_t i = step.term_begin; i < step.term_end; ++i) {
-      const PhaseTerm& term = program.terms[i];
-      uint64_t value = term.offset;
-      if (term.angle >= 0) value += turns(evaluate(program.angles[term.angle], x), term.scale);
-      if (term.a < 0) {
-        constant += value;
-      } else if (term.b < 0) {
-        linear[term.a] += value;
-      } else {
-        const int high = term.a > term.b ? term.a : term.b, low = term.a > term.b ? term.b : term.a;
-        quadratic[high * n + low] += value;
-      }
-    }
-    phase[0] = top_bits(constant);
-    for (int k = 0; k < n; ++k) {
-      increment[0] = top_bits(linear[k]);
-      for (int j = 0; j < k; ++j) {
-        const Uint q = top_bits(quadratic[k * n + j]);
-        const int64_t half = int64_t{1} << j;
-        for (int64_t z = 0; z < half; ++z) increment[z + half] = increment[z] + q;
-      }
-      const int64_t half = int64_t{1} << k;
-      for (int64_t z = 0; z < half; ++z) phase[z + half] = phase[z] + increment[z];
-    }
-  }
-
-  void diagonal(const Step& step) {
-    const int64_t plane = padded_size(program);  // whole vectors are stored, also where the state is smaller than one
-    T* cosines = step.table < 0 ? nullptr : tables + 2 * plane * step.table;
-    if (!step.is_table_ready) sum_phases(step);
-    for (int64_t z = 0; z < size; z += kLanes<T>) {
-      Vec<T> c, s;
-      if (step.is_table_ready) {
-        c = load(cosines + z);
-        s = load(cosines + plane + z);
-      } else {
-        UintVec<T> turn;
-        memcpy(&turn, phase + z, sizeof turn);
-        sincos_turns<T>(turn, s, c);
-        if (cosines) {
-          store<T>(cosines + z, c);
-          store<T>(cosines + plane + z, s);
-        }
-      }
-      const Vec<T> a = load(re + z), b = load(im + z);
-      store<T>(re + z, a * c - b * s);
-      store<T>(im + z, a * s + b * c);
-    }
-  }
-
-  void matrix_of(int32_t opcode, double angle, T (&m)[8]) const {
-    const double c = ::cos(0.5 * angle), s = ::sin(0.5 * angle), r = 0.70710678118654752440;
-    const double table[6][8] = {
-        {r, 0, r, 0, r, 0, -r, 0},   // h
-        {0, 0, 1, 0, 1, 0, 0, 0},    // x
-        {0, 0, 0, -1, 0, 1, 0, 0},   // y
-        {c, 0, 0, -s, 0, -s, c, 0},  // rx
-        {c, 0, -s, 0, s, 0, c, 0},   // ry
-    };
-    // Opcode numbers as in program.hpp, which ISA files cannot include.
-    const int row = opcode == 0 ? 0 : opcode == 1 ? 1 : opcode == 2 ? 2 : (opcode == 8 || opcode == 19) ? 3 : 4;
-    for (int i = 0; i < 8; ++i) m[i] = static_cast<T>(table[row][i]);
-  }
-
-  void exchange(int64_t mask, int64_t from, int64_t to) {  // amplitudes with (z & mask) == from trade places with `to`
-    for (int64_t z = 0; z < size; ++z) {
-      if ((z & mask) != from) continue;
-      const int64_t other = z ^ from ^ to;
-      const T a = re[z], b = im[z];
-      re[z] = re[other];
-      im[z] = im[other];
-      re[other] = a;
-      im[other] = b;
-    }
-  }
-
-  void run() {
-    memset(re, 0, sizeof(T) * size);
-    memset(im, 0, sizeof(T) * size);
-    const T uniform = static_cast<T>(::pow(2.0, -0.5 * program.n_qubits));
-    int32_t first = 0;
-    if (program.n_steps > 0 && program.steps[0].kind == StepKind::hadamard_all) {
-      for (int64_t z = 0; z < size; ++z) re[z] = uniform;
-      first = 1;
-    } else {
-      re[0] = T(1);
-    }
-    for (int32_t i = first; i < program.n_steps; ++i) {
-      const Step& step = program.steps[i];
-      const double angle = step.angle < 0 ? 0 : evaluate(program.angles[step.angle], x);
-      const int64_t bit0 = int64_t{1} << step.q0, bit1 = step.q1 < 0 ? 0 : int64_t{1} << step.q1;
-      T m[8];
-      switch (step.kind) {
-        case StepKind::hadamard_all:
-          walsh_hadamard(re, uniform);
-          walsh_hadamard(im, uniform);
-          break;
-        case StepKind::diagonal:
-          diagonal(step);
-          break;
-        case StepKind::one_qubit:
-          matrix_of(step.opcode, angle, m);
-          one_qubit(step.q0, -1, m);
-          break;
-        case StepKind::controlled:
-          matrix_of(step.opcode, angle, m);
-          one_qubit(step.q1, step.q0, m);
-          break;
-        case StepKind::controlled_x:
-          exchange(bit0 | bit1, bit0, bit0 | bit1);
-          break;
-        case StepKind::swap:
-          exchange(bit0 | bit1, bit0, bit1);
-          break;
-      }
+    for (; z < n; ++z) {
+      data[2 * (at + z)] = from_re[z];
+      data[2 * (at + z) + 1] = from_im[z];
     }
   }
 };
 
-int64_t depth(const EncoderArgs& args) { return int64_t{1} << args.program->n_qubits; }
+// Memory of one worker.
+template <class T>
+struct Worker {
+  T *re, *im;  // a block
+  T* tables;   // of polynomials that run more than once: cos plane, sin plane each
+  Complex* product;
+  PolynomialPhases<T>* phases;
+  RowOperation<T>* operations;  // those of a tile that act on this block
 
-int64_t scratch(const EncoderArgs& args) {  // in elements of T; the uint64 sums are counted for the narrow T
-  const ProgramView& p = *args.program;
-  const int64_t n = p.n_qubits;
-  return padded_size(p) * (4 + 2 * int64_t{p.n_tables}) + 2 * (n + n * n) + 16;
+  static Worker take(const ProgramView& p, const PlanView& plan, Arena& arena) {
+    const int32_t n_local = plan.passes[0].n_local;
+    const int64_t plane = padded_size<T>(n_local);
+    Worker w{};
+    w.re = arena.take<T>(plane);
+    w.im = arena.take<T>(plane);
+    w.tables = arena.take<T>(plan.n_passes == 1 && p.n_qubits == n_local ? 2 * plane * p.n_tables : 0);
+    w.product = arena.take<Complex>(int64_t{1} << (n_local > kProductBits ? n_local - kProductBits : 0));
+    w.phases = arena.take<PolynomialPhases<T>>(p.n_polynomials ? 1 : 0);
+    w.operations = arena.take<RowOperation<T>>(plan.largest_tile);
+    return w;
+  }
+};
+
+// One pass over one block.
+template <class T>
+struct Block {
+  const ProgramView& program;
+  const PlanView& plan;
+  const Row<T>& row;
+  Worker<T>& worker;
+
+  void run_tile(const Tile& tile, T* re, T* im, const BlockPlace& place, int64_t size) const {
+    const RowOperation<T>* operations = row.operations + tile.op_begin;
+    int32_t n = tile.op_end - tile.op_begin;
+    if (place.n_local < program.n_qubits) {
+      int32_t kept = 0;
+      for (int32_t i = 0; i < n; ++i)
+        if ((place.outer & operations[i].outer_mask) == operations[i].outer_mask)
+          worker.operations[kept++] = operations[i];
+      operations = worker.operations;
+      n = kept;
+    }
+    const int64_t n_vectors = size / kLanes<T>;
+    switch (tile.n_registers) {
+      case 0:
+        return run_tiles<T, 0>(re, im, n_vectors, tile.registers, operations, n);
+      case 1:
+        return run_tiles<T, 1>(re, im, n_vectors, tile.registers, operations, n);
+      case 2:
+        return run_tiles<T, 2>(re, im, n_vectors, tile.registers, operations, n);
+      default:
+        return run_tiles<T, kRegisterBits>(re, im, n_vectors, tile.registers, operations, n);
+    }
+  }
+
+  // re, im: the block, which the first pass fills.
+  void run(const Pass& pass, const BlockPlace& place, T* re, T* im) const {
+    const int64_t size = padded_size<T>(pass.n_local);
+    using Factors = const Complex(*)[2];
+    if (&pass == plan.passes)
+      apply_product<T>(re, im, reinterpret_cast<Factors>(row.initial), *row.scale, place, program.n_qubits,
+                       worker.product, true);
+    uint64_t ready = 0;  // tables that are filled
+    for (int32_t i = pass.tile_begin; i < pass.tile_end; ++i) {
+      const Tile& tile = plan.tiles[i];
+      if (tile.polynomial < 0) {
+        run_tile(tile, re, im, place, size);
+        continue;
+      }
+      const int32_t slot = place.n_local == program.n_qubits ? program.polynomials[tile.polynomial].table : -1;
+      T* table = slot < 0 ? nullptr : worker.tables + 2 * size * slot;
+      if (table && (ready >> slot & 1)) {
+        apply_table(re, im, table, size);
+        continue;
+      }
+      const uint64_t* coefficients = row.coefficients + tile.polynomial * coefficients_of(program.n_qubits);
+      apply_polynomial<T>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size);
+      if (table) ready |= uint64_t{1} << slot;
+    }
+    if (&pass == plan.passes + plan.n_passes - 1 && *row.has_final)
+      apply_product<T>(re, im, reinterpret_cast<Factors>(row.final), {1, 0}, place, program.n_qubits, worker.product,
+                       false);
+  }
+
+  // Block number `index` of a state that is larger than a block.
+  template <class Storage>
+  void run_at(const Pass& pass, int64_t index, const Storage& state) const {
+    BlockPlace place{pass.local, pass.n_local, 0};
+    for (int32_t i = 0; i < pass.n_outer; ++i) place.outer |= static_cast<uint64_t>(index >> i & 1) << pass.outer[i];
+    int64_t scattered = 0;  // local bits above the contiguous ones
+    for (int32_t i = pass.run_bits; i < pass.n_local; ++i) scattered |= int64_t{1} << pass.local[i];
+    const int64_t run_size = int64_t{1} << pass.run_bits, size = int64_t{1} << pass.n_local;
+    const auto each_run = [&](const auto& f) {
+      int64_t at = 0;
+      for (int64_t z = 0; z < size; z += run_size) {
+        f(static_cast<int64_t>(place.outer) + at, z);
+        at = ((at | ~scattered) + 1) & scattered;
+      }
+    };
+    T *re = worker.re, *im = worker.im;
+    if (&pass != plan.passes) each_run([&](int64_t at, int64_t z) { state.read(at, run_size, re + z, im + z); });
+    run(pass, place, re, im);
+    each_run([&](int64_t at, int64_t z) { state.write(at, run_size, re + z, im + z); });
+  }
+
+  template <class Storage>
+  void run_all(const Storage& state) const {
+    for (const Pass* pass = plan.passes; pass < plan.passes + plan.n_passes; ++pass)
+      for (int64_t index = 0; index < int64_t{1} << pass->n_outer; ++index) run_at(*pass, index, state);
+  }
+};
+
+template <class T>
+int64_t elements(int64_t bytes) {
+  return (bytes + static_cast<int64_t>(sizeof(T)) - 1) / static_cast<int64_t>(sizeof(T)) + 16;  // and an aligned start
 }
 
 template <class T>
-void row(const T* x, T* out, T* scratch_memory, const EncoderArgs& args) {
+int64_t row_elements(const EncoderArgs& args) {
+  Arena arena{nullptr};
+  Row<T>::take(*args.program, arena);
+  return elements<T>(arena.used);
+}
+
+template <class T>
+int64_t worker_elements(const EncoderArgs& args) {
+  Arena arena{nullptr};
+  Worker<T>::take(*args.program, plan_of<T>(args), arena);
+  return elements<T>(arena.used);
+}
+
+template <class T>
+Arena arena_in(T* memory) {
+  return {reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory) + 63) / 64 * 64)};
+}
+
+int64_t depth(const EncoderArgs& args) { return int64_t{1} << args.program->n_qubits; }
+
+int64_t scratch(const EncoderArgs& args) {
+  const int64_t narrow = row_elements<float>(args) + worker_elements<float>(args);
+  const int64_t wide = row_elements<double>(args) + worker_elements<double>(args);
+  return narrow > wide ? narrow : wide;
+}
+
+// Runs the circuit for one row; `one_block` gets the block when the state is one, otherwise `state` is where it
+// becomes.
+template <class T, class Storage>
+void encode(const T* x, T* scratch_memory, const EncoderArgs& args, const Storage& state, T* in_place_re,
+            T* in_place_im) {
   const ProgramView& p = *args.program;
-  const int64_t padded = padded_size(p), size = depth(args);
-  using Uint = typename Simd<T>::Uint;
-  uint64_t* linear = reinterpret_cast<uint64_t*>(scratch_memory);
-  uint64_t* quadratic = linear + p.n_qubits;
-  T* planes = reinterpret_cast<T*>(quadratic + p.n_qubits * p.n_qubits);
-  T *re = planes, *im = planes + padded;
-  Uint* phase = reinterpret_cast<Uint*>(im + padded);
-  Uint* increment = phase + padded;
-  T* tables = reinterpret_cast<T*>(increment + padded);
-  const bool is_padded = padded != size;
-  // Small states run in padded scratch planes, others directly in the row they become.
-  Machine<T> machine{
-      p, x, is_padded ? re : out, is_padded ? im : out + size, size, tables, phase, increment, linear, quadratic};
-  machine.run();
-  if (is_padded) {
-    memcpy(out, re, sizeof(T) * size);
-    memcpy(out + size, im, sizeof(T) * size);
+  const PlanView& plan = plan_of<T>(args);
+  Arena arena = arena_in(scratch_memory);
+  Row<T> row = Row<T>::take(p, arena);
+  Worker<T> worker = Worker<T>::take(p, plan, arena);
+  row.prepare(p, plan, x);
+  const Block<T> block{p, plan, row, worker};
+  const Pass& pass = plan.passes[0];
+  if (pass.n_outer) {
+    block.run_all(state);
+  } else if (in_place_re && padded_size<T>(p.n_qubits) == depth(args)) {
+    block.run(pass, {pass.local, pass.n_local, 0}, in_place_re, in_place_im);
+  } else {
+    block.run(pass, {pass.local, pass.n_local, 0}, worker.re, worker.im);
+    state.write(0, depth(args), worker.re, worker.im);
   }
 }
+
+template <class T>
+void encode_planes(const T* x, T* out, T* scratch_memory, const EncoderArgs& args) {
+  T* im = out + depth(args);
+  encode<T>(x, scratch_memory, args, Planes<T>{out, im}, out, im);
+}
+
+template <class T>
+void encode_interleaved(const T* x, T* out, T* scratch_memory, const EncoderArgs& args) {
+  encode<T>(x, scratch_memory, args, Interleaved<T>{out}, nullptr, nullptr);
+}
+
+template <class T>
+void prepare(const T* x, T* row_memory, const EncoderArgs& args) {
+  Arena arena = arena_in(row_memory);
+  Row<T>::take(*args.program, arena).prepare(*args.program, plan_of<T>(args), x);
+}
+
+template <class T>
+void run_block(T* out, T* row_memory, T* worker_memory, const EncoderArgs& args, int32_t pass, int64_t index) {
+  const ProgramView& p = *args.program;
+  const PlanView& plan = plan_of<T>(args);
+  Arena row_arena = arena_in(row_memory), worker_arena = arena_in(worker_memory);
+  const Row<T> row = Row<T>::take(p, row_arena);
+  Worker<T> worker = Worker<T>::take(p, plan, worker_arena);
+  Block<T>{p, plan, row, worker}.run_at(plan.passes[pass], index, Interleaved<T>{out});
+}
+
+template <class T>
+constexpr StateFunctions<T> state_functions = {encode_interleaved<T>, prepare<T>,        run_block<T>, plan_of<T>,
+                                               row_elements<T>,       worker_elements<T>};
+
+constexpr StateOps state_ops = {state_functions<float>, state_functions<double>};
 
 }  // namespace
 
 extern const Encoder program_encoder;
-const Encoder program_encoder = {"program", PairKind::complex_dot, depth, scratch, row<float>, row<double>};
+const Encoder program_encoder = {
+    "program", PairKind::complex_dot, depth, scratch, encode_planes<float>, encode_planes<double>, &state_ops};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

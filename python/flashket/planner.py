@@ -257,17 +257,17 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
-def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int]:
-    """Return the numbers that one encoded row holds, and those that a worker needs beside it to encode one."""
+def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int, int]:
+    """Return the numbers that one encoded row holds, that a worker needs to pack rows, and to make one row beside it."""
     n_qubits = _state_qubits(kernel, op)
     if n_qubits > _ASKED_QUBITS:
-        return 2 << n_qubits, 0
+        return 2 << n_qubits, 2 << n_qubits, 0
     if op == "states":
         spec: Spec = (*kernel.feature_map._lower_states(), "fidelity", 1)  # type: ignore[attr-defined]  # state kernels have one
     else:
         spec = kernel._lower()
-    row, scratch = core().encoder_elements(spec)
-    return int(row), int(scratch)
+    row, worker, scratch = core().encoder_elements(spec)
+    return int(row), int(worker), int(scratch)
 
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
@@ -281,15 +281,16 @@ def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
 def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], how: Work) -> int:
     """Return the memory beside the result: packed rows, padded to whole groups, and what every thread holds."""
     item = FLOAT64.itemsize if _computes_in_double(kernel, op, how) else dtype.itemsize
-    row, scratch = _encoder_elements(kernel, op)
-    encoder = scratch
+    row, worker, scratch = _encoder_elements(kernel, op)
     threads = int(core().num_threads())
     if op == "states":
-        return min(threads, n) * encoder * item
+        # Circuits write their states in place; of a large one, every thread holds a block even where rows are few.
+        is_circuit = kernel.feature_map._lower_states()[2] is not None  # type: ignore[attr-defined]
+        return (threads * scratch if is_circuit else min(threads, n) * worker) * item
     if op in ("gram", "gram_matvec"):
         packed = _padded(n, _ROW_GROUP) + (0 if how.is_symmetric else _padded(m, _ROW_GROUP))
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
-        n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (encoder + _TILE_ELEMENTS)) * item
+        n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (worker + _TILE_ELEMENTS)) * item
         if op == "gram_matvec":
             # The packed factor, and sums in float64: those of all rows, and what tasks have of their own.
             width = _padded(how.value_width, _VALUE_GROUP)
@@ -301,10 +302,10 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
     n_keys = m // max(how.key_sets, 1)
     value = _padded(how.value_width, _VALUE_GROUP)
     packed = how.key_sets * _padded(n_keys, _ROW_GROUP) * (row + value)
-    own = (encoder + _TILE_ROWS * row) * item + _TILE_ROWS * value * FLOAT64.itemsize  # outputs are summed in float64
+    own = (worker + _TILE_ROWS * row) * item + _TILE_ROWS * value * FLOAT64.itemsize  # outputs are summed in float64
     if how.normalization == "sum" and not how.shots and kernel.similarity != "dot":
         # Rows that underflow are computed again in the log domain, always in float64, keys encoded tile by tile.
-        own += (encoder + (_TILE_ROWS + min(_TILE_COLUMNS, n_keys)) * row) * FLOAT64.itemsize
+        own += (worker + (_TILE_ROWS + min(_TILE_COLUMNS, n_keys)) * row) * FLOAT64.itemsize
         own += (_TILE_ROWS + _TILE_COLUMNS) * value * FLOAT64.itemsize
     return packed * item + min(threads, n) * own
 

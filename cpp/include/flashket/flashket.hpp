@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlashKet's C++ API: find_package(flashket), link flashket::flashket. Row-major contiguous arrays of float or double.
 #pragma once
+#include <complex>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -47,6 +48,10 @@ void gram_matvec(const Kernel& kernel, const float* x, int64_t n, const float* y
                  float* out);
 void gram_matvec(const Kernel& kernel, const double* x, int64_t n, const double* y, int64_t m, const double* a,
                  int64_t p, double* out);
+// out (n, n_amplitudes): the state of every row of x (n, d); qubit 0 is the lowest bit of the amplitude's number.
+// Amplitude fills up with zeros. Throws std::invalid_argument for angle kernels, whose states are never built.
+void states(const Kernel& kernel, const float* x, int64_t n, std::complex<float>* out, int64_t n_amplitudes);
+void states(const Kernel& kernel, const double* x, int64_t n, std::complex<double>* out, int64_t n_amplitudes);
 
 struct AttentionShape {
   int64_t batch, heads, kv_heads, queries, keys, v_dim;
