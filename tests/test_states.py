@@ -207,5 +207,5 @@ def test_memory_beside_the_states_is_small():
     for dtype in DTYPES:
         working = planner._working_bytes(kernel, "states", 1, 0, np.dtype(dtype), planner.Work())
         assert 0 < working < fk.get_num_threads() * (2 << 20)
-    row, scratch = planner._encoder_elements(kernel, "gram")
+    row, _, scratch = planner._encoder_elements(kernel, "gram")
     assert row == 2 << 22 and scratch < row // 8

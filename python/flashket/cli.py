@@ -16,7 +16,7 @@ GOOD, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 4
 _KILLED = 130
 """What shells expect of a command that Ctrl-C ended with nothing to save."""
 
-_SPEC = "[fidelity:|hadamard:]MAP:N[,key=value...], e.g. angle:8, zz:6,reps=2, hadamard:amplitude:32, softmax:32, circuit:FILE"
+_SPEC = "[fidelity:|hadamard:|projected:]MAP:N[,key=value...], e.g. angle:8, zz:6,reps=2, hadamard:amplitude:32, softmax:32, circuit:FILE"
 
 
 class _Parser(argparse.ArgumentParser):
