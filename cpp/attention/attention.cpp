@@ -74,7 +74,8 @@ class AttentionRun {
         group_(arrays.q.shape[1] / arrays.k.shape[1]),
         // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
         // anyway.
-        prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
+        prefers_log_(can_log() && score_.similarity == Similarity::fidelity &&
+                     (score_.pair == PairKind::product || score_.pair == PairKind::transfer) &&
                      static_cast<double>(score_.depth) * score_.power > (sizeof(T) == 4 ? 40 : 480)) {}
 
   template <class C>
@@ -355,11 +356,11 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
   if (score.pair == PairKind::product)
     least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(score.depth) / 8));
-  if (score.pair == PairKind::complex_dot) least_temperature *= 2;
+  if (score.pair == PairKind::complex_dot || score.pair == PairKind::transfer) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
-  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1);
-  return needs_double ? run.template run<double>() : run.template run<T>();
+  const bool is_wide = is_magnified || (options.shots > 0 && spec.power > 1) || needs_double(score);
+  return is_wide ? run.template run<double>() : run.template run<T>();
 }
 
 template int64_t attention(const KernelSpec&, const AttentionArrays<float>&, const AttentionOptions&);

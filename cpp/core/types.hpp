@@ -13,6 +13,7 @@ enum class PairKind : int {
   real_dot,     // one plane: sum_d a b
   complex_dot,  // planes (re, im): sum_d conj(a) b
   distance,     // one plane: sum_d (a - b)^2
+  transfer,     // ten planes: a product of 2 x 2 matrices, gram/transfer.hpp
 };
 
 // What the overlap s becomes.
@@ -23,7 +24,10 @@ enum class Similarity : int {
   dot,        // s itself, for the classical controls
 };
 
-constexpr int planes(PairKind pair) { return pair == PairKind::real_dot || pair == PairKind::distance ? 1 : 2; }
+constexpr int planes(PairKind pair) {
+  if (pair == PairKind::transfer) return 10;
+  return pair == PairKind::real_dot || pair == PairKind::distance ? 1 : 2;
+}
 
 struct Score {
   PairKind pair;

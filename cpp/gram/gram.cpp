@@ -90,7 +90,7 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1))
+  if (options.log || (options.shots > 0 && spec.power > 1) || needs_double(spec.score()))
     run_gram<double, T>(spec, x, y, out, options);
   else
     run_gram<T, T>(spec, x, y, out, options);

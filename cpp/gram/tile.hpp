@@ -13,6 +13,11 @@ constexpr int64_t kTileSize = kTileRows * kTileCols;
 // sums.
 constexpr int64_t kTileScratch = 6 * kTileSize;
 
+// Floats lose 1e-7 of an overlap a site: long lines of transfer matrices are computed in double whatever the data are.
+constexpr bool needs_double(const Score& score) {
+  return score.pair == PairKind::transfer && score.depth * score.power > 9;
+}
+
 // values[i * kTileCols + j] for i < rows, j < cols, from packed blocks a and panels b; both counts are rounded up to
 // whole blocks and panels inside the tile, the surplus is undefined. `other` is
 // values + kTileSize.

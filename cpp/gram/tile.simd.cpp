@@ -5,6 +5,7 @@
 #include "gram/tile.hpp"
 
 #include "core/simd.hpp"
+#include "gram/transfer.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -192,6 +193,8 @@ FLASHKET_INLINE void any_block(const Score& score, const T* a, const T* b, const
         complex_block < T, R<4 ? R : 4>(score, a + r, b, range, out + r * kTileCols, out_im + r * kTileCols);
       }
       break;
+    case PairKind::transfer:  // score_tile
+      break;
   }
 }
 
@@ -217,6 +220,13 @@ template <class T>
 void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, T* other) {
   if (score.pair == PairKind::product) {
     score_range(score, a, b, rows, cols, {0, score.depth, true, true}, values, other);
+    return;
+  }
+  if (score.pair == PairKind::transfer) {
+    transfer_tile<T, kBlockRows, kPanelCols<T>>(score, a, b, rows, cols, values, other);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t at = i * kTileCols; at < i * kTileCols + cols; at += kLanes<T>)
+        store<T>(values + at, kernel_value<T>(score, load(values + at), load(other + at)));
     return;
   }
   const bool is_long = score.depth > kLongDepth;
@@ -299,6 +309,10 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
         const double value = 2 * (::log(__builtin_fabs(values[j])) + other[j] * ln2);
         values[j] = score.power * (value > 0 ? 0 : value);
       }
+    return;
+  }
+  if (score.pair == PairKind::transfer && score.similarity == Similarity::fidelity) {
+    log_transfer_tile<kBlockRows, kPanelCols<double>>(score, a, b, rows, cols, values);
     return;
   }
   Score first = score;

@@ -235,7 +235,7 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     if feature_map is None:
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
-    is_state_based = op == "states" or type(feature_map)._lower is FeatureMap._lower
+    is_state_based = op == "states" or (type(feature_map)._lower is FeatureMap._lower and feature_map._line is None)
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
@@ -254,7 +254,7 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int]:
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
-    if how.log or (how.shots and kernel.power > 1):
+    if how.log or (how.shots and kernel.power > 1) or kernel._lower()[0] == "line":
         return True
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
@@ -303,6 +303,7 @@ def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     paths = {
         "angle": (f"closed form: one product of {features} two-vector dots a pair, no state", "no gate joins two qubits", 4, 40),
         "amplitude": (f"one real dot of {features} normalised features a pair", "the row itself is the state", 2, 4),
+        "line": (f"closed form: {features} 2x2 transfer matrices a pair, no state", "a line of commuting couplings, once", 24, 100),
         "identity": (f"one real dot of {features} features a pair", "the classical control", 2, 0),
         "ones": ("the value 1", "the classical control", 0, 0),
     }

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from flashket.errors import InputError, explanation
 from flashket.program import Program, ProgramArrays
+from flashket.structure import line_of
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
@@ -154,9 +155,14 @@ class FeatureMap(ABC):
     def _program(self) -> Program:
         return self.program()
 
+    @cached_property
+    def _line(self) -> tuple[float, ...] | None:
+        """The closed form of a line of couplings, None where the circuit has not that form or the state is cheaper."""
+        return line_of(self)
+
     def _lower(self) -> Lowered:
         """Return (encoder, parameters, program arrays) for the compiled module."""
-        return "program", (), self._program._arrays
+        return ("program", (), self._program._arrays) if self._line is None else ("line", self._line, None)
 
     def _lower_states(self) -> Lowered:
         """Return the same for :func:`flashket.states`, where a closed form of the kernel does not help."""

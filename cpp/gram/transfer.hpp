@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// Pair kernel of line-entangled rows: <x|y> = 2^-n sum_z exp(i (phi_y - phi_x)(z)) with phi of degree 2 along a line.
+//
+// Qubits of odd position are summed out by hand: 1 + e^(i t) = 2 cos(t/2) e^(i t/2), and the phase, linear in the two
+// neighbours, goes into their own. What is left is a line of half the length with a real 2 x 2 matrix of cosines a
+// step,
+//   (A, B) <- (f00 A + f10 e^(ig) B, f01 A + f11 e^(ig) B),   f_ab = cos(h + a j + b k),
+// 24 multiplications or FMAs for two qubits where the plain recursion takes 32. Every angle is a difference of one of x
+// and one of y, so rows hold cosines and sines, and a pair costs two FMAs for each cosine. Planes of a step (an element
+// of the depth): cos g, sin g, then cos, sin of the four f00, f01, f10, f11; element 0 holds the global phase alone.
+// A (mantissa) and its power of two are kept apart: nothing underflows. feature_maps/line.simd.cpp makes the rows.
+#pragma once
+#include "core/simd.hpp"
+#include "gram/tile.hpp"
+
+namespace flashket::FLASHKET_ISA_NAMESPACE {
+namespace {
+
+constexpr int64_t kTransferPlanes = planes(PairKind::transfer);
+constexpr int kTransferRows = FLASHKET_VECTOR_BYTES == 64 ? 4 : 1;  // 4 sums a row: what 32 or 16 registers hold
+constexpr int64_t kTransferSteps = 8;  // between rescalings; a step shrinks no vector by more than its rounding, 2^-24
+
+template <class T>
+struct FloatBits;
+template <>
+struct FloatBits<float> {
+  static constexpr int mantissa = 23, bias = 127;
+};
+template <>
+struct FloatBits<double> {
+  static constexpr int mantissa = 52, bias = 1023;
+};
+
+template <int N>
+struct Count {
+  static constexpr int value = N;
+};
+
+// 2^e for e >= -bias (then 0).
+template <class T>
+FLASHKET_INLINE Vec<T> power_of_two(IntVec<T> e) {
+  using Int = typename Simd<T>::Int;
+  return (Vec<T>)((e + Int{FloatBits<T>::bias}) << FloatBits<T>::mantissa);
+}
+
+template <class T>
+FLASHKET_INLINE Vec<T> magnitude(Vec<T> v) {
+  return (Vec<T>)((UintVec<T>)v << 1 >> 1);
+}
+
+// R rows (interleaved with stride G) against one vector of columns (stride N between planes).
+template <class T, int64_t G, int64_t N, int R>
+FLASHKET_INLINE void transfer_block(int64_t depth, const T* a, const T* b, Vec<T> (&re)[R], Vec<T> (&im)[R],
+                                    IntVec<T> (&exponent)[R]) {
+  using Int = typename Simd<T>::Int;
+  Vec<T> br[R], bi[R];
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const Vec<T> cx = splat(a[r]), sx = splat(a[G + r]), cy = load(b), sy = load(b + N);
+    re[r] = br[r] = cx * cy + sx * sy;
+    im[r] = bi[r] = cx * sy - sx * cy;
+    exponent[r] = IntVec<T>{} - static_cast<Int>(depth - 1);  // every step sums one qubit by halves
+  }
+  for (int64_t begin = 1; begin < depth; begin += kTransferSteps) {
+    const int64_t end = begin + kTransferSteps < depth ? begin + kTransferSteps : depth;
+    for (int64_t d = begin; d < end; ++d) {
+      const T* x = a + d * kTransferPlanes * G;
+      const T* y = b + d * kTransferPlanes * N;
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const auto cosine = [&](int64_t p) __attribute__((always_inline)) {
+          return splat(x[p * G + r]) * load(y + p * N) + splat(x[(p + 1) * G + r]) * load(y + (p + 1) * N);
+        };
+        const Vec<T> c = cosine(0), s = splat(x[r]) * load(y + N) - splat(x[G + r]) * load(y);
+        const Vec<T> tr = br[r] * c - bi[r] * s, ti = br[r] * s + bi[r] * c;
+        const Vec<T> f00 = cosine(2), f01 = cosine(4), f10 = cosine(6), f11 = cosine(8);
+        br[r] = f01 * re[r] + f11 * tr;
+        bi[r] = f01 * im[r] + f11 * ti;
+        re[r] = f00 * re[r] + f10 * tr;
+        im[r] = f00 * im[r] + f10 * ti;
+      }
+    }
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> size =
+          vmax<T>(vmax<T>(magnitude<T>(re[r]), magnitude<T>(im[r])), vmax<T>(magnitude<T>(br[r]), magnitude<T>(bi[r])));
+      const IntVec<T> e = ((IntVec<T>)size >> FloatBits<T>::mantissa) - Int{FloatBits<T>::bias};
+      const Vec<T> scale = power_of_two<T>(-e);
+      exponent[r] += e;
+      re[r] *= scale;
+      im[r] *= scale;
+      br[r] *= scale;
+      bi[r] *= scale;
+    }
+  }
+}
+
+// Calls store_row(index in the tile, re, im, exponent) for every row and vector of columns; rows of the left side are
+// packed in groups of G.
+template <class T, int64_t G, int64_t N, class StoreRow>
+FLASHKET_INLINE void for_each_transfer(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
+                                       const StoreRow& store_row) {
+  const int64_t row_size = score.row_elements();
+  const auto run = [&](auto count, int64_t i, int64_t j) __attribute__((always_inline)) {
+    constexpr int R = decltype(count)::value;
+    Vec<T> re[R], im[R];
+    IntVec<T> exponent[R];
+    transfer_block<T, G, N, R>(score.depth, a + i / G * G * row_size + i % G, b + j / N * N * row_size + j % N, re, im,
+                               exponent);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) store_row((i + r) * kTileCols + j, re[r], im[r], exponent[r]);
+  };
+  for (int64_t j = 0; j < cols; j += kLanes<T>) {
+    int64_t i = 0;
+    for (; i + kTransferRows <= rows; i += kTransferRows) run(Count<kTransferRows>{}, i, j);
+    for (; i < rows; ++i) run(Count<1>{}, i, j);
+  }
+}
+
+// The overlaps as numbers: real parts to re, imaginary parts to im, laid out as a tile. Parts below the smallest normal
+// number become 0 or denormal: their kernel value is 0 anyway.
+template <class T, int64_t G, int64_t N>
+void transfer_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* re, T* im) {
+  using Int = typename Simd<T>::Int;
+  for_each_transfer<T, G, N>(score, a, b, rows, cols, [&](int64_t at, Vec<T> x, Vec<T> y, IntVec<T> exponent) {
+    constexpr Int least = -FloatBits<T>::bias;
+    const Vec<T> scale = power_of_two<T>(exponent < least ? IntVec<T>{} + least : exponent);
+    store<T>(re + at, x * scale);
+    store<T>(im + at, y * scale);
+  });
+}
+
+// log |<x|y>|^(2 power), -inf for 0; at most 0: rounding may leave an overlap a hair above 1.
+template <int64_t G, int64_t N>
+void log_transfer_tile(const Score& score, const double* a, const double* b, int64_t rows, int64_t cols,
+                       double* values) {
+  constexpr double ln4 = 2 * 0.69314718055994530942;
+  for_each_transfer<double, G, N>(
+      score, a, b, rows, cols, [&](int64_t at, Vec<double> x, Vec<double> y, IntVec<double> exponent) {
+        // The exponent's own logarithm is added before that of the mantissa, which is the small one near K = 1.
+        const Vec<double> square = x * x + y * y, base = __builtin_convertvector(exponent, Vec<double>) * ln4;
+        for (int64_t l = 0; l < kLanes<double>; ++l) {
+          const double value = base[l] + ::log(square[l]);
+          values[at + l] = score.power * (value > 0 ? 0 : value);
+        }
+      });
+}
+
+}  // namespace
+}  // namespace flashket::FLASHKET_ISA_NAMESPACE
