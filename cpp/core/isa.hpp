@@ -7,6 +7,7 @@
 
 #include "attention/consume.hpp"
 #include "core/types.hpp"
+#include "gram/mps.hpp"
 #include "gram/tile.hpp"
 
 namespace flashket {
@@ -15,6 +16,7 @@ struct IsaOps {
   const char* name;
   const TileOps* tile;
   const ConsumeOps* consume;
+  const MpsOps* mps;
   std::vector<const Encoder*> encoders;
 };
 
