@@ -71,10 +71,12 @@ double value_of(const MpsGramOptions& o, double re, double im, double exponent) 
 
 template <class T>
 void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, const MpsGramOptions& options) {
-  const MpsOps& ops = *isa_ops().mps;
   const bool is_symmetric = y == nullptr;
   const MpsView& right = is_symmetric ? x : *y;
-  const int64_t n = x.rows, m = right.rows, lanes = ops.lanes;
+  const int64_t n = x.rows, m = right.rows;
+  const MpsOps& ops = *isa_ops().mps;
+  const MpsKernel& kernel = m <= ops.narrow.lanes ? ops.narrow : ops.wide;
+  const int64_t lanes = kernel.lanes;
   if (n == 0 || m == 0) return;
   const int64_t n_groups = (m + lanes - 1) / lanes, n_chunks = (n + kRowChunk - 1) / kRowChunk;
   std::vector<Group> groups(n_groups);
@@ -91,7 +93,7 @@ void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, cons
     double *re = work + 6 * widest * lanes, *im = re + lanes, *exponent = im + lanes;
     for (int64_t i = i0; i < i1; ++i) {
       if (is_symmetric && j1 <= i) break;
-      ops.overlap(x.n_sites, x.bonds_of(i), x.tensors_of(i), group.bonds.data(), group.tensors.data(), work, re, im,
+      kernel.overlap(x.n_sites, x.bonds_of(i), x.tensors_of(i), group.bonds.data(), group.tensors.data(), work, re, im,
                   exponent);
       for (int64_t j = is_symmetric ? std::max(i, j0) : j0; j < j1; ++j) {
         double value = value_of(options, re[j - j0], im[j - j0], exponent[j - j0]);

@@ -8,14 +8,19 @@
 namespace flashket {
 
 // tensors of x as they lie; those of `lanes` rows y interleaved, [site][left][z][right][re, im][lane], padded with zeros to
-// bonds_y. Work has 6 * bond_x * bond_y complex vectors for the largest bonds. Results of every lane: <x|y> =
+// bonds_y. `work` has room for 6 * (largest bond of x) * (largest of y) numbers a lane. Results of every lane: <x|y> =
 // (re + i im) 2^exponent.
 using MpsOverlap = void (*)(int64_t n_sites, const int32_t* bonds_x, const double* x, const int32_t* bonds_y,
                             const double* y, double* work, double* re, double* im, double* exponent);
 
-struct MpsOps {
+struct MpsKernel {
   int64_t lanes;
   MpsOverlap overlap;
+};
+
+// Every lane does the same operations in the same order whatever their number.
+struct MpsOps {
+  MpsKernel narrow, wide;
 };
 
 }  // namespace flashket

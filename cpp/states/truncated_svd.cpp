@@ -13,20 +13,30 @@ constexpr double kRounding = 1e-29;  // squared singular values below this part 
 constexpr double kConverged = 1e-30;  // squared cosine between columns that count as orthogonal
 constexpr int kMaxSweeps = 40;
 
+// Sums in four parts: the compiler may not reorder additions, and one chain of them would wait for each.
 double squared_norm(const double* re, const double* im, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += re[i] * re[i] + im[i] * im[i];
-  return sum;
+  double sum[4] = {};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int l = 0; l < 4; ++l) sum[l] += re[i + l] * re[i + l] + im[i + l] * im[i + l];
+  for (; i < n; ++i) sum[0] += re[i] * re[i] + im[i] * im[i];
+  return sum[0] + sum[1] + (sum[2] + sum[3]);
 }
 
 // sum conj(a) b
 std::complex<double> dot(const double* a_re, const double* a_im, const double* b_re, const double* b_im, int64_t n) {
-  double re = 0, im = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    re += a_re[i] * b_re[i] + a_im[i] * b_im[i];
-    im += a_re[i] * b_im[i] - a_im[i] * b_re[i];
+  double re[4] = {}, im[4] = {};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int l = 0; l < 4; ++l) {
+      re[l] += a_re[i + l] * b_re[i + l] + a_im[i + l] * b_im[i + l];
+      im[l] += a_re[i + l] * b_im[i + l] - a_im[i + l] * b_re[i + l];
+    }
+  for (; i < n; ++i) {
+    re[0] += a_re[i] * b_re[i] + a_im[i] * b_im[i];
+    im[0] += a_re[i] * b_im[i] - a_im[i] * b_re[i];
   }
-  return {re, im};
+  return {re[0] + re[1] + (re[2] + re[3]), im[0] + im[1] + (im[2] + im[3])};
 }
 
 // Rows of m in an orthonormal basis of their span, as columns of coefficients; returns the rank.
@@ -63,7 +73,8 @@ int64_t pivoted_coefficients(const SplitMatrix& m, double total, SvdScratch& s) 
 }
 
 // Rotates columns p and q so that they become orthogonal; returns whether they were not.
-bool rotate(double* p_re, double* p_im, double* q_re, double* q_im, int64_t n, double& p_norm, double& q_norm) {
+bool rotate(double* __restrict p_re, double* __restrict p_im, double* __restrict q_re, double* __restrict q_im, int64_t n,
+            double& p_norm, double& q_norm) {
   const std::complex<double> overlap = dot(p_re, p_im, q_re, q_im, n);
   const double size = std::sqrt(std::norm(overlap));
   if (size * size <= kConverged * p_norm * q_norm) return false;
@@ -101,7 +112,8 @@ void orthogonalise(int64_t n_columns, int64_t n, SvdScratch& s) {
 
 }  // namespace
 
-void add_scaled(double re, double im, const double* x_re, const double* x_im, double* y_re, double* y_im, int64_t n) {
+void add_scaled(double re, double im, const double* __restrict x_re, const double* __restrict x_im,
+                double* __restrict y_re, double* __restrict y_im, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     y_re[i] += re * x_re[i] - im * x_im[i];
     y_im[i] += re * x_im[i] + im * x_re[i];

@@ -22,6 +22,7 @@ from flashket.feature_maps.iqp import IQP
 from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
 from flashket.kernels import Fidelity, HadamardTest
+from flashket.mps import MPSStates, mps_states
 from flashket.planner import explain
 from flashket.program import Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
@@ -41,6 +42,7 @@ __all__ = [
     "HadamardTest",
     "InputError",
     "JobError",
+    "MPSStates",
     "Program",
     "ResourceLimit",
     "attention",
@@ -49,6 +51,7 @@ __all__ = [
     "get_num_threads",
     "gram",
     "isa",
+    "mps_states",
     "set_num_threads",
     "states",
 ]

@@ -17,6 +17,7 @@ from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel, Spec
 from flashket.memory import format_bytes, require
+from flashket.structure import mps_bond, mps_elements
 
 _LEFT_GROUP, _ROW_GROUP = 8, 32
 """Groups of at most so many rows that the compiled module packs: of a product's left side, of its right side and of keys."""
@@ -232,7 +233,7 @@ def require_memory(
 def _state_qubits(kernel: Kernel, op: str) -> int:
     """Return the qubits of the states that must be built, 0 when none are."""
     feature_map = getattr(kernel, "feature_map", None)
-    if feature_map is None:
+    if feature_map is None or (op == "gram" and mps_bond(kernel)):
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
     is_state_based = op == "states" or (type(feature_map)._lower is FeatureMap._lower and feature_map._line is None)
@@ -262,6 +263,10 @@ def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
 
 def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], how: Work) -> int:
     """Return the memory beside the result: packed rows, padded to whole groups, and what every thread holds."""
+    bond = mps_bond(kernel) if op == "gram" else None
+    if bond:
+        # Tensors of complex numbers, twice while they are put together; those of the right side once more, side by side.
+        return 16 * (2 * (n + m) + m + _ROW_GROUP) * mps_elements(kernel.feature_map.n_qubits, bond)  # type: ignore[attr-defined]
     item = FLOAT64.itemsize if _computes_in_double(kernel, op, how) else dtype.itemsize
     row, scratch = _encoder_elements(kernel, op)
     encoder = row + scratch
@@ -290,6 +295,12 @@ def _padded(n: int, group: int) -> int:
 
 def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
+    bond = mps_bond(kernel)
+    if bond:
+        n_sites = kernel.feature_map.n_qubits  # type: ignore[attr-defined]  # state kernels have one
+        path = f"matrix product states of bond {bond} once per row, then {n_sites} transfer matrices a pair"
+        n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]
+        return path, f"no cut has more than {bond} Schmidt terms", 32 * n_sites * bond**3, n_gates * 100 * bond**3
     n_qubits = _state_qubits(kernel, "gram")
     if n_qubits:
         amplitudes = 1 << n_qubits

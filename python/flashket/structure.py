@@ -12,6 +12,7 @@ from flashket.program import Gate, Linear, Program
 
 if TYPE_CHECKING:
     from flashket.feature_maps import FeatureMap
+    from flashket.kernels import Kernel
 
 Pair = tuple[int, int]
 
@@ -21,6 +22,13 @@ _FIXED_PHASES = {"z": math.pi, "s": math.pi / 2, "sdg": -math.pi / 2, "t": math.
 
 _SHORTEST_LINE = 5
 """Qubits from which a line of transfer matrices is cheaper than a dot of states: 12 n + 4 multiplications and a few against 3 or 4 * 2^n."""
+
+
+_FEWEST_MPS_QUBITS = 17
+"""States of fewer qubits are small enough whatever the circuit."""
+
+_LARGEST_MPS_BOND = 64
+"""Circuits that may need larger bonds are not run as matrix product states unless :func:`flashket.mps_states` is called."""
 
 
 class _Term(NamedTuple):
@@ -94,6 +102,62 @@ def line_of(feature_map: FeatureMap) -> tuple[float, ...] | None:
     if getattr(feature_map, "entanglement", "") in ("full", "circular") or getattr(feature_map, "reps", 1) > 1:
         return None
     return line_parameters(feature_map._program)
+
+
+def mps_bond_of(feature_map: FeatureMap) -> int | None:
+    """Return a bond dimension that holds a map's states exactly, where that is small and cheaper than the states.
+
+    A gate on two qubits multiplies the rank across every cut between them by at most 2, a swap by 4.
+
+    Examples
+    --------
+    >>> from flashket import ZZ
+    >>> mps_bond_of(ZZ(100, reps=2, entanglement="linear"))
+    4
+    >>> mps_bond_of(ZZ(100)) is None
+    True
+    """
+    n_qubits = feature_map.n_qubits
+    if n_qubits < _FEWEST_MPS_QUBITS or getattr(feature_map, "entanglement", "") == "full":
+        return None
+    gates = feature_map._program.gates
+    change = [0] * (n_qubits + 1)  # of log2 of the rank, from one cut to the next; cut k lies left of qubit k
+    index = 0
+    while index < len(gates):
+        gate = gates[index]
+        is_parity = gate.name == "cx" and index + 2 < len(gates) and _is_parity_phase(gate, gates[index + 1], gates[index + 2])
+        if len(gate.qubits) == 2:
+            change[min(gate.qubits) + 1] += 2 if gate.name == "swap" else 1
+            change[max(gate.qubits) + 1] -= 2 if gate.name == "swap" else 1
+        index += 3 if is_parity else 1
+    rank = largest = 0
+    for cut in range(1, n_qubits):
+        rank += change[cut]
+        largest = max(largest, min(rank, cut, n_qubits - cut))
+    if 2**largest > _LARGEST_MPS_BOND or 16 * n_qubits * 8**largest > 4 * 2**n_qubits:
+        return None
+    return int(2**largest)
+
+
+def mps_bond(kernel: Kernel) -> int | None:
+    """Return the bond of matrix product states for a kernel's Gram matrix, None where it takes another path."""
+    feature_map = getattr(kernel, "feature_map", None)
+    if feature_map is None or kernel.similarity not in ("fidelity", "hadamard"):
+        return None
+    bond: int | None = feature_map._mps_bond
+    return bond
+
+
+def mps_elements(n_qubits: int, max_bond: int) -> int:
+    """Return the complex numbers of a matrix product state whose bonds are as large as they can be.
+
+    Examples
+    --------
+    >>> mps_elements(4, 2)
+    24
+    """
+    bonds = [min(max_bond, 2 ** min(cut, n_qubits - cut, 40)) for cut in range(n_qubits + 1)]
+    return sum(2 * left * right for left, right in zip(bonds[:-1], bonds[1:], strict=True))
 
 
 def _diagonal_terms(program: Program) -> Iterator[_Term | None]:

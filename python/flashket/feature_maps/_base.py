@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from flashket.errors import InputError, explanation
 from flashket.program import Program, ProgramArrays
-from flashket.structure import line_of
+from flashket.structure import line_of, mps_bond_of
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
@@ -159,6 +159,11 @@ class FeatureMap(ABC):
     def _line(self) -> tuple[float, ...] | None:
         """The closed form of a line of couplings, None where the circuit has not that form or the state is cheaper."""
         return line_of(self)
+
+    @cached_property
+    def _mps_bond(self) -> int | None:
+        """The bond of matrix product states that hold this map's exactly, None where a Gram matrix takes another path."""
+        return mps_bond_of(self) if type(self)._lower is FeatureMap._lower and self._line is None else None
 
     def _lower(self) -> Lowered:
         """Return (encoder, parameters, program arrays) for the compiled module."""
