@@ -137,7 +137,7 @@ def test_the_oracle_along_a_line_is_the_dense_one(monkeypatch):
 def test_the_oracle_along_a_line_refuses_other_circuits(monkeypatch):
     monkeypatch.setattr(reference, "_DENSE_QUBITS", 1)
     h = tuple(Gate("h", (j,)) for j in range(3))
-    for gates in (h[:2] + (Gate("cz", (0, 1)),), (*h, Gate("cz", (0, 2))), (*h, Gate("cx", (0, 1)), Gate("cz", (1, 2)))):
+    for gates in ((*h[:2], Gate("cz", (0, 1))), (*h, Gate("cz", (0, 2))), (*h, Gate("cx", (0, 1)), Gate("cz", (1, 2)))):
         with pytest.raises((ValueError, IndexError)):
             reference.gram(np.zeros((1, 1)), None, fk.Fidelity(Written(Program(3, 1, (*gates, Gate("cz", (1, 2)))))))
 
@@ -149,13 +149,13 @@ def test_what_is_not_a_line():
     assert line_parameters(Program(4, 1, h + line)) is not None
     others = [
         (*h, *line, Gate("cz", (0, 3))),  # a ring
-        h + (Gate("cz", (0, 1)), Gate("cz", (0, 2)), Gate("cz", (0, 3))),  # a star
+        (*h, Gate("cz", (0, 1)), Gate("cz", (0, 2)), Gate("cz", (0, 3))),  # a star
         (*h[:3], *line),  # H is missing
         h[:3] + line + h[3:],  # H after a gate
         h + line + h[:1],  # H twice
         (*h, *line, Gate("rx", (0,), (Linear(1.0, 0),))),
-        h + (Gate("cx", (0, 1)), Gate("p", (0,), (Linear(1.0, 0),)), Gate("cx", (0, 1))),  # on the control
-        h + (Gate("cx", (0, 1)), Gate("p", (1,), (Linear(1.0, 0),)), Gate("cx", (1, 0))),
+        (*h, Gate("cx", (0, 1)), Gate("p", (0,), (Linear(1.0, 0),)), Gate("cx", (0, 1))),  # on the control
+        (*h, Gate("cx", (0, 1)), Gate("p", (1,), (Linear(1.0, 0),)), Gate("cx", (1, 0))),
         (*h, Gate("swap", (0, 1))),
     ]
     for gates in others:

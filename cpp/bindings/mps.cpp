@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
+#include "states/mps.hpp"
+
 #include <pybind11/stl.h>
 
 #include <complex>
@@ -7,7 +9,6 @@
 
 #include "bindings/spec.hpp"
 #include "gram/mps_gram.hpp"
-#include "states/mps.hpp"
 
 namespace flashket::bindings {
 namespace {

@@ -1,7 +1,5 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "gram/mps_gram.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -9,6 +7,7 @@
 #include "core/buffer.hpp"
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
+#include "gram/mps_gram.hpp"
 #include "noise/shots.hpp"
 
 namespace flashket {
@@ -94,7 +93,7 @@ void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, cons
     for (int64_t i = i0; i < i1; ++i) {
       if (is_symmetric && j1 <= i) break;
       kernel.overlap(x.n_sites, x.bonds_of(i), x.tensors_of(i), group.bonds.data(), group.tensors.data(), work, re, im,
-                  exponent);
+                     exponent);
       for (int64_t j = is_symmetric ? std::max(i, j0) : j0; j < j1; ++j) {
         double value = value_of(options, re[j - j0], im[j - j0], exponent[j - j0]);
         if (is_symmetric && i == j) value = options.log ? 0 : 1;

@@ -33,8 +33,8 @@ struct Strided {
   int64_t stride;  // between successive k, in doubles
 };
 
-// c[b] (+)= sum_k a_k rows_k[b] for b < B. Rows and c are vectors, real and imaginary part side by side; a are vectors as
-// well, or one number each, conjugated.
+// c[b] (+)= sum_k a_k rows_k[b] for b < B. Rows and c are vectors, real and imaginary part side by side; a are vectors
+// as well, or one number each, conjugated.
 template <class V, int B, bool kIsNumber>
 FLASHKET_INLINE void combine(int64_t n, Strided a, Strided rows, double* c, bool is_first) {
   V re[B], im[B];
@@ -69,7 +69,8 @@ FLASHKET_INLINE void combine_row(int64_t n, int64_t width, Strided a, Strided ro
   int64_t b = 0;
   for (; b + kColumns <= width; b += kColumns)
     combine<V, kColumns, kIsNumber>(n, a, {rows.data + 2 * b * kL<V>, rows.stride}, c + 2 * b * kL<V>, is_first);
-  for (; b < width; ++b) combine<V, 1, kIsNumber>(n, a, {rows.data + 2 * b * kL<V>, rows.stride}, c + 2 * b * kL<V>, is_first);
+  for (; b < width; ++b)
+    combine<V, 1, kIsNumber>(n, a, {rows.data + 2 * b * kL<V>, rows.stride}, c + 2 * b * kL<V>, is_first);
 }
 
 // Takes the largest power of two out of every lane of a matrix of n complex vectors.
@@ -94,7 +95,8 @@ void overlap(int64_t n_sites, const int32_t* bonds_x, const double* x, const int
     const int64_t size = int64_t{bonds_x[j]} * bonds_y[j];
     widest = widest < size ? size : widest;
   }
-  double *e = work, *next = e + 2 * widest * kL<V>, *half = next + 2 * widest * kL<V>;  // half: a row of the left bond of y
+  double *e = work, *next = e + 2 * widest * kL<V>,
+         *half = next + 2 * widest * kL<V>;  // half: a row of the left bond of y
   IntOf<V> power{};
   store_vector<V>(e, 1.0 - V{});
   store_vector<V>(e + kL<V>, V{});
@@ -104,7 +106,8 @@ void overlap(int64_t n_sites, const int32_t* bonds_x, const double* x, const int
       // half[x'][y] = sum_x conj(A[x][z][x']) E[x][y], then next[x'][y'] += sum_y half[x'][y] B[y][z][y'].
       for (int64_t r = 0; r < xr; ++r) {
         combine_row<V, true>(xl, yl, {x + 2 * (z * xr + r), 4 * xr}, {e, 2 * yl * kL<V>}, half, true);
-        combine_row<V, false>(yl, yr, {half, 2 * kL<V>}, {y + 2 * z * yr * kL<V>, 4 * yr * kL<V>}, next + 2 * r * yr * kL<V>, z == 0);
+        combine_row<V, false>(yl, yr, {half, 2 * kL<V>}, {y + 2 * z * yr * kL<V>, 4 * yr * kL<V>},
+                              next + 2 * r * yr * kL<V>, z == 0);
       }
     }
     x += 4 * xl * xr;

@@ -9,8 +9,8 @@
 
 namespace flashket {
 
-// Rows of states/mps.hpp, one behind the other: bonds (rows, n_sites + 1), tensors of row i from offsets[i] on, in complex
-// numbers.
+// Rows of states/mps.hpp, one behind the other: bonds (rows, n_sites + 1), tensors of row i from offsets[i] on, in
+// complex numbers.
 struct MpsView {
   int64_t rows, n_sites;
   const int32_t* bonds;

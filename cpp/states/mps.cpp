@@ -173,8 +173,7 @@ class Builder {
     for (const Block& block : blocks) {
       if (block.q1 < 0) {
         Matrix<2> matrix = Matrix<2>::identity();
-        for (const Gate* gate : block.gates)
-          matrix = one_qubit_matrix(gate->opcode, evaluate(gate->angle, x)) * matrix;
+        for (const Gate* gate : block.gates) matrix = one_qubit_matrix(gate->opcode, evaluate(gate->angle, x)) * matrix;
         apply(site_[block.q0], matrix);
         continue;
       }

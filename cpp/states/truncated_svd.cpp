@@ -9,7 +9,7 @@
 namespace flashket {
 namespace {
 
-constexpr double kRounding = 1e-29;  // squared singular values below this part of the whole are rounding errors
+constexpr double kRounding = 1e-29;   // squared singular values below this part of the whole are rounding errors
 constexpr double kConverged = 1e-30;  // squared cosine between columns that count as orthogonal
 constexpr int kMaxSweeps = 40;
 
@@ -50,8 +50,7 @@ int64_t pivoted_coefficients(const SplitMatrix& m, double total, SvdScratch& s) 
   s.column_re.resize(most * m.rows);
   s.column_im.resize(most * m.rows);
   s.norms.resize(m.rows);
-  for (int64_t i = 0; i < m.rows; ++i)
-    s.norms[i] = squared_norm(&s.residual_re[i * n], &s.residual_im[i * n], n);
+  for (int64_t i = 0; i < m.rows; ++i) s.norms[i] = squared_norm(&s.residual_re[i * n], &s.residual_im[i * n], n);
   for (int64_t k = 0; k < most; ++k) {
     const int64_t pivot = std::max_element(s.norms.begin(), s.norms.end()) - s.norms.begin();
     if (s.norms[pivot] <= kRounding * total) return k;
@@ -73,8 +72,8 @@ int64_t pivoted_coefficients(const SplitMatrix& m, double total, SvdScratch& s) 
 }
 
 // Rotates columns p and q so that they become orthogonal; returns whether they were not.
-bool rotate(double* __restrict p_re, double* __restrict p_im, double* __restrict q_re, double* __restrict q_im, int64_t n,
-            double& p_norm, double& q_norm) {
+bool rotate(double* __restrict p_re, double* __restrict p_im, double* __restrict q_re, double* __restrict q_im,
+            int64_t n, double& p_norm, double& q_norm) {
   const std::complex<double> overlap = dot(p_re, p_im, q_re, q_im, n);
   const double size = std::sqrt(std::norm(overlap));
   if (size * size <= kConverged * p_norm * q_norm) return false;
@@ -98,8 +97,7 @@ bool rotate(double* __restrict p_re, double* __restrict p_im, double* __restrict
 
 void orthogonalise(int64_t n_columns, int64_t n, SvdScratch& s) {
   for (int sweep = 0; sweep < kMaxSweeps; ++sweep) {
-    for (int64_t k = 0; k < n_columns; ++k)
-      s.norms[k] = squared_norm(&s.column_re[k * n], &s.column_im[k * n], n);
+    for (int64_t k = 0; k < n_columns; ++k) s.norms[k] = squared_norm(&s.column_re[k * n], &s.column_im[k * n], n);
     bool is_rotated = false;
     for (int64_t p = 0; p + 1 < n_columns; ++p)
       for (int64_t q = p + 1; q < n_columns; ++q)
@@ -147,9 +145,8 @@ double split(const SplitMatrix& m, int64_t max_bond, double cutoff, SplitMatrix&
   orthogonalise(rank, m.rows, s);
   s.order.resize(rank);
   std::iota(s.order.begin(), s.order.end(), int64_t{0});
-  std::sort(s.order.begin(), s.order.end(), [&](int64_t a, int64_t b) {
-    return s.norms[a] != s.norms[b] ? s.norms[a] > s.norms[b] : a < b;
-  });
+  std::sort(s.order.begin(), s.order.end(),
+            [&](int64_t a, int64_t b) { return s.norms[a] != s.norms[b] ? s.norms[a] > s.norms[b] : a < b; });
   int64_t bond = rank;
   double lost = 0;
   while (bond > 1) {

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
 // The singular value decomposition that matrix product states need: of a small complex matrix the leading left singular
-// vectors, and the matrix expressed in them. Rows are first orthogonalised with pivoting, which finds the rank; one-sided
-// Jacobi rotations (Hestenes; Demmel and Veselic, SIAM J. Matrix Anal. Appl. 13, 1204 (1992)) then act on as many columns
-// as the rank has, and converge in a few sweeps because the pivoting has sorted them.
+// vectors, and the matrix expressed in them. Rows are first orthogonalised with pivoting, which finds the rank;
+// one-sided Jacobi rotations (Hestenes; Demmel and Veselic, SIAM J. Matrix Anal. Appl. 13, 1204 (1992)) then act on as
+// many columns as the rank has, and converge in a few sweeps because the pivoting has sorted them.
 #pragma once
 #include <complex>
 #include <cstdint>
@@ -52,8 +52,8 @@ void multiply(const SplitMatrix& a, const SplitMatrix& b, SplitMatrix& c);
 void transpose(const SplitMatrix& a, SplitMatrix& out);
 
 // m ~ transpose(basis) rest with orthonormal rows in basis (bond x m.rows) and rest (bond x m.cols) of norm 1; bond is
-// at most max_bond. Returns the part of the squared norm that is lost: singular values are dropped, smallest first, while
-// their squares' sum is at most `cutoff` of the whole, and those below the rounding of double always.
+// at most max_bond. Returns the part of the squared norm that is lost: singular values are dropped, smallest first,
+// while their squares' sum is at most `cutoff` of the whole, and those below the rounding of double always.
 double split(const SplitMatrix& m, int64_t max_bond, double cutoff, SplitMatrix& basis, SplitMatrix& rest,
              SvdScratch& scratch);
 

@@ -31,6 +31,11 @@ _VALUE_GROUP = 16
 _ASKED_QUBITS = 40
 """Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
 
+_SMALLER = dict.fromkeys(("attention", "states"), "use fewer qubits or a map without states, e.g. Angle or Amplitude") | {
+    "gram": "use fewer qubits, a map without states, e.g. Angle or Amplitude, or fk.mps_states, which truncates"
+}
+"""What to do where a state does not fit."""
+
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
 
@@ -217,7 +222,7 @@ def require_memory(
     n_qubits = _state_qubits(kernel, op)
     if n_qubits and (op == "states" or max(n, m)):
         what = f"one state of {kernel.subject} (2^{n_qubits} complex amplitudes)"
-        require(place, what, 2 * dtype.itemsize << n_qubits, "use fewer qubits or a map without states, e.g. Angle or Amplitude")
+        require(place, what, 2 * dtype.itemsize << n_qubits, _SMALLER[op])
     if op == "states":
         states = n * (2 * dtype.itemsize << n_qubits)
         n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)

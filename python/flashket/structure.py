@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from flashket.program import Gate, Linear, Program
@@ -21,7 +22,7 @@ _FIXED_PHASES = {"z": math.pi, "s": math.pi / 2, "sdg": -math.pi / 2, "t": math.
 
 
 _SHORTEST_LINE = 5
-"""Qubits from which a line of transfer matrices is cheaper than a dot of states: 12 n + 4 multiplications and a few against 3 or 4 * 2^n."""
+"""Qubits from which a line of transfer matrices is cheaper than a dot of states: 12 n + 4 multiplications and a few against 3 * 2^n."""
 
 
 _FEWEST_MPS_QUBITS = 17
@@ -157,7 +158,7 @@ def mps_elements(n_qubits: int, max_bond: int) -> int:
     24
     """
     bonds = [min(max_bond, 2 ** min(cut, n_qubits - cut, 40)) for cut in range(n_qubits + 1)]
-    return sum(2 * left * right for left, right in zip(bonds[:-1], bonds[1:], strict=True))
+    return sum(2 * left * right for left, right in pairwise(bonds))
 
 
 def _diagonal_terms(program: Program) -> Iterator[_Term | None]:
