@@ -45,6 +45,13 @@ class MPSStates:
         Where a row's numbers begin in ``tensors``.
     tensors : numpy.ndarray, complex128
         Row after row, site after site, ``[left bond, z, right bond]``.
+
+    Examples
+    --------
+    >>> import numpy as np, flashket as fk
+    >>> states = fk.mps_states(np.zeros((2, 30)), feature_map=fk.IQP(30, entanglement="linear"))
+    >>> len(states), states.bond_dimensions.shape, states.truncation_error.tolist()
+    (2, (2, 29), [0.0, 0.0])
     """
 
     feature_map: FeatureMap
