@@ -18,8 +18,8 @@ namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
 constexpr int64_t kTransferPlanes = planes(PairKind::transfer);
-constexpr int kTransferRows = FLASHKET_VECTOR_BYTES == 64 ? 4 : 1;  // 4 sums a row: what 32 or 16 registers hold
-constexpr int64_t kTransferSteps = 8;  // between rescalings; a step shrinks no vector by more than its rounding, 2^-24
+constexpr int kTransferRows = FLASHKET_VECTOR_BYTES == 64 ? 4 : 2;  // 4 sums a row: what 32 or 16 registers hold
+constexpr int64_t kTransferSteps = 16;  // between rescalings: 16 roundings of 2^-53 do not underflow a double
 
 template <class T>
 struct FloatBits;
@@ -49,73 +49,103 @@ FLASHKET_INLINE Vec<T> magnitude(Vec<T> v) {
   return (Vec<T>)((UintVec<T>)v << 1 >> 1);
 }
 
+// (A, B) of R rows and one vector of columns between two chunks of the depth, and the power of two taken out so far.
+template <class T, int R>
+struct TransferState {
+  Vec<T> re[R], im[R], br[R], bi[R];
+  IntVec<T> exponent[R];
+};
+
 // R rows (interleaved with stride G) against one vector of columns (stride N between planes).
 template <class T, int64_t G, int64_t N, int R>
-FLASHKET_INLINE void transfer_block(int64_t depth, const T* a, const T* b, Vec<T> (&re)[R], Vec<T> (&im)[R],
-                                    IntVec<T> (&exponent)[R]) {
+FLASHKET_INLINE void transfer_steps(int64_t n_steps, const T* a, const T* b, TransferState<T, R>& s) {
   using Int = typename Simd<T>::Int;
-  Vec<T> br[R], bi[R];
-  FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) {
-    const Vec<T> cx = splat(a[r]), sx = splat(a[G + r]), cy = load(b), sy = load(b + N);
-    re[r] = br[r] = cx * cy + sx * sy;
-    im[r] = bi[r] = cx * sy - sx * cy;
-    exponent[r] = IntVec<T>{} - static_cast<Int>(depth - 1);  // every step sums one qubit by halves
-  }
-  for (int64_t begin = 1; begin < depth; begin += kTransferSteps) {
-    const int64_t end = begin + kTransferSteps < depth ? begin + kTransferSteps : depth;
-    for (int64_t d = begin; d < end; ++d) {
-      const T* x = a + d * kTransferPlanes * G;
-      const T* y = b + d * kTransferPlanes * N;
-      FLASHKET_UNROLL
-      for (int r = 0; r < R; ++r) {
-        const auto cosine = [&](int64_t p) __attribute__((always_inline)) {
-          return splat(x[p * G + r]) * load(y + p * N) + splat(x[(p + 1) * G + r]) * load(y + (p + 1) * N);
-        };
-        const Vec<T> c = cosine(0), s = splat(x[r]) * load(y + N) - splat(x[G + r]) * load(y);
-        const Vec<T> tr = br[r] * c - bi[r] * s, ti = br[r] * s + bi[r] * c;
-        const Vec<T> f00 = cosine(2), f01 = cosine(4), f10 = cosine(6), f11 = cosine(8);
-        br[r] = f01 * re[r] + f11 * tr;
-        bi[r] = f01 * im[r] + f11 * ti;
-        re[r] = f00 * re[r] + f10 * tr;
-        im[r] = f00 * im[r] + f10 * ti;
-      }
-    }
+  for (int64_t d = 0; d < n_steps; ++d) {
+    const T* x = a + d * kTransferPlanes * G;
+    const T* y = b + d * kTransferPlanes * N;
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
-      const Vec<T> size =
-          vmax<T>(vmax<T>(magnitude<T>(re[r]), magnitude<T>(im[r])), vmax<T>(magnitude<T>(br[r]), magnitude<T>(bi[r])));
-      const IntVec<T> e = ((IntVec<T>)size >> FloatBits<T>::mantissa) - Int{FloatBits<T>::bias};
-      const Vec<T> scale = power_of_two<T>(-e);
-      exponent[r] += e;
-      re[r] *= scale;
-      im[r] *= scale;
-      br[r] *= scale;
-      bi[r] *= scale;
+      const auto cosine = [&](int64_t p) __attribute__((always_inline)) {
+        return splat(x[p * G + r]) * load(y + p * N) + splat(x[(p + 1) * G + r]) * load(y + (p + 1) * N);
+      };
+      const Vec<T> cos_g = cosine(0), sin_g = splat(x[r]) * load(y + N) - splat(x[G + r]) * load(y);
+      const Vec<T> tr = s.br[r] * cos_g - s.bi[r] * sin_g, ti = s.br[r] * sin_g + s.bi[r] * cos_g;
+      const Vec<T> f00 = cosine(2), f01 = cosine(4), f10 = cosine(6), f11 = cosine(8);
+      s.br[r] = f01 * s.re[r] + f11 * tr;
+      s.bi[r] = f01 * s.im[r] + f11 * ti;
+      s.re[r] = f00 * s.re[r] + f10 * tr;
+      s.im[r] = f00 * s.im[r] + f10 * ti;
     }
+  }
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const Vec<T> size = vmax<T>(vmax<T>(magnitude<T>(s.re[r]), magnitude<T>(s.im[r])),
+                                vmax<T>(magnitude<T>(s.br[r]), magnitude<T>(s.bi[r])));
+    const IntVec<T> e = ((IntVec<T>)size >> FloatBits<T>::mantissa) - Int{FloatBits<T>::bias};
+    const Vec<T> scale = power_of_two<T>(-e);
+    s.exponent[r] += e;
+    s.re[r] *= scale;
+    s.im[r] *= scale;
+    s.br[r] *= scale;
+    s.bi[r] *= scale;
   }
 }
 
 // Calls store_row(index in the tile, re, im, exponent) for every row and vector of columns; rows of the left side are
-// packed in groups of G.
+// packed in groups of G. All rows of the tile pass a chunk of a panel before the next chunk, so that rows of hundreds
+// of qubits are read from the nearest cache.
 template <class T, int64_t G, int64_t N, class StoreRow>
 FLASHKET_INLINE void for_each_transfer(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
                                        const StoreRow& store_row) {
-  const int64_t row_size = score.row_elements();
-  const auto run = [&](auto count, int64_t i, int64_t j) __attribute__((always_inline)) {
+  using Int = typename Simd<T>::Int;
+  constexpr int64_t vectors = N / kLanes<T>;
+  const int64_t row_size = score.row_elements(), depth = score.depth;
+  alignas(64) T states[kTileRows * vectors][5 * kLanes<T>];
+  const auto run = [&](auto count, int64_t i, int64_t j, int64_t begin, int64_t end) __attribute__((always_inline)) {
     constexpr int R = decltype(count)::value;
-    Vec<T> re[R], im[R];
-    IntVec<T> exponent[R];
-    transfer_block<T, G, N, R>(score.depth, a + i / G * G * row_size + i % G, b + j / N * N * row_size + j % N, re, im,
-                               exponent);
+    const T* x = a + i / G * G * row_size + i % G;
+    const T* y = b + j / N * N * row_size + j % N;
+    TransferState<T, R> s;
     FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r) store_row((i + r) * kTileCols + j, re[r], im[r], exponent[r]);
+    for (int r = 0; r < R; ++r) {
+      const T* memory = states[(i + r) * vectors + j % N / kLanes<T>];
+      if (begin == 1) {
+        const Vec<T> cx = splat(x[r]), sx = splat(x[G + r]), cy = load(y), sy = load(y + N);
+        s.re[r] = s.br[r] = cx * cy + sx * sy;
+        s.im[r] = s.bi[r] = cx * sy - sx * cy;
+        s.exponent[r] = IntVec<T>{} - static_cast<Int>(depth - 1);  // every step sums one qubit by halves
+      } else {
+        s.re[r] = load(memory);
+        s.im[r] = load(memory + kLanes<T>);
+        s.br[r] = load(memory + 2 * kLanes<T>);
+        s.bi[r] = load(memory + 3 * kLanes<T>);
+        s.exponent[r] = (IntVec<T>)load(memory + 4 * kLanes<T>);
+      }
+    }
+    transfer_steps<T, G, N, R>(end - begin, x + begin * kTransferPlanes * G, y + begin * kTransferPlanes * N, s);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      if (end == depth) {
+        store_row((i + r) * kTileCols + j, s.re[r], s.im[r], s.exponent[r]);
+        continue;
+      }
+      T* memory = states[(i + r) * vectors + j % N / kLanes<T>];
+      store<T>(memory, s.re[r]);
+      store<T>(memory + kLanes<T>, s.im[r]);
+      store<T>(memory + 2 * kLanes<T>, s.br[r]);
+      store<T>(memory + 3 * kLanes<T>, s.bi[r]);
+      store<T>(memory + 4 * kLanes<T>, (Vec<T>)s.exponent[r]);
+    }
   };
-  for (int64_t j = 0; j < cols; j += kLanes<T>) {
-    int64_t i = 0;
-    for (; i + kTransferRows <= rows; i += kTransferRows) run(Count<kTransferRows>{}, i, j);
-    for (; i < rows; ++i) run(Count<1>{}, i, j);
-  }
+  for (int64_t panel = 0; panel < cols; panel += N)
+    for (int64_t begin = 1; begin < depth; begin += kTransferSteps) {
+      const int64_t end = begin + kTransferSteps < depth ? begin + kTransferSteps : depth;
+      int64_t i = 0;
+      for (; i + kTransferRows <= rows; i += kTransferRows)
+        for (int64_t j = panel; j < panel + N; j += kLanes<T>) run(Count<kTransferRows>{}, i, j, begin, end);
+      for (; i < rows; ++i)
+        for (int64_t j = panel; j < panel + N; j += kLanes<T>) run(Count<1>{}, i, j, begin, end);
+    }
 }
 
 // The overlaps as numbers: real parts to re, imaginary parts to im, laid out as a tile. Parts below the smallest normal
