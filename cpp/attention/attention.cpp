@@ -80,8 +80,8 @@ class AttentionRun {
         group_(arrays.q.shape[1] / arrays.k.shape[1]),
         // log2 K is about -2 per feature for angles spread over the circle: beyond this, float products are lost
         // anyway.
-        prefers_log_(can_log() && score_.pair == PairKind::product && score_.similarity == Similarity::fidelity &&
-                     static_cast<double>(spec.n_features()) * score_.power > (sizeof(T) == 4 ? 40 : 480)),
+        prefers_log_(can_log() && score_.similarity == Similarity::fidelity &&
+                     static_cast<double>(n_factors()) * score_.power > (sizeof(T) == 4 ? 40 : 480)),
         is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.shots == 0 &&
                    !prefers_log_ && arrays.k.stride[3] == 1 && arrays.v.stride[3] == 1 && v_dim_ == v_stride_) {}
 
@@ -111,6 +111,12 @@ class AttentionRun {
     int64_t n_keys;                                             // keys that any row of the block may see
     uint64_t key;                                               // random stream
   };
+
+  // Of overlaps that are products; 0: they are sums.
+  int64_t n_factors() const {
+    if (score_.pair == PairKind::product) return spec_.n_features();
+    return score_.pair == PairKind::transfer ? score_.depth : 0;
+  }
 
   ScoreRows<T> score_rows() const {
     if constexpr (sizeof(T) == 4)
@@ -398,11 +404,11 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * spec.power;
   if (score.pair == PairKind::product)
     least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(spec.n_features()) / 8));
-  if (score.pair == PairKind::complex_dot) least_temperature *= 2;
+  if (score.pair == PairKind::complex_dot || score.pair == PairKind::transfer) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
-  const bool needs_double = is_magnified || (options.shots > 0 && spec.power > 1) || spec.is_narrow();
-  return needs_double ? run.template run<double>() : run.template run<T>();
+  const bool is_wide = is_magnified || (options.shots > 0 && spec.power > 1) || spec.needs_double();
+  return is_wide ? run.template run<double>() : run.template run<T>();
 }
 
 template int64_t attention(const KernelSpec&, const AttentionArrays<float>&, const AttentionOptions&);

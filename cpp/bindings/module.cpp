@@ -227,6 +227,7 @@ PYBIND11_MODULE(_core, m) {
   bind_gram_matvec(m);
   bind_states(m);
   bind_attention(m);
+  bind_mps(m);
   bind_system(m);
 }
 

@@ -10,8 +10,9 @@ namespace {
 using IntArray = py::array_t<int32_t, py::array::c_style>;
 using RealArray = py::array_t<double, py::array::c_style>;
 
-std::shared_ptr<const CompiledProgram> parse_program(const py::tuple& t) {
-  const auto n_qubits = t[0].cast<int32_t>(), n_features = t[1].cast<int32_t>();
+}  // namespace
+
+std::vector<Gate> parse_gates(const py::tuple& t) {
   const auto opcodes = t[2].cast<IntArray>(), qubits = t[3].cast<IntArray>(), features = t[4].cast<IntArray>();
   const auto coefficients = t[5].cast<RealArray>();
   const py::ssize_t n = opcodes.size();
@@ -19,11 +20,16 @@ std::shared_ptr<const CompiledProgram> parse_program(const py::tuple& t) {
               features.ndim() == 2 && features.shape(0) == n && features.shape(1) == 2 && coefficients.ndim() == 2 &&
               coefficients.shape(0) == n && coefficients.shape(1) == 4,
           "program arrays must be (g,), (g, 2), (g, 2), (g, 4)");
-  return CompiledProgram::from_arrays(n_qubits, n_features, n, opcodes.data(), qubits.data(), features.data(),
-                                      coefficients.data());
+  std::vector<Gate> gates;
+  for (py::ssize_t i = 0; i < n; ++i) {
+    const double* c = coefficients.data(i);
+    gates.push_back({static_cast<Opcode>(opcodes.at(i)),
+                     qubits.at(i, 0),
+                     qubits.at(i, 1),
+                     {c[0], c[1], c[2], c[3], features.at(i, 0), features.at(i, 1)}});
+  }
+  return gates;
 }
-
-}  // namespace
 
 KernelSpec parse_spec(const py::tuple& t) {
   require(t.size() == 5, "spec must be (encoder, params, program, similarity, power or gamma)");
@@ -31,7 +37,9 @@ KernelSpec parse_spec(const py::tuple& t) {
   spec.encoder = &find_encoder(t[0].cast<std::string>());
   spec.params = t[1].cast<std::vector<double>>();
   if (!t[2].is_none()) {
-    spec.program = parse_program(t[2].cast<py::tuple>());
+    const auto program = t[2].cast<py::tuple>();
+    spec.program =
+        std::make_shared<CompiledProgram>(program[0].cast<int32_t>(), program[1].cast<int32_t>(), parse_gates(program));
     spec.program_view = spec.program->view();
   }
   require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");

@@ -15,6 +15,12 @@ namespace py = pybind11;
 // (encoder, params, program | None, similarity, power | gamma)
 KernelSpec parse_spec(const py::tuple& spec);
 
+// (n_qubits, n_features, opcodes, qubits, features, coefficients)
+std::vector<Gate> parse_gates(const py::tuple& program);
+
+// mps.cpp
+void bind_mps(py::module_& m);
+
 inline void require(bool condition, const char* what) {
   if (!condition) throw py::value_error(std::string("flashket._core: ") + what);
 }

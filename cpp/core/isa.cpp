@@ -18,6 +18,7 @@ namespace flashket {
     extern const TileOps<double> tile_ops_f64;          \
     extern const ScoreTile<double> log_tile_f64;        \
     extern const ConsumeOps consume_ops;                \
+    extern const MpsOps mps_ops;                        \
     extern const NoiseOps noise_ops;                    \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
@@ -45,6 +46,7 @@ const std::vector<IsaOps>& all_isas() {
    &isa_##isa::tile_ops_f64,    \
    isa_##isa::log_tile_f64,     \
    &isa_##isa::consume_ops,     \
+   &isa_##isa::mps_ops,         \
    &isa_##isa::noise_ops,       \
    encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \

@@ -7,6 +7,7 @@
 
 #include "attention/consume.hpp"
 #include "core/types.hpp"
+#include "gram/mps.hpp"
 #include "gram/tile.hpp"
 #include "noise/shots.hpp"
 
@@ -19,6 +20,7 @@ struct IsaOps {
   // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
   ScoreTile<double> log_tile;
   const ConsumeOps* consume;
+  const MpsOps* mps;
   const NoiseOps* noise;
   std::vector<const Encoder*> encoders;
 };

@@ -15,6 +15,7 @@ enum class PairKind : int {
   real_dot,  // a: sum_d a b
   complex_dot,  // all re, then all im: sum_d conj(a) b
   distance,     // a: sum_d (a - b)^2
+  transfer,     // kTransferElements a step: a product of 2 x 2 matrices, gram/transfer.hpp
 };
 
 // What the overlap s becomes.
@@ -25,12 +26,14 @@ enum class Similarity : int {
   dot,        // s itself, for the classical controls
 };
 
+constexpr int64_t kTransferElements = 10;
+
 struct Score {
   PairKind pair;
   Similarity similarity;
   int power;
   double gamma;  // projected only
-  // Pairs of features of a product, features of a tangent, terms of a sum.
+  // Pairs of features of a product, features of a tangent, steps of a transfer, terms of a sum.
   int64_t depth;
   int64_t group;  // features of a tangent's group
 
@@ -42,6 +45,8 @@ struct Score {
         return depth + (depth + group - 1) / group;
       case PairKind::complex_dot:
         return 2 * depth;
+      case PairKind::transfer:
+        return kTransferElements * depth;
       default:
         return depth;
     }

@@ -136,7 +136,7 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1) || spec.is_narrow())
+  if (options.log || (options.shots > 0 && spec.power > 1) || spec.needs_double())
     run_gram<double, T>(spec, x, y, out, options);
   else
     run_gram<T, T>(spec, x, y, out, options);

@@ -205,7 +205,7 @@ void gram_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const Mat
     return;
   }
   // As in gram().
-  if ((options.shots > 0 && spec.power > 1) || spec.is_narrow())
+  if ((options.shots > 0 && spec.power > 1) || spec.needs_double())
     run_matvec<double, T>(spec, x, y, a, out, options);
   else
     run_matvec<T, T>(spec, x, y, a, out, options);

@@ -35,8 +35,12 @@ struct KernelSpec {
   Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args()), group}; }
   // Kernels of normalised states: the value of a row with itself is 1.
   bool is_normalised() const { return similarity != Similarity::dot; }
-  // A narrow Gaussian magnifies the rounding of float distances: about 4e-8 sqrt(gamma) of the value.
-  bool is_narrow() const { return similarity == Similarity::projected && gamma > 16; }
+  // Whatever the data are. A narrow Gaussian magnifies the rounding of float distances: about 4e-8 sqrt(gamma) of the
+  // value. Long lines of transfer matrices lose 1e-7 of an overlap a step.
+  bool needs_double() const {
+    if (similarity == Similarity::projected) return gamma > 16;
+    return encoder->pair == PairKind::transfer && encoder->depth(args()) * power > 9;
+  }
 };
 
 template <class C>

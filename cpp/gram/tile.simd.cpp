@@ -7,6 +7,7 @@
 #include "core/simd.hpp"
 #include "gram/layout.hpp"
 #include "gram/product.hpp"
+#include "gram/transfer.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -212,6 +213,17 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     for_blocks(a, b, score.row_elements() * kPanelCols<T>, rows, cols, ProductBlock<T>{score, values});
     return;
   }
+  if (score.pair == PairKind::transfer) {
+    for (int64_t i0 = 0; i0 < rows; i0 += kTileRows) {
+      const int64_t count = rows - i0 < kTileRows ? rows - i0 : kTileRows;
+      T* re = values + i0 * kTileStride;
+      transfer_tile<T>(score, a + i0 * score.row_elements(), b, count, cols, re, re + plane);
+      for (int64_t i = 0; i < count; ++i)
+        for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>)
+          store<T>(re + at, kernel_value<T>(score, load(re + at), load(re + plane + at)));
+    }
+    return;
+  }
   const bool is_complex = score.pair == PairKind::complex_dot, is_long = score.depth > kLongDepth;
   const int n_planes = is_complex ? 3 : 1;
   double* sums = reinterpret_cast<double*>(values + 3 * plane);
@@ -263,6 +275,12 @@ struct ScaledBlock {
 void log_tile(const Score& score, const double* a, const double* b, int64_t rows, int64_t cols, double* values,
               int64_t plane) {
   constexpr double ln2 = 0.69314718055994530942;
+  if (score.pair == PairKind::transfer && score.similarity == Similarity::fidelity) {
+    for (int64_t i0 = 0; i0 < rows; i0 += kTileRows)
+      log_transfer_tile(score, a + i0 * score.row_elements(), b, rows - i0 < kTileRows ? rows - i0 : kTileRows, cols,
+                        values + i0 * kTileStride);
+    return;
+  }
   Score first = score;
   first.power = 1;  // the power multiplies the log instead of underflowing the value
   const bool is_scaled = score.pair == PairKind::product && score.similarity == Similarity::fidelity;

@@ -3,8 +3,9 @@
 // The Bloch vectors of a Program's state, 3 n numbers <X_k>, <Y_k>, <Z_k>: what projected kernels compare.
 // H.-Y. Huang et al., "Power of data in quantum machine learning", Nature Communications 12, 2631 (2021),
 // arXiv:2011.01938. The state is the program encoder's, in scratch. Cost: the state, then 2 n + 4 FMA an amplitude.
-#include "core/program_view.hpp"
 #include "states/bloch.hpp"
+
+#include "core/program_view.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 

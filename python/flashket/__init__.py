@@ -25,6 +25,7 @@ from flashket.feature_maps.zz import ZZ
 from flashket.gram import gram
 from flashket.gram_matvec import gram_matvec
 from flashket.kernels import Fidelity, HadamardTest, Projected
+from flashket.mps import MPSStates, mps_states
 from flashket.nystrom import nystrom
 from flashket.planner import explain
 from flashket.program import Gate, Linear, Program
@@ -49,6 +50,7 @@ __all__ = [
     "InputError",
     "JobError",
     "Linear",
+    "MPSStates",
     "Program",
     "Projected",
     "ResourceLimit",
@@ -59,6 +61,7 @@ __all__ = [
     "gram",
     "gram_matvec",
     "isa",
+    "mps_states",
     "nystrom",
     "set_num_threads",
     "states",

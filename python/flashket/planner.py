@@ -17,6 +17,7 @@ from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel, Spec
 from flashket.memory import format_bytes, require
+from flashket.structure import mps_bond, mps_elements
 
 _ROW_GROUP = 32
 """Groups of at most so many rows that the compiled module packs."""
@@ -38,6 +39,11 @@ _ASKED_QUBITS = 40
 
 _NARROW_GAMMA = 16
 """Projected kernels beyond it are always computed in float64."""
+
+_SMALLER = dict.fromkeys(("attention", "states"), "use fewer qubits or a map without states, e.g. Angle or Amplitude") | dict.fromkeys(
+    ("gram", "gram_matvec"), "use fewer qubits, a map without states, e.g. Angle or Amplitude, or fk.mps_states, which truncates"
+)
+"""What to do where a state does not fit."""
 
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
@@ -228,7 +234,7 @@ def require_memory(
     n_qubits = _state_qubits(kernel, op)
     if n_qubits and (op == "states" or max(n, m)):
         what = f"one state of {kernel.subject} (2^{n_qubits} complex amplitudes)"
-        require(place, what, 2 * dtype.itemsize << n_qubits, "use fewer qubits or a map without states, e.g. Angle or Amplitude")
+        require(place, what, 2 * dtype.itemsize << n_qubits, _SMALLER[op])
     if op == "states":
         states = n * (2 * dtype.itemsize << n_qubits)
         n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
@@ -248,12 +254,16 @@ def require_memory(
 def _state_qubits(kernel: Kernel, op: str) -> int:
     """Return the qubits of the states that must be built, 0 when none are."""
     feature_map = getattr(kernel, "feature_map", None)
-    if feature_map is None:
+    if feature_map is None or (op == "gram" and mps_bond(kernel)):
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
     is_projected = kernel.similarity == "projected"
-    lower = type(feature_map)._lower_bloch is FeatureMap._lower_bloch if is_projected else type(feature_map)._lower is FeatureMap._lower
-    is_state_based = op == "states" or lower
+    if op == "states":
+        is_state_based = True
+    elif is_projected:
+        is_state_based = type(feature_map)._lower_bloch is FeatureMap._lower_bloch
+    else:
+        is_state_based = type(feature_map)._lower is FeatureMap._lower and feature_map._line is None
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
@@ -272,7 +282,8 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int, int]:
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
-    if how.log or (how.shots and kernel.power > 1) or getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA:
+    is_wide = getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA or kernel._lower()[0] == "line"
+    if how.log or (how.shots and kernel.power > 1) or is_wide:
         return True
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
@@ -280,6 +291,10 @@ def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
 
 def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], how: Work) -> int:
     """Return the memory beside the result: packed rows, padded to whole groups, and what every thread holds."""
+    bond = mps_bond(kernel) if op == "gram" else None
+    if bond:
+        # Tensors of complex numbers, twice while they are put together; those of the right side once more, side by side.
+        return 16 * (2 * (n + m) + m + _ROW_GROUP) * mps_elements(kernel.feature_map.n_qubits, bond)  # type: ignore[attr-defined]
     item = FLOAT64.itemsize if _computes_in_double(kernel, op, how) else dtype.itemsize
     row, worker, scratch = _encoder_elements(kernel, op)
     threads = int(core().num_threads())
@@ -316,6 +331,12 @@ def _padded(n: int, group: int) -> int:
 
 def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
+    bond = mps_bond(kernel)
+    if bond:
+        n_sites = kernel.feature_map.n_qubits  # type: ignore[attr-defined]  # state kernels have one
+        path = f"matrix product states of bond {bond} once per row, then {n_sites} transfer matrices a pair"
+        n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]
+        return path, f"no cut has more than {bond} Schmidt terms", 32 * n_sites * bond**3, n_gates * 100 * bond**3
     n_qubits = _state_qubits(kernel, "gram")
     if n_qubits and kernel.similarity == "projected":
         return _projected_path(kernel, n_qubits)
@@ -331,6 +352,7 @@ def _path(kernel: Kernel) -> tuple[str, str, int, int]:
     paths = {
         "angle": (f"closed form: one product of {features} two-vector dots a pair, no state", "no gate joins two qubits", 4, 40),
         "amplitude": (f"one real dot of {features} normalised features a pair", "the row itself is the state", 2, 4),
+        "line": (f"closed form: {features} 2x2 transfer matrices a pair, no state", "a line of commuting couplings, once", 24, 100),
         "identity": (f"one real dot of {features} features a pair", "the classical control", 2, 0),
         "ones": ("the value 1", "the classical control", 0, 0),
         "angle_bloch": (f"Bloch vectors of {features} qubits in closed form, one distance a pair", "no gate joins two qubits", 6, 80),

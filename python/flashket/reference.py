@@ -23,6 +23,9 @@ from flashket.program import Gate, Linear, Program
 
 Complex: TypeAlias = npt.NDArray[Any]
 
+_DENSE_QUBITS = 14
+"""Groups of more qubits are followed along a line, without a state."""
+
 _S = 1 / math.sqrt(2)
 _FIXED: dict[str, Any] = {
     "h": [[_S, _S], [_S, -_S]],
@@ -165,6 +168,56 @@ def _groups(program: Program) -> list[Program]:
     return parts
 
 
+def _line_factors(program: Program, x: Array, y: Array) -> list[Array]:
+    """Return matrices (n, m) whose product is <x|y>, for H on every qubit and then diagonal gates on neighbours (j, j + 1).
+
+    The sum over basis states is done qubit by qubit: ``sums[z]`` is that over the qubits before j, given that qubit j is z.
+    Its largest entry is taken out at every step, so that nothing underflows.
+    """
+    n = program.n_qubits
+    fields = [[np.ones((len(rows), 2), np.complex128) for _ in range(n)] for rows in (x, y)]
+    couplings = [[np.ones((len(rows), 2, 2), np.complex128) for _ in range(n)] for rows in (x, y)]
+    gates = list(program.gates)
+    if sorted(gate.qubits[0] for gate in gates if gate.name == "h") != list(range(n)):
+        raise ValueError("the line oracle needs H on every qubit once")
+    while gates:
+        gate = gates.pop(0)
+        if gate.name == "h":
+            if any(gate.qubits[0] in other.qubits for other in program.gates[: program.gates.index(gate)]):
+                raise ValueError("the line oracle needs H first")
+            continue
+        inside = gates.pop(0) if gate.name == "cx" else None
+        if inside is not None and (inside.qubits != gate.qubits[1:] or gates.pop(0) != gate):
+            raise ValueError("the line oracle needs diagonal gates")
+        for rows, field, coupling in zip((x, y), fields, couplings, strict=True):
+            matrix = gate_matrix(gate.name, _angles(gate.angle, rows))
+            if inside is not None:
+                matrix = matrix @ np.kron(np.eye(2), gate_matrix(inside.name, _angles(inside.angle, rows))) @ matrix
+            diagonal = np.diagonal(matrix, axis1=-2, axis2=-1) * np.ones((len(rows), 1))
+            if np.abs(matrix).sum() - np.abs(np.diagonal(matrix, axis1=-2, axis2=-1)).sum() > 1e-9:
+                raise ValueError("the line oracle needs diagonal gates")
+            if len(gate.qubits) == 1:
+                field[gate.qubits[0]] *= diagonal
+                continue
+            if abs(gate.qubits[0] - gate.qubits[1]) != 1:
+                raise ValueError("the line oracle needs gates on neighbours")
+            table = diagonal.reshape(-1, 2, 2)  # [row][first][second]
+            coupling[min(gate.qubits)] *= table if gate.qubits[0] < gate.qubits[1] else table.transpose(0, 2, 1)
+    factors: list[Array] = []
+    sums = np.ones((len(x), len(y), 2), np.complex128)
+    for j in range(n):
+        sums = sums * np.conj(fields[0][j])[:, None] * fields[1][j][None] / 2
+        if j < n - 1:
+            step = np.conj(couplings[0][j])[:, None] * couplings[1][j][None]
+            sums = np.einsum("xya,xyab->xyb", sums, step)
+        largest = np.abs(sums).max(axis=-1)
+        largest[largest == 0] = 1
+        factors.append(largest)
+        sums = sums / largest[..., None]
+    factors.append(sums.sum(axis=-1))
+    return factors
+
+
 def _overlap_factors(X: Array, Y: Array, kernel: Kernel) -> list[Array]:
     """Return matrices (n, m) whose product is the overlap <x|y> (for controls: the value)."""
     x, y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
@@ -178,6 +231,9 @@ def _overlap_factors(X: Array, Y: Array, kernel: Kernel) -> list[Array]:
         return [np.conj(states(x, feature_map)) @ states(y, feature_map).T]
     factors = []
     for part in _groups(feature_map.program()):
+        if part.n_qubits > _DENSE_QUBITS:
+            factors += _line_factors(part, x, y)
+            continue
         factors.append(np.conj(run_program(part, x)) @ run_program(part, y).T)
     return factors
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from flashket.backends._registry import Capability
 from flashket.errors import BackendUnavailable, FlashKetError, InputError, ResourceLimit, explanation
+from flashket.structure import mps_bond
 
 if TYPE_CHECKING:
     from flashket.arrays import Array
@@ -73,7 +74,19 @@ class CpuBackend:
 
     def gram(self, kernel: Kernel, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix."""
-        _run("gram", kernel._lower(), x, y, out, log, shots, seed)
+        bond = mps_bond(kernel)
+        if bond is None:
+            _run("gram", kernel._lower(), x, y, out, log, shots, seed)
+            return
+        from flashket.mps import write_gram
+
+        try:
+            write_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed)
+        except ResourceLimit:
+            raise
+        except MemoryError:
+            do = "pass fewer rows at a time or wait until memory is free"
+            raise ResourceLimit(explanation("gram", "the states must fit into memory", "a failed allocation", do)) from None
 
     def gram_matvec(self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
         """Write the Gram matrix times ``a``."""

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from flashket.errors import InputError, explanation
 from flashket.program import LARGEST_NUMBER, Program, ProgramArrays
+from flashket.structure import line_of, mps_bond_of
 
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
 
@@ -111,9 +112,19 @@ class FeatureMap(ABC):
     def _program(self) -> Program:
         return self.program()
 
+    @cached_property
+    def _line(self) -> tuple[float, ...] | None:
+        """The closed form of a line of couplings, None where the circuit has not that form or the state is cheaper."""
+        return line_of(self)
+
+    @cached_property
+    def _mps_bond(self) -> int | None:
+        """The bond of matrix product states that hold this map's exactly, None where a Gram matrix takes another path."""
+        return mps_bond_of(self) if type(self)._lower is FeatureMap._lower and self._line is None else None
+
     def _lower(self) -> Lowered:
         """Return (encoder, parameters, program arrays) for the compiled module."""
-        return "program", (), self._program._arrays
+        return ("program", (), self._program._arrays) if self._line is None else ("line", self._line, None)
 
     def _lower_states(self) -> Lowered:
         """Return the same for :func:`flashket.states`, where a closed form of the kernel does not help."""

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// Overlaps of matrix product states: <x|y> = a product of transfer matrices E <- sum_z A_x[z]^dagger E A_y[z], swept
+// along the chain, one row x against a vector of rows y at a time. Cost: 16 n chi^3 FMA a pair.
+#pragma once
+#include "core/types.hpp"
+
+namespace flashket {
+
+// tensors of x as they lie; those of `lanes` rows y interleaved, [site][left][z][right][re, im][lane], padded with
+// zeros to bonds_y. `work` has room for 6 * (largest bond of x) * (largest of y) numbers a lane. Results of every lane:
+// <x|y> = (re + i im) 2^exponent.
+using MpsOverlap = void (*)(int64_t n_sites, const int32_t* bonds_x, const double* x, const int32_t* bonds_y,
+                            const double* y, double* work, double* re, double* im, double* exponent);
+
+struct MpsKernel {
+  int64_t lanes;
+  MpsOverlap overlap;
+};
+
+// Every lane does the same operations in the same order whatever their number.
+struct MpsOps {
+  MpsKernel narrow, wide;
+};
+
+}  // namespace flashket
