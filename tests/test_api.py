@@ -20,7 +20,7 @@ from flashket.spec import parse_spec
 
 NAMES = [
     *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Program"),
-    *("states", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
+    *("states", "mps_states", "MPSStates", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
 
