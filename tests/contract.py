@@ -61,7 +61,7 @@ def feature_maps(n_features: int) -> list[FeatureMap]:
     """Return every discovered map with n_features and a circuit, those whose states would be too wide left out."""
     maps = [map_class(n_features, **options) for name, map_class in discovered().items() for options in OPTIONS.get(name, [{}])]
     maps.append(any_circuit(n_features))
-    return [feature_map for feature_map in maps if n_features <= 10 or planner._state_qubits(fk.Fidelity(feature_map), "gram") == 0]
+    return [feature_map for feature_map in maps if n_features <= 10 or planner._state_qubits(fk.Fidelity(feature_map), "attention") == 0]
 
 
 def kernels(n_features: int) -> list[Kernel]:

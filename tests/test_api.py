@@ -20,21 +20,8 @@ from flashket.spec import parse_spec
 
 NAMES = [
     *("Angle", "Amplitude", "IQP", "ZZ", "HardwareEfficient", "Circuit", "Fidelity", "HadamardTest", "Projected"),
-    *("Program", "Gate", "Linear"),
-    *(
-        "states",
-        "gram",
-        "gram_matvec",
-        "nystrom",
-        "mps_states",
-        "MPSStates",
-        "attention",
-        "explain",
-        "backends",
-        "set_num_threads",
-        "get_num_threads",
-        "isa",
-    ),
+    *("Program", "Gate", "Linear", "states", "mps_states", "MPSStates", "gram", "gram_matvec", "nystrom", "attention"),
+    *("explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
 

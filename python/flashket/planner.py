@@ -17,7 +17,7 @@ from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel, Spec
 from flashket.memory import format_bytes, require
-from flashket.structure import mps_bond, mps_elements
+from flashket.structure import has_line, mps_bond, mps_elements
 
 _ROW_GROUP = 32
 """Groups of at most so many rows that the compiled module packs."""
@@ -257,13 +257,12 @@ def _state_qubits(kernel: Kernel, op: str) -> int:
     if feature_map is None or (op == "gram" and mps_bond(kernel)):
         return 0
     # The number of qubits is asked before lowering: a circuit too wide to simulate may also be too long to write down.
-    is_projected = kernel.similarity == "projected"
     if op == "states":
         is_state_based = True
-    elif is_projected:
+    elif kernel.similarity == "projected":
         is_state_based = type(feature_map)._lower_bloch is FeatureMap._lower_bloch
     else:
-        is_state_based = type(feature_map)._lower is FeatureMap._lower and feature_map._line is None
+        is_state_based = type(feature_map)._lower is FeatureMap._lower and not has_line(kernel)
     return int(feature_map.n_qubits) if is_state_based else 0
 
 
@@ -282,7 +281,7 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int, int]:
 
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
-    is_wide = getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA or kernel._lower()[0] == "line"
+    is_wide = getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA or has_line(kernel)
     if how.log or (how.shots and kernel.power > 1) or is_wide:
         return True
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.

@@ -32,6 +32,10 @@ _LARGEST_MPS_BOND = 64
 """Circuits that may need larger bonds are not run as matrix product states unless :func:`flashket.mps_states` is called."""
 
 
+_OVERLAPS = ("fidelity", "hadamard")
+"""Similarities that are functions of <x|y>."""
+
+
 class _Term(NamedTuple):
     """A diagonal gate's phase: its angle / 4 times whole numbers, for a constant, z_a, z_b and z_a z_b."""
 
@@ -140,10 +144,16 @@ def mps_bond_of(feature_map: FeatureMap) -> int | None:
     return int(2**largest)
 
 
+def has_line(kernel: Kernel) -> bool:
+    """Return whether a kernel's overlaps are products of transfer matrices; circuits too long to write down are not asked."""
+    feature_map = getattr(kernel, "feature_map", None)
+    return feature_map is not None and kernel.similarity in _OVERLAPS and feature_map._line is not None
+
+
 def mps_bond(kernel: Kernel) -> int | None:
     """Return the bond of matrix product states for a kernel's Gram matrix, None where it takes another path."""
     feature_map = getattr(kernel, "feature_map", None)
-    if feature_map is None or kernel.similarity not in ("fidelity", "hadamard"):
+    if feature_map is None or kernel.similarity not in _OVERLAPS:
         return None
     bond: int | None = feature_map._mps_bond
     return bond

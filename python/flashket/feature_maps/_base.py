@@ -115,7 +115,7 @@ class FeatureMap(ABC):
     @cached_property
     def _line(self) -> tuple[float, ...] | None:
         """The closed form of a line of couplings, None where the circuit has not that form or the state is cheaper."""
-        return line_of(self)
+        return line_of(self) if type(self)._lower is FeatureMap._lower else None
 
     @cached_property
     def _mps_bond(self) -> int | None:
