@@ -8,6 +8,7 @@
 #include <limits>
 #include <tuple>
 
+#include "attention/linear.hpp"
 #include "core/parallel.hpp"
 #include "noise/shots.hpp"
 
@@ -347,6 +348,13 @@ class AttentionRun {
 template <class T>
 int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options) {
   if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
+  if (options.form != AttentionForm::quadratic && can_be_linear(arrays, options)) {
+    const LinearForm form = linear_form(spec);
+    const AttentionShape4 shape{arrays.q.shape[0], arrays.q.shape[1], arrays.k.shape[1],
+                                arrays.q.shape[2], arrays.k.shape[2], arrays.v.shape[3]};
+    if (options.form == AttentionForm::linear ? form.n_features > 0 : linear_form_pays(spec, form, shape, options.causal))
+      return linear_attention<T>(spec, form, arrays, options);
+  }
   AttentionRun<T> run(spec, arrays, options);
   // A small temperature magnifies the rounding of float scores: about 6e-8 of an overlap, more with every factor of a
   // product and with the gates of a circuit, and 2 power times that of a fidelity. A power of an estimate may

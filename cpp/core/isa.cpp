@@ -16,6 +16,7 @@ namespace flashket {
     FLASHKET_FOR_EACH_ENCODER(FLASHKET_DECLARE_ENCODER) \
     extern const TileOps tile_ops;                      \
     extern const ConsumeOps consume_ops;                \
+    extern const LinearTable linear_ops;                \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
 
@@ -36,7 +37,7 @@ bool is_supported(const std::string& isa) {
 // Best first.
 const std::vector<IsaOps>& all_isas() {
 #define FLASHKET_ENCODER_ADDRESS(name) &FLASHKET_CURRENT_ISA::name##_encoder,
-#define FLASHKET_ISA_ENTRY(isa) {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, encoders_##isa()},
+#define FLASHKET_ISA_ENTRY(isa) {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, &isa_##isa::linear_ops, encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \
   static const auto encoders_##isa = [] {                                                    \
     namespace FLASHKET_CURRENT_ISA = isa_##isa;                                              \

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attention/consume.hpp"
+#include "attention/linear_ops.hpp"
 #include "core/types.hpp"
 #include "gram/tile.hpp"
 
@@ -15,6 +16,7 @@ struct IsaOps {
   const char* name;
   const TileOps* tile;
   const ConsumeOps* consume;
+  const LinearTable* linear;
   std::vector<const Encoder*> encoders;
 };
 

@@ -81,6 +81,10 @@ struct EncoderArgs {
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
 
+// The same for many contiguous rows at once; planes are separate, (rows, depth) each.
+template <class T>
+using EncodeRows = void (*)(const T* x, int64_t rows, T* plane0, T* plane1, const EncoderArgs& args);
+
 struct Encoder {
   const char* name;
   PairKind pair;
@@ -88,6 +92,8 @@ struct Encoder {
   int64_t (*scratch)(const EncoderArgs& args);
   EncodeRow<float> row_f32;
   EncodeRow<double> row_f64;
+  EncodeRows<float> rows_f32 = nullptr;  // where encoding rows together is faster
+  EncodeRows<double> rows_f64 = nullptr;
 };
 
 // Packed operands: rows of the left side in blocks [depth][plane][block_rows], of the right side in panels

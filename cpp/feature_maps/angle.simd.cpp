@@ -4,6 +4,7 @@
 // Schuld, "Supervised quantum machine learning models are kernel methods", arXiv:2101.11020, sec. V.
 // No state is built: a row becomes the planes c_j = cos(b x_j / 2), s_j = sin(b x_j / 2) and the pair kernel multiplies
 // c c' + s s'. Angles are reduced in double whatever the element type. params: n_features, bandwidth. Cost: n sincos.
+#include "core/half_angles.hpp"
 #include "core/simd.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
@@ -23,9 +24,15 @@ void row(const T* x, T* out, T*, const EncoderArgs& args) {
   }
 }
 
+template <class T>
+void rows(const T* x, int64_t count, T* cosine, T* sine, const EncoderArgs& args) {
+  half_angles(x, count * depth(args), 0.5 * args.params[1], cosine, sine);
+}
+
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle", PairKind::product, depth, scratch, row<float>, row<double>};
+const Encoder angle_encoder = {"angle", PairKind::product, depth, scratch, row<float>,
+                               row<double>, rows<float>, rows<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE
