@@ -16,7 +16,6 @@ namespace {
 constexpr int64_t kFoldKeys = 512;      // keys summed in C before they go to the totals in double
 constexpr int64_t kSegmentKeys = 4096;  // keys of one task at least; a multiple of every chunk
 constexpr int64_t kMaxSegments = 16;
-constexpr int64_t kReadRows = 256;
 constexpr int64_t kRedoRows = 256;
 
 template <class C>
@@ -30,7 +29,7 @@ constexpr ConsumeTile<C> consume_sum() {
 
 // Keys between two states. Chunk interiors cost rows * pairs, states cost their whole size a chunk.
 int64_t chunk_keys(const LinearForm& form, bool causal) {
-  if (!causal) return 256;
+  if (!causal) return form.is_direct() ? kLinearTokens : 256;
   return form.state_rows <= 256 ? 64 : form.state_rows <= 1024 ? 128 : 256;
 }
 
@@ -44,8 +43,8 @@ struct Segment {
 template <class C>
 struct RunningState {
   RunningState(const LinearForm& form, int64_t v_stride, int64_t n_current)
-      : sums(round_up(form.feature_stride, 16) * v_stride),
-        weights(form.feature_stride + 16),
+      : sums(form.block_rows * v_stride),
+        weights(form.block_rows),
         total(form.state_rows * v_stride),
         total_weights(form.state_rows),
         current(n_current * v_stride),
@@ -71,7 +70,7 @@ class LinearRun {
         n_kv_(arrays.k.shape[1]),
         n_queries_(arrays.q.shape[2]),
         v_dim_(arrays.v.shape[3]),
-        v_stride_(round_up(v_dim_, kFeatureAlign)),
+        v_stride_(round_up(v_dim_, kValueAlign)),
         group_(n_heads_ / n_kv_),
         chunk_(chunk_keys(form, causal)),
         state_size_(form.state_rows * (v_stride_ + 1)),
@@ -134,7 +133,7 @@ class LinearRun {
           queries(spec, form, chunk),
           values(chunk * v_stride),
           numerator(chunk * v_stride),
-          denominator(chunk),
+          denominator(round_up(chunk, kLinearTokens)),
           row(v_stride),
           state(form, v_stride, causal ? form.state_rows : 0) {
       if (!causal) return;
@@ -264,7 +263,7 @@ class LinearRun {
       std::fill_n(weights, padded, C(0));
       for (int64_t first = 0; first < rows; first += kLinearTokens) {
         const int64_t n = std::min(kLinearTokens, rows - first);
-        ops_.accumulate(s.keys.features(block, first, n), s.keys.stride(), n, block.features,
+        ops_.accumulate(s.keys.features(block, first / kLinearTokens), n, block.features,
                         s.values.data() + first * v_stride_, v_stride_, sums, weights);
       }
       C* total = state.total.data() + block.offset * v_stride_;
@@ -322,13 +321,12 @@ class LinearRun {
   // numerator and denominator of the rows of `queries`, from the state.
   void read(FactorRows<C>& queries, int64_t rows, const C* sums, const C* weights, Scratch& s) const {
     std::fill_n(s.numerator.data(), round_up(rows, 8) * v_stride_, C(0));
-    std::fill_n(s.denominator.data(), rows, C(0));
+    std::fill_n(s.denominator.data(), round_up(rows, kLinearTokens), C(0));
     if (sums == nullptr) return;
     for (const FeatureBlock& block : form_.blocks)
       for (int64_t first = 0; first < rows; first += kLinearTokens) {
         const int64_t n = std::min(kLinearTokens, rows - first);
-        ops_.apply(queries.features(block, first, n), queries.stride(), n, block.features,
-                   sums + block.offset * v_stride_, weights + block.offset, v_stride_,
+        ops_.apply(queries.features(block, first / kLinearTokens), n, block.features, sums + block.offset * v_stride_, weights + block.offset, v_stride_,
                    s.numerator.data() + first * v_stride_, s.denominator.data() + first);
       }
   }
@@ -400,11 +398,11 @@ class LinearRun {
       measure(state);
     }
     PerWorker<Scratch> scratch;
-    const int64_t n_blocks = round_up(n_queries_, kReadRows) / kReadRows;
+    const int64_t n_blocks = round_up(n_queries_, chunk_) / chunk_;
     parallel_for(a_.q.shape[0] * n_heads_ * n_blocks, [&](int64_t task, int worker) {
-      Scratch& s = scratch.get(worker, [&] { return Scratch(spec_, form_, v_stride_, kReadRows, false); });
+      Scratch& s = scratch.get(worker, [&] { return Scratch(spec_, form_, v_stride_, chunk_, false); });
       const int64_t head = task / n_blocks % n_heads_, batch = task / n_blocks / n_heads_;
-      const int64_t begin = task % n_blocks * kReadRows, rows = std::min(kReadRows, n_queries_ - begin);
+      const int64_t begin = task % n_blocks * chunk_, rows = std::min(chunk_, n_queries_ - begin);
       const RunningState<C>& state = states[batch * n_kv_ + head / group_];
       if (kv_len(batch) == 0) {
         const MatrixView<T> out = a_.out.matrix(batch, head);
@@ -494,7 +492,7 @@ bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const Atte
   // In vector instructions of one row or pair. The weights cost one column more.
   const Score score = spec.score();
   const double pair = static_cast<double>(score.row_elements()) * (score.pair == PairKind::product ? 1.5 : 1);
-  const double columns = static_cast<double>(round_up(s.v_dim, kFeatureAlign)), both = pair + columns + 4;
+  const double columns = static_cast<double>(round_up(s.v_dim, kValueAlign)), both = pair + columns + 4;
   const double n_keys = static_cast<double>(s.keys), n_queries = static_cast<double>(s.queries);
   const double seen = causal ? std::max(n_keys / 2, n_keys - n_queries / 2) : n_keys;
   const double feature_rows = static_cast<double>(form.state_rows) * (columns + 8);

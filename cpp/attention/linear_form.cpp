@@ -52,7 +52,7 @@ void add_block(LinearForm& f, int64_t first, int64_t count, int64_t features) {
   f.blocks.push_back({first, count, features, f.state_rows});
   f.state_rows += round_up(features, kFeatureAlign);
   f.n_features += features;
-  f.feature_stride = std::max(f.feature_stride, round_up(features, kFeatureAlign) + kFeatureAlign);
+  f.block_rows = std::max(f.block_rows, round_up(features, kFeatureAlign));
   f.scale.resize(f.state_rows, 1.0);
 }
 
@@ -152,10 +152,10 @@ LinearForm linear_form(const KernelSpec& spec) {
   FeatureForm& form = f.form;
   form.pair = score.pair;
   form.depth = score.depth;
-  const bool has_second = form.kind == FeatureKind::tensor || form.kind == FeatureKind::hermitian;
-  form.second = round_up(form.width, kFeatureAlign) + kFeatureAlign;
+  const bool has_second = form.second_width > 1 || form.kind == FeatureKind::hermitian;
+  form.second = round_up(form.width, kFeatureAlign);
   const int64_t second_width = form.kind == FeatureKind::hermitian ? form.width : form.second_width;
-  form.stride = form.second + (has_second ? round_up(second_width, kFeatureAlign) + kFeatureAlign : 0);
+  form.stride = form.second + (has_second ? second_width : 0);
   return f;
 }
 

@@ -20,7 +20,7 @@ struct LinearForm {
   std::vector<FeatureBlock> blocks;
   int64_t n_features = 0;     // 0: the kernel has no linear form, or it is too large
   int64_t state_rows = 0;     // features with the padding of every block
-  int64_t feature_stride = 0;  // of a row of a block's features
+  int64_t block_rows = 0;      // features of the largest block, padded
   std::vector<double> scale;  // w of every state row, 1 for padding
   std::string reason;         // why not
 
@@ -51,57 +51,72 @@ class FactorRows {
         args_(spec.args()),
         depth_(form.form.depth),
         n_planes_(planes(form.form.pair)),
-        input_(max_rows * spec.n_features()),
-        planes_(2 * max_rows * depth_ + 16),
-        factors_(max_rows * form.form.stride + 64),
-        scratch_(max_rows * form.form.scratch + 64),
-        features_(form.is_direct() ? 0 : kLinearTokens * form.feature_stride + 64),
-        max_rows_(max_rows) {}
+        n_groups_(round_up(max_rows, kLinearTokens) / kLinearTokens),
+        input_(kLinearTokens * (spec.n_features() + 2 * depth_)),
+        planes_(n_groups_ * n_planes_ * depth_ * kLinearTokens),
+        factors_(n_groups_ * form.form.stride * kLinearTokens),
+        scratch_(form.form.scratch * kLinearTokens + 64),
+        features_(form.is_direct() ? 0 : form.block_rows * kLinearTokens) {}
 
+  // Encodes rows [begin, end) of the source, at most max_rows; missing rows of the last group are zero.
   template <class T>
   void load(const MatrixView<const T>& source, int64_t begin, int64_t end) {
-    const int64_t rows = end - begin, width = source.cols;
-    if (encode_rows_ != nullptr) {
-      C* to = input_.data();
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t j = 0; j < width; ++j) *to++ = static_cast<C>(source(i, j));
-      encode_rows_(input_.data(), rows, plane(0), plane(1), args_);
-    } else {
-      for (int64_t i = 0; i < rows; ++i) {
-        const C* encoded = encoder_.encode(source, begin + i);
-        for (int p = 0; p < n_planes_; ++p) std::copy_n(encoded + p * depth_, depth_, plane(p) + i * depth_);
-      }
+    for (int64_t group = 0; begin < end; ++group, begin += kLinearTokens) {
+      const int64_t rows = std::min(kLinearTokens, end - begin);
+      encode(source, begin, rows, plane(group, 0));
+      linear_ops<C>().prepare(form_->form, plane(group, 0), plane(group, n_planes_ - 1),
+                              factors_.data() + group * form_->form.stride * kLinearTokens, scratch_.data());
     }
-    linear_ops<C>().prepare(form_->form, plane(0), plane(1), rows, factors_.data(), scratch_.data());
   }
 
-  // Features of rows [first, first + rows) of those loaded; rows <= kLinearTokens. Good until the next call.
-  const C* features(const FeatureBlock& block, int64_t first, int64_t rows) {
-    const C* factors = factors_.data() + first * form_->form.stride;
-    if (form_->is_direct()) return factors + block.first;
-    linear_ops<C>().generate(form_->form, block, factors, rows, features_.data(), form_->feature_stride);
+  // Features of one group of the rows loaded. Good until the next call.
+  const C* features(const FeatureBlock& block, int64_t group) {
+    const C* factors = factors_.data() + group * form_->form.stride * kLinearTokens;
+    if (form_->is_direct()) return factors + block.first * kLinearTokens;
+    linear_ops<C>().generate(form_->form, block, factors, features_.data());
     return features_.data();
   }
-  int64_t stride() const { return form_->is_direct() ? form_->form.stride : form_->feature_stride; }
 
-  // The rows loaded, packed for the tile engine; missing rows of the last group are zero.
+  // The rows loaded, packed for the tile engine. lanes divides kLinearTokens.
   void pack(int64_t rows, int64_t lanes, C* out) const {
-    const C* source[2] = {planes_.data(), planes_.data() + max_rows_ * depth_};
-    for (int64_t row = 0; row < round_up(rows, lanes); ++row) {
-      C* to = out + row / lanes * lanes * depth_ * n_planes_ + row % lanes;
+    for (int64_t row = 0; row < rows; row += lanes) {
+      const C* from = planes_.data() + row / kLinearTokens * n_planes_ * depth_ * kLinearTokens + row % kLinearTokens;
       for (int64_t d = 0; d < depth_; ++d)
-        for (int p = 0; p < n_planes_; ++p, to += lanes) *to = row < rows ? source[p][row * depth_ + d] : C(0);
+        for (int p = 0; p < n_planes_; ++p, out += lanes) std::copy_n(from + (p * depth_ + d) * kLinearTokens, lanes, out);
     }
   }
 
  private:
+  // Rows -> [plane][depth][kLinearTokens].
+  template <class T>
+  void encode(const MatrixView<const T>& source, int64_t begin, int64_t rows, C* to) {
+    C *x = input_.data(), *encoded = x + kLinearTokens * source.cols;
+    const C* from[2] = {encoded, encoded + rows * depth_};
+    if (rows < kLinearTokens) std::fill_n(to, n_planes_ * depth_ * kLinearTokens, C(0));
+    if (encode_rows_ != nullptr) {
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < source.cols; ++j) x[i * source.cols + j] = static_cast<C>(source(begin + i, j));
+      encode_rows_(x, rows, encoded, encoded + rows * depth_, args_);
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      if (encode_rows_ == nullptr) {
+        from[0] = encoder_.encode(source, begin + i) - i * depth_;
+        from[1] = from[0] + depth_;
+      }
+      for (int p = 0; p < n_planes_; ++p)
+        for (int64_t d = 0; d < depth_; ++d) to[(p * depth_ + d) * kLinearTokens + i] = from[p][i * depth_ + d];
+    }
+  }
+
   static EncodeRows<C> encode_rows(const Encoder& encoder) {
     if constexpr (sizeof(C) == 4)
       return encoder.rows_f32;
     else
       return encoder.rows_f64;
   }
-  C* plane(int p) { return planes_.data() + p * max_rows_ * depth_; }
+  C* plane(int64_t group, int p) {
+    return planes_.data() + (group * n_planes_ + p) * depth_ * kLinearTokens;
+  }
 
   const LinearForm* form_;
   RowEncoder<C> encoder_;
@@ -109,8 +124,8 @@ class FactorRows {
   EncoderArgs args_;
   int64_t depth_;
   int n_planes_;
+  int64_t n_groups_;
   Buffer<C> input_, planes_, factors_, scratch_, features_;
-  int64_t max_rows_;
 };
 
 }  // namespace flashket

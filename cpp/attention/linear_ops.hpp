@@ -6,8 +6,8 @@
 
 namespace flashket {
 
-constexpr int64_t kFeatureAlign = 16;  // features of a block are padded with zeros to whole vectors
-constexpr int64_t kLinearTokens = 64;  // rows whose features exist at a time, and that are summed in registers
+constexpr int64_t kFeatureAlign = 8;   // features of a block are padded with zeros to whole register blocks
+constexpr int64_t kLinearTokens = 64;  // rows of a group: their features exist at a time and are summed in registers
 
 // From what a row's features are products.
 enum class FeatureKind : int {
@@ -17,8 +17,8 @@ enum class FeatureKind : int {
   hermitian,  // real, then imaginary parts of pairs j <= i of a complex vector's elements
 };
 
-// How features are made. Factors of a row: `width` numbers, at `second` the other table of a tensor or the imaginary
-// parts; `stride` elements in all.
+// How features are made. Factors of a group of rows: [stride][kLinearTokens], `width` of them, from `second` on the other
+// table of a tensor or the imaginary parts.
 struct FeatureForm {
   FeatureKind kind;
   PairKind pair;
@@ -29,7 +29,7 @@ struct FeatureForm {
   int64_t width;         // of the vector or the first table
   int64_t second_width;  // of the second table, 1 without
   int64_t second, stride;
-  int64_t scratch;  // elements a row needs while its factors are made
+  int64_t scratch;  // numbers a row needs while its factors are made
 };
 
 // Features that are made together: `count` rows of pairs, or entries of a tensor's second table, from `first` on. They
@@ -38,20 +38,21 @@ struct FeatureBlock {
   int64_t first, count, features, offset;
 };
 
-// v_stride is a multiple of kFeatureAlign; rows of features are readable up to a multiple of 8 rows.
+// Everything about rows is [..][kLinearTokens], the rows of a group side by side: features are products of whole vectors.
+// v_stride is a multiple of kValueAlign.
 template <class C>
 struct LinearOps {
-  // Planes (rows, depth) of encoded rows -> factors (rows, stride).
-  void (*prepare)(const FeatureForm& form, const C* plane0, const C* plane1, int64_t rows, C* factors, C* scratch);
-  // Factors -> features (rows, out_stride) of one block, zeros behind them up to a multiple of kFeatureAlign.
-  void (*generate)(const FeatureForm& form, const FeatureBlock& block, const C* factors, int64_t rows, C* out,
-                   int64_t out_stride);
-  // sums[f][c] += sum_t features[t][f] v[t][c], weights[f] += sum_t features[t][f].
-  void (*accumulate)(const C* features, int64_t stride, int64_t rows, int64_t n_features, const C* v, int64_t v_stride,
-                     C* sums, C* weights);
-  // numerator[t][c] += sum_f features[t][f] sums[f][c], denominator[t] += sum_f features[t][f] weights[f].
-  void (*apply)(const C* features, int64_t stride, int64_t rows, int64_t n_features, const C* sums, const C* weights,
-                int64_t v_stride, C* numerator, C* denominator);
+  // Planes (depth, kLinearTokens) of a group of encoded rows -> factors.
+  void (*prepare)(const FeatureForm& form, const C* plane0, const C* plane1, C* factors, C* scratch);
+  // Factors -> features of one block, zeros behind them up to a multiple of kFeatureAlign.
+  void (*generate)(const FeatureForm& form, const FeatureBlock& block, const C* factors, C* out);
+  // sums[f][c] += sum_t features[f][t] v[t][c], weights[f] += sum_t features[f][t]; t < rows.
+  void (*accumulate)(const C* features, int64_t rows, int64_t n_features, const C* v, int64_t v_stride, C* sums,
+                     C* weights);
+  // numerator[t][c] += sum_f features[f][t] sums[f][c], denominator[t] += sum_f features[f][t] weights[f]. Rows up to a
+  // multiple of 8, and all denominators of the group.
+  void (*apply)(const C* features, int64_t rows, int64_t n_features, const C* sums, const C* weights, int64_t v_stride,
+                C* numerator, C* denominator);
   // current += scale * sums, total += sums, norms[c] += current^2 / scale; rows [f] of `width`.
   void (*advance)(const C* sums, const C* scale, int64_t n_features, int64_t width, C* current, C* total, C* norms);
   // local += total, total = 0, current = scale * (prefix + local).

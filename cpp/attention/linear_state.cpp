@@ -34,8 +34,8 @@ void linear_update(const KernelSpec& spec, const LinearForm& form, const Tensor4
         for (int64_t c = 0; c < v_dim; ++c)
           s.values.data()[t * v_stride + c] = static_cast<double>(values(begin + t, c));
       for (const FeatureBlock& block : form.blocks) {
-        const double* features = s.keys.features(block, 0, rows);
-        ops.accumulate(features, s.keys.stride(), rows, block.features, s.values.data(), v_stride,
+        const double* features = s.keys.features(block, 0);
+        ops.accumulate(features, rows, block.features, s.values.data(), v_stride,
                        sums + block.offset * v_stride, weights + block.offset);
       }
     }
@@ -64,7 +64,7 @@ void linear_read(const KernelSpec& spec, const LinearForm& form, const Tensor4Vi
   parallel_for(state.batch * n_heads * n_blocks, [&](int64_t index, int worker) {
     Scratch& s = scratch.get(worker, [&] {
       return Scratch{FactorRows<double>(spec, form, kLinearTokens),
-                     Buffer<double>(kLinearTokens * form.feature_stride + 64), Buffer<double>(kLinearTokens * v_stride),
+                     Buffer<double>(kLinearTokens * form.block_rows), Buffer<double>(kLinearTokens * v_stride),
                      Buffer<double>(kLinearTokens)};
     });
     const int64_t head = index / n_blocks % n_heads, batch = index / n_blocks / n_heads;
@@ -75,13 +75,11 @@ void linear_read(const KernelSpec& spec, const LinearForm& form, const Tensor4Vi
     std::fill_n(numerator, kLinearTokens * v_stride, 0.0);
     std::fill_n(denominator, kLinearTokens, 0.0);
     for (const FeatureBlock& block : form.blocks) {
-      const double* features = s.queries.features(block, 0, rows);
-      const int64_t width = round_up(block.features, kFeatureAlign);
-      for (int64_t t = 0; t < rows; ++t)
-        for (int64_t f = 0; f < width; ++f)
-          s.features.data()[t * form.feature_stride + f] =
-              features[t * s.queries.stride() + f] * form.scale[block.offset + f];
-      ops.apply(s.features.data(), form.feature_stride, rows, block.features,
+      const double* features = s.queries.features(block, 0);
+      for (int64_t f = 0; f < block.features; ++f)
+        for (int64_t t = f * kLinearTokens; t < (f + 1) * kLinearTokens; ++t)
+          s.features.data()[t] = features[t] * form.scale[block.offset + f];
+      ops.apply(s.features.data(), rows, block.features,
                 state.sums + set * form.state_rows * v_stride + block.offset * v_stride,
                 state.weights + set * form.state_rows + block.offset, v_stride, numerator, denominator);
     }

@@ -123,7 +123,7 @@ LinearState linear_state(const LinearForm& form, const py::array& sums, const py
   require(holds<double>(sums) && holds<double>(weights) && sums.ndim() == 4 && weights.ndim() == 3 &&
               (sums.flags() & weights.flags() & py::array::c_style) && form.n_features > 0,
           "bad state");
-  require(sums.shape(2) == form.state_rows && sums.shape(3) % kFeatureAlign == 0 && weights.shape(0) == sums.shape(0) &&
+  require(sums.shape(2) == form.state_rows && sums.shape(3) % kValueAlign == 0 && weights.shape(0) == sums.shape(0) &&
               weights.shape(1) == sums.shape(1) && weights.shape(2) == form.state_rows,
           "state has the wrong shape");
   return {writable<double>(sums), writable<double>(weights), sums.shape(0), sums.shape(1), sums.shape(3)};
