@@ -220,9 +220,20 @@ class LinearRun {
 
   void load_values(const MatrixView<const T>& v, int64_t begin, int64_t end, C* to) const {
     for (int64_t j = begin; j < end; ++j, to += v_stride_) {
-      for (int64_t c = 0; c < v_dim_; ++c) to[c] = static_cast<C>(v(j, c));
+      copy_row(&v(j, 0), v.col_stride, to, 1);
       std::fill(to + v_dim_, to + v_stride_, C(0));
     }
+  }
+
+  template <class From, class To>
+  void copy_row(const From* from, int64_t from_stride, To* to, int64_t to_stride) const {
+    if constexpr (std::is_same_v<From, To>) {
+      if (from_stride == 1 && to_stride == 1) {
+        std::memcpy(to, from, sizeof(To) * static_cast<size_t>(v_dim_));
+        return;
+      }
+    }
+    for (int64_t c = 0; c < v_dim_; ++c) to[c * to_stride] = static_cast<To>(from[c * from_stride]);
   }
 
   // Adds the keys of a segment into `local`; with queries, those of its chunks are answered on the way.
@@ -381,7 +392,7 @@ class LinearRun {
     errors_.data()[at] = sum > 0 ? static_cast<float>(error) : std::numeric_limits<float>::infinity();
     magnitudes_.data()[at] = static_cast<float>(magnitude);
     const MatrixView<T> out = a_.out.matrix(batch, head);
-    for (int64_t c = 0; c < v_dim_; ++c) out(query, c) = static_cast<T>(s.row.data()[c]);
+    copy_row(static_cast<const C*>(s.row.data()), 1, &out(query, 0), out.col_stride);
   }
 
   void read_all(const std::vector<Buffer<double>>& totals) {
