@@ -11,6 +11,7 @@ namespace {
 constexpr int kWide = FLASHKET_VECTOR_BYTES == 64 ? 4 : 2;  // vectors of values a block, by the number of registers
 
 constexpr int64_t kRows = kLinearTokens;
+constexpr int64_t kRegisterRows = 16;
 
 // to[t] = x[t] y[t] for the rows of a group.
 template <class T>
@@ -121,27 +122,31 @@ void generate(const FeatureForm& form, const FeatureBlock& block, const T* facto
   clear_padding(out, block.features);
 }
 
+// Sums of kRegisterRows rows at a time: equal rows round in one direction, which a longer sum would show.
 template <class T, int R, int W>
 FLASHKET_INLINE void accumulate_block(const T* features, int64_t rows, const T* v, int64_t v_stride, T* sums) {
   constexpr int64_t L = kLanes<T>;
-  Vec<T> acc[R][W] = {};
-  for (int64_t t = 0; t < rows; ++t) {
-    Vec<T> x[W];
-    FLASHKET_UNROLL
-    for (int w = 0; w < W; ++w) x[w] = load(v + t * v_stride + w * L);
+  for (int64_t begin = 0; begin < rows; begin += kRegisterRows) {
+    const int64_t end = begin + kRegisterRows < rows ? begin + kRegisterRows : rows;
+    Vec<T> acc[R][W] = {};
+    for (int64_t t = begin; t < end; ++t) {
+      Vec<T> x[W];
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) x[w] = load(v + t * v_stride + w * L);
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> f = splat(features[r * kRows + t]);
+        FLASHKET_UNROLL
+        for (int w = 0; w < W; ++w) acc[r][w] += f * x[w];
+      }
+    }
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
-      const Vec<T> f = splat(features[r * kRows + t]);
       FLASHKET_UNROLL
-      for (int w = 0; w < W; ++w) acc[r][w] += f * x[w];
-    }
-  }
-  FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) {
-    FLASHKET_UNROLL
-    for (int w = 0; w < W; ++w) {
-      T* p = sums + r * v_stride + w * L;
-      store<T>(p, load(p) + acc[r][w]);
+      for (int w = 0; w < W; ++w) {
+        T* p = sums + r * v_stride + w * L;
+        store<T>(p, load(p) + acc[r][w]);
+      }
     }
   }
 }
