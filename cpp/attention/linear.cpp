@@ -441,10 +441,10 @@ class LinearRun {
   Buffer<float> errors_, magnitudes_;
 };
 
-// Rows whose error the bound does not keep below half the contract's: relative to the largest element of all rows that
+// Rows whose error the bound does not keep below two fifths of the contract's: relative to the largest element of all rows that
 // are certain, since the contract is.
 std::vector<int64_t> uncertain_rows(const float* errors, const float* magnitudes, int64_t n_rows, bool is_float) {
-  const float tolerance = is_float ? 2.5e-6f : 5e-11f;
+  const float tolerance = is_float ? 2e-6f : 4e-11f;
   float largest = 0;
   for (int64_t i = 0; i < n_rows; ++i)
     if (errors[i] <= tolerance * magnitudes[i]) largest = std::max(largest, magnitudes[i]);
