@@ -373,10 +373,10 @@ class LinearRun {
     }
   }
 
-  // Bound on the error of a sum of n kernel values of the tile: an overlap carries about one rounding, its square twice
-  // itself times that.
+  // Bound on the error of a sum of n kernel values of the tile: an overlap carries a quarter of the machine's epsilon, its
+  // square twice itself times that.
   double score_error(int64_t n, double sum) const {
-    const double rounding = std::numeric_limits<C>::epsilon() * score_.power;
+    const double rounding = 0.25 * std::numeric_limits<C>::epsilon() * score_.power;
     return score_.similarity == Similarity::fidelity ? 2 * rounding * std::sqrt(static_cast<double>(n) * sum)
                                                      : rounding * static_cast<double>(n);
   }
