@@ -19,7 +19,7 @@ from flashket.feature_maps import discovered
 from flashket.spec import parse_spec
 
 NAMES = [
-    *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Program"),
+    *("Angle", "Amplitude", "IQP", "ZZ", "Fidelity", "HadamardTest", "Program", "AttentionState"),
     *("states", "gram", "attention", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]

@@ -352,7 +352,8 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
     const LinearForm form = linear_form(spec);
     const AttentionShape4 shape{arrays.q.shape[0], arrays.q.shape[1], arrays.k.shape[1],
                                 arrays.q.shape[2], arrays.k.shape[2], arrays.v.shape[3]};
-    if (options.form == AttentionForm::linear ? form.n_features > 0 : linear_form_pays(spec, form, shape, options.causal))
+    if (options.form == AttentionForm::linear ? form.n_features > 0
+                                              : linear_form_pays(spec, form, shape, options.causal))
       return linear_attention<T>(spec, form, arrays, options);
   }
   AttentionRun<T> run(spec, arrays, options);

@@ -309,7 +309,8 @@ class LinearRun {
     for (int64_t f = 0; f < rows; ++f) {
       local[size + f] += static_cast<double>(state.total_weights.data()[f]);
       state.total_weights.data()[f] = 0;
-      if (answers) state.current_weights.data()[f] = static_cast<C>(form_.scale[f] * (prefix[size + f] + local[size + f]));
+      if (answers)
+        state.current_weights.data()[f] = static_cast<C>(form_.scale[f] * (prefix[size + f] + local[size + f]));
     }
   }
 
@@ -337,8 +338,9 @@ class LinearRun {
     for (const FeatureBlock& block : form_.blocks)
       for (int64_t first = 0; first < rows; first += kLinearTokens) {
         const int64_t n = std::min(kLinearTokens, rows - first);
-        ops_.apply(queries.features(block, first / kLinearTokens), n, block.features, sums + block.offset * v_stride_, weights + block.offset, v_stride_,
-                   s.numerator.data() + first * v_stride_, s.denominator.data() + first);
+        ops_.apply(queries.features(block, first / kLinearTokens), n, block.features, sums + block.offset * v_stride_,
+                   weights + block.offset, v_stride_, s.numerator.data() + first * v_stride_,
+                   s.denominator.data() + first);
       }
   }
 
@@ -373,8 +375,8 @@ class LinearRun {
     }
   }
 
-  // Bound on the error of a sum of n kernel values of the tile: an overlap carries a quarter of the machine's epsilon, its
-  // square twice itself times that.
+  // Bound on the error of a sum of n kernel values of the tile: an overlap carries a quarter of the machine's epsilon,
+  // its square twice itself times that.
   double score_error(int64_t n, double sum) const {
     const double rounding = 0.25 * std::numeric_limits<C>::epsilon() * score_.power;
     return score_.similarity == Similarity::fidelity ? 2 * rounding * std::sqrt(static_cast<double>(n) * sum)
@@ -385,8 +387,8 @@ class LinearRun {
                   double near_error, double largest_norm, double weight_norm, Scratch& s) {
     const double sum = near_sum + static_cast<double>(s.denominator.data()[row]);
     const int64_t at = index(batch, head, query);
-    const double magnitude = static_cast<double>(
-        ops_.divide(s.numerator.data() + row * v_stride_, near, 1 / sum, v_stride_, s.row.data()));
+    const double magnitude =
+        static_cast<double>(ops_.divide(s.numerator.data() + row * v_stride_, near, 1 / sum, v_stride_, s.row.data()));
     const double error =
         (near_error + std::numeric_limits<C>::epsilon() * (largest_norm + magnitude * weight_norm)) / sum;
     errors_.data()[at] = sum > 0 ? static_cast<float>(error) : std::numeric_limits<float>::infinity();
@@ -441,8 +443,8 @@ class LinearRun {
   Buffer<float> errors_, magnitudes_;
 };
 
-// Rows whose error the bound does not keep below two fifths of the contract's: relative to the largest element of all rows that
-// are certain, since the contract is.
+// Rows whose error the bound does not keep below two fifths of the contract's: relative to the largest element of all
+// rows that are certain, since the contract is.
 std::vector<int64_t> uncertain_rows(const float* errors, const float* magnitudes, int64_t n_rows, bool is_float) {
   const float tolerance = is_float ? 2e-6f : 4e-11f;
   float largest = 0;
@@ -472,7 +474,8 @@ int64_t redo(const KernelSpec& spec, const AttentionArrays<T>& a, const Attentio
     const int64_t kv_len = a.kv_lens ? a.kv_lens[batch] : a.k.shape[2];
     const auto limit = [&](int64_t row) { return options.causal ? row % n_queries + kv_len - n_queries + 1 : kv_len; };
     const int64_t n_keys = limit(rows[last - 1]);
-    const MatrixView<const T> q = a.q.matrix(batch, head), k = a.k.matrix(batch, kv_head), v = a.v.matrix(batch, kv_head);
+    const MatrixView<const T> q = a.q.matrix(batch, head), k = a.k.matrix(batch, kv_head),
+                              v = a.v.matrix(batch, kv_head);
     const MatrixView<T> out = a.out.matrix(batch, head);
     Buffer<bool> mask(options.causal ? n * n_keys : 0);
     for (int64_t i = 0; i < n; ++i) {

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Sum-normalised attention as exact linear attention: out = sum_f F_f(q) S_f / sum_f F_f(q) z_f with S = sum_j F(k_j) v_j
-// and z = sum_j F(k_j). Time O((Lq + Lk) F Dv), memory O(Lq + Lk). Schlag, Irie and Schmidhuber, arXiv:2102.11174, for
-// the form. Causal: chunks; inside a chunk the quadratic form, between chunks the state.
-// Precision: sums over 64 keys in registers, over 512 in C, totals in double. A sum of features of either sign loses
-// what the norms |F(q)| |S| exceed the result by. Every row carries that bound, and rows that it does not certify are
-// computed again: all in double where there are many, else through the quadratic form.
+// Sum-normalised attention as exact linear attention: out = sum_f F_f(q) S_f / sum_f F_f(q) z_f with S = sum_j F(k_j)
+// v_j and z = sum_j F(k_j). Time O((Lq + Lk) F Dv), memory O(Lq + Lk). Schlag, Irie and Schmidhuber, arXiv:2102.11174,
+// for the form. Causal: chunks; inside a chunk the quadratic form, between chunks the state. Precision: sums over 64
+// keys in registers, over 512 in C, totals in double. A sum of features of either sign loses what the norms |F(q)| |S|
+// exceed the result by. Every row carries that bound, and rows that it does not certify are computed again: all in
+// double where there are many, else through the quadratic form.
 #pragma once
 #include "attention/attention.hpp"
 #include "attention/linear_form.hpp"

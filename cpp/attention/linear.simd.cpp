@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Loops over a matrix of features are register blocks of R features or rows x W vectors of values, near the port limit of
-// one multiply-add a feature, row and vector; making a vector of features costs one multiplication.
+// Loops over a matrix of features are register blocks of R features or rows x W vectors of values, near the port limit
+// of one multiply-add a feature, row and vector; making a vector of features costs one multiplication.
 #include "attention/linear_ops.hpp"
 #include "core/simd.hpp"
 

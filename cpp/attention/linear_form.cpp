@@ -132,8 +132,7 @@ LinearForm polynomial_form(const Score& score) {
   if (width > kMaxFeatures || width * (width + 1) / 2 > kMaxFeatures)
     return too_large(std::to_string(width) + " x " + std::to_string(width + 1) + " / 2");
   const double unit = is_hadamard ? 0.25 : 1.0;
-  add_pairs(f, [](int64_t i) { return i + 1; },
-            [&](int64_t i, int64_t j) { return i == j ? unit : 2 * unit; });
+  add_pairs(f, [](int64_t i) { return i + 1; }, [&](int64_t i, int64_t j) { return i == j ? unit : 2 * unit; });
   return f;
 }
 

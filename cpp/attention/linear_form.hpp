@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels as sum_f w_f F_f(x) F_f(y), and rows as factors of their features.
 // Fidelity of a product map, power p: cos^2p is a trigonometric polynomial of degree p, so (2p+1)^n products of
-// (1, cos x, sin x, .., cos p x, sin p x). Fidelity of real vectors: x_i x_j, d(d+1)/2. Of complex states: the Hermitian
-// matrix |x><x|, D^2 real numbers. Hadamard test: polynomials of (1, state) of degree `power`, here 1 and 2.
+// (1, cos x, sin x, .., cos p x, sin p x). Fidelity of real vectors: x_i x_j, d(d+1)/2. Of complex states: the
+// Hermitian matrix |x><x|, D^2 real numbers. Hadamard test: polynomials of (1, state) of degree `power`, here 1 and 2.
 #pragma once
 #include <string>
 #include <vector>
@@ -20,7 +20,7 @@ struct LinearForm {
   std::vector<FeatureBlock> blocks;
   int64_t n_features = 0;     // 0: the kernel has no linear form, or it is too large
   int64_t state_rows = 0;     // features with the padding of every block
-  int64_t block_rows = 0;      // features of the largest block, padded
+  int64_t block_rows = 0;     // features of the largest block, padded
   std::vector<double> scale;  // w of every state row, 1 for padding
   std::string reason;         // why not
 
@@ -82,7 +82,8 @@ class FactorRows {
     for (int64_t row = 0; row < rows; row += lanes) {
       const C* from = planes_.data() + row / kLinearTokens * n_planes_ * depth_ * kLinearTokens + row % kLinearTokens;
       for (int64_t d = 0; d < depth_; ++d)
-        for (int p = 0; p < n_planes_; ++p, out += lanes) std::copy_n(from + (p * depth_ + d) * kLinearTokens, lanes, out);
+        for (int p = 0; p < n_planes_; ++p, out += lanes)
+          std::copy_n(from + (p * depth_ + d) * kLinearTokens, lanes, out);
     }
   }
 
@@ -114,9 +115,7 @@ class FactorRows {
     else
       return encoder.rows_f64;
   }
-  C* plane(int64_t group, int p) {
-    return planes_.data() + (group * n_planes_ + p) * depth_ * kLinearTokens;
-  }
+  C* plane(int64_t group, int p) { return planes_.data() + (group * n_planes_ + p) * depth_ * kLinearTokens; }
 
   const LinearForm* form_;
   RowEncoder<C> encoder_;

@@ -17,8 +17,8 @@ enum class FeatureKind : int {
   hermitian,  // real, then imaginary parts of pairs j <= i of a complex vector's elements
 };
 
-// How features are made. Factors of a group of rows: [stride][kLinearTokens], `width` of them, from `second` on the other
-// table of a tensor or the imaginary parts.
+// How features are made. Factors of a group of rows: [stride][kLinearTokens], `width` of them, from `second` on the
+// other table of a tensor or the imaginary parts.
 struct FeatureForm {
   FeatureKind kind;
   PairKind pair;
@@ -38,8 +38,8 @@ struct FeatureBlock {
   int64_t first, count, features, offset;
 };
 
-// Everything about rows is [..][kLinearTokens], the rows of a group side by side: features are products of whole vectors.
-// v_stride is a multiple of kValueAlign.
+// Everything about rows is [..][kLinearTokens], the rows of a group side by side: features are products of whole
+// vectors. v_stride is a multiple of kValueAlign.
 template <class C>
 struct LinearOps {
   // Planes (depth, kLinearTokens) of a group of encoded rows -> factors.

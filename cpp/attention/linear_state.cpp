@@ -35,8 +35,8 @@ void linear_update(const KernelSpec& spec, const LinearForm& form, const Tensor4
           s.values.data()[t * v_stride + c] = static_cast<double>(values(begin + t, c));
       for (const FeatureBlock& block : form.blocks) {
         const double* features = s.keys.features(block, 0);
-        ops.accumulate(features, rows, block.features, s.values.data(), v_stride,
-                       sums + block.offset * v_stride, weights + block.offset);
+        ops.accumulate(features, rows, block.features, s.values.data(), v_stride, sums + block.offset * v_stride,
+                       weights + block.offset);
       }
     }
   });
@@ -63,9 +63,8 @@ void linear_read(const KernelSpec& spec, const LinearForm& form, const Tensor4Vi
   PerWorker<Scratch> scratch;
   parallel_for(state.batch * n_heads * n_blocks, [&](int64_t index, int worker) {
     Scratch& s = scratch.get(worker, [&] {
-      return Scratch{FactorRows<double>(spec, form, kLinearTokens),
-                     Buffer<double>(kLinearTokens * form.block_rows), Buffer<double>(kLinearTokens * v_stride),
-                     Buffer<double>(kLinearTokens)};
+      return Scratch{FactorRows<double>(spec, form, kLinearTokens), Buffer<double>(kLinearTokens * form.block_rows),
+                     Buffer<double>(kLinearTokens * v_stride), Buffer<double>(kLinearTokens)};
     });
     const int64_t head = index / n_blocks % n_heads, batch = index / n_blocks / n_heads;
     const int64_t set = batch * state.kv_heads + head / group, begin = index % n_blocks * kLinearTokens;

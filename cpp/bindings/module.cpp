@@ -103,7 +103,10 @@ void bind_attention(py::module_& m) {
           for (const int64_t n : *kv_lens) require(n >= 0 && n <= k.shape(2), "kv_lens must be 0 to Lk");
         }
         const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax,
-                                       temperature, causal, shots, seed,
+                                       temperature,
+                                       causal,
+                                       shots,
+                                       seed,
                                        form == "auto"     ? AttentionForm::automatic
                                        : form == "linear" ? AttentionForm::linear
                                                           : AttentionForm::quadratic};
@@ -136,7 +139,8 @@ void bind_linear(py::module_& m) {
         const LinearForm form = linear_form(parse_spec(spec));
         return std::tuple{form.n_features, form.state_rows, form.reason};
       },
-      py::arg("spec"), "Return (features, rows of a state, why not): the kernel's linear form; 0 features without one.");
+      py::arg("spec"),
+      "Return (features, rows of a state, why not): the kernel's linear form; 0 features without one.");
   m.def(
       "linear_form_pays",
       [](const py::tuple& spec, int64_t batch, int64_t heads, int64_t kv_heads, int64_t queries, int64_t keys,
@@ -145,7 +149,8 @@ void bind_linear(py::module_& m) {
         return linear_form_pays(kernel, linear_form(kernel), {batch, heads, kv_heads, queries, keys, v_dim}, causal);
       },
       py::arg("spec"), py::arg("batch"), py::arg("heads"), py::arg("kv_heads"), py::arg("queries"), py::arg("keys"),
-      py::arg("v_dim"), py::arg("causal"), "Return whether sum-normalised attention of these shapes takes the linear form.");
+      py::arg("v_dim"), py::arg("causal"),
+      "Return whether sum-normalised attention of these shapes takes the linear form.");
   m.def(
       "linear_update",
       [](const py::tuple& spec, const py::array& k, const py::array& v, const py::array& sums,

@@ -37,7 +37,8 @@ bool is_supported(const std::string& isa) {
 // Best first.
 const std::vector<IsaOps>& all_isas() {
 #define FLASHKET_ENCODER_ADDRESS(name) &FLASHKET_CURRENT_ISA::name##_encoder,
-#define FLASHKET_ISA_ENTRY(isa) {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, &isa_##isa::linear_ops, encoders_##isa()},
+#define FLASHKET_ISA_ENTRY(isa) \
+  {#isa, &isa_##isa::tile_ops, &isa_##isa::consume_ops, &isa_##isa::linear_ops, encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \
   static const auto encoders_##isa = [] {                                                    \
     namespace FLASHKET_CURRENT_ISA = isa_##isa;                                              \

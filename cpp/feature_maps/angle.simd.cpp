@@ -32,7 +32,7 @@ void rows(const T* x, int64_t count, T* cosine, T* sine, const EncoderArgs& args
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle", PairKind::product, depth, scratch, row<float>,
-                               row<double>, rows<float>, rows<double>};
+const Encoder angle_encoder = {"angle",    PairKind::product, depth,       scratch,
+                               row<float>, row<double>,       rows<float>, rows<double>};
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE
