@@ -8,6 +8,7 @@ namespace flashket {
 namespace {
 
 constexpr int64_t kBlockFeatures = 128;  // with 64 values in float: 32 KB, the first-level cache
+constexpr int64_t kPairFeatures = 64;    // made on the fly: features and values of a group in the first-level cache
 
 // base^exponent, or a number beyond kMaxFeatures.
 int64_t bounded_power(int64_t base, int64_t exponent) {
@@ -61,7 +62,7 @@ template <class Count, class Weigh>
 void add_pairs(LinearForm& f, const Count& features_of, const Weigh& weigh) {
   for (int64_t first = 0, last; first < f.form.width; first = last) {
     int64_t features = features_of(first);
-    for (last = first + 1; last < f.form.width && features + features_of(last) <= kBlockFeatures; ++last)
+    for (last = first + 1; last < f.form.width && features + features_of(last) <= kPairFeatures; ++last)
       features += features_of(last);
     add_block(f, first, last - first, features);
     double* scale = f.scale.data() + f.blocks.back().offset;
