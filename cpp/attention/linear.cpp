@@ -2,11 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attention/linear.hpp"
 
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <mutex>
 
 #include "core/parallel.hpp"
 
@@ -296,6 +294,7 @@ class LinearRun {
     if (!answers) return;
     state.weight_norm = std::sqrt(weight_norm);
     state.largest_norm = std::sqrt(static_cast<double>(ops_.largest(state.norms.data(), v_stride_)));
+    if (!(state.largest_norm > (sizeof(C) == 4 ? 1e-15 : 1e-140))) measure(state);  // squares may have vanished
   }
 
   void fold(const double* prefix, double* local, RunningState<C>& state, bool answers) {
@@ -400,8 +399,9 @@ class LinearRun {
   void read_all(const std::vector<Buffer<double>>& totals) {
     const int64_t n_sets = static_cast<int64_t>(totals.size()), size = form_.state_rows * v_stride_;
     std::vector<RunningState<C>> states;
-    for (int64_t set = 0; set < n_sets; ++set) {
-      RunningState<C>& state = states.emplace_back(form_, v_stride_, form_.state_rows);
+    for (int64_t set = 0; set < n_sets; ++set) states.emplace_back(form_, v_stride_, form_.state_rows);
+    parallel_for(n_sets, [&](int64_t set, int) {
+      RunningState<C>& state = states[set];
       for (int64_t f = 0; f < form_.state_rows; ++f) {
         const double w = form_.scale[f];
         for (int64_t at = f * v_stride_; at < (f + 1) * v_stride_; ++at)
@@ -409,7 +409,7 @@ class LinearRun {
         state.current_weights.data()[f] = static_cast<C>(w * totals[set].data()[size + f]);
       }
       measure(state);
-    }
+    });
     PerWorker<Scratch> scratch;
     const int64_t n_blocks = round_up(n_queries_, chunk_) / chunk_;
     parallel_for(a_.q.shape[0] * n_heads_ * n_blocks, [&](int64_t task, int worker) {
@@ -501,8 +501,8 @@ int64_t redo(const KernelSpec& spec, const AttentionArrays<T>& a, const Attentio
 
 }  // namespace
 
-bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionShape4& s, bool causal) {
-  if (form.n_features == 0 || s.keys < 256 || s.queries == 0) return false;
+bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionSizes& s, bool causal) {
+  if (form.n_features == 0 || !is_long_enough(s)) return false;
   // In vector instructions of one row or pair. The weights cost one column more.
   const Score score = spec.score();
   const double pair = static_cast<double>(score.row_elements()) * (score.pair == PairKind::product ? 1.5 : 1);

@@ -12,12 +12,15 @@
 
 namespace flashket {
 
-struct AttentionShape4 {
+struct AttentionSizes {
   int64_t batch, heads, kv_heads, queries, keys, v_dim;
 };
 
+// Asked first: decoding steps and short contexts shall not pay for looking at the form.
+constexpr bool is_long_enough(const AttentionSizes& sizes) { return sizes.keys >= 256 && sizes.queries >= 16; }
+
 // Whether the linear form costs less, by shapes alone, so that results do not depend on the machine's threads.
-bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionShape4& shape, bool causal);
+bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionSizes& shape, bool causal);
 
 template <class T>
 bool can_be_linear(const AttentionArrays<T>& arrays, const AttentionOptions& options) {

@@ -145,8 +145,10 @@ void bind_linear(py::module_& m) {
       "linear_form_pays",
       [](const py::tuple& spec, int64_t batch, int64_t heads, int64_t kv_heads, int64_t queries, int64_t keys,
          int64_t v_dim, bool causal) {
+        const AttentionSizes sizes{batch, heads, kv_heads, queries, keys, v_dim};
+        if (!is_long_enough(sizes)) return false;
         const KernelSpec kernel = parse_spec(spec);
-        return linear_form_pays(kernel, linear_form(kernel), {batch, heads, kv_heads, queries, keys, v_dim}, causal);
+        return linear_form_pays(kernel, linear_form(kernel), sizes, causal);
       },
       py::arg("spec"), py::arg("batch"), py::arg("heads"), py::arg("kv_heads"), py::arg("queries"), py::arg("keys"),
       py::arg("v_dim"), py::arg("causal"),

@@ -329,7 +329,7 @@ def linear_state_bytes(kernel: Kernel, q_shape: tuple[int, ...], k_shape: tuple[
     >>> linear_state_bytes(fk.Fidelity(fk.Angle(4)), (1, 8, 64, 4), (1, 8, 64, 4), 64, True)
     0
     """
-    if 0 in q_shape or 0 in k_shape or not v_dim or not linear_form(kernel)[0]:
+    if 0 in q_shape or 0 in k_shape or not v_dim or _state_qubits(kernel, "attention") > _ASKED_QUBITS:
         return 0
     sizes = (q_shape[0], q_shape[1], k_shape[1], q_shape[2], k_shape[2], v_dim)
     if not core().linear_form_pays(kernel._lower(), *sizes, causal):
@@ -338,7 +338,8 @@ def linear_state_bytes(kernel: Kernel, q_shape: tuple[int, ...], k_shape: tuple[
     sets, threads = k_shape[0] * k_shape[1], int(core().num_threads())
     # With fewer sets of keys than threads every segment of keys has sums of its own.
     segments = min(_SEGMENTS, -(-k_shape[2] // _SEGMENT_KEYS) + 1) + 1 if sets < threads else 2
-    return size * (sets * (segments + 1) + 4 * threads)
+    bounds = 8 * q_shape[0] * q_shape[1] * q_shape[2]  # two float32 numbers a row
+    return size * (sets * (segments + 1) + 4 * threads) + bounds
 
 
 def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str) -> tuple[str, str, int]:
@@ -349,8 +350,8 @@ def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str) -> tupl
     width = kernel.n_features
     flops = 2 * (n + m) * count * (width + 1)
     if core().linear_form_pays(kernel._lower(), 1, 1, 1, n, m, width, False):
-        quadratic = "one key and one query cost less than their share of the pairs; without shots and mask, normalization sum"
-        return f"linear form, {count} features: sums over keys, no pair is scored", quadratic, flops
+        why = "features cost less than pairs at this length; for exact sums without a mask"
+        return f"linear form, {count} features: sums over keys, no pair is scored", why, flops
     return f"quadratic: {path}", f"{why}; the linear form, {count} features, costs more at this length", 0
 
 
