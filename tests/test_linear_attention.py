@@ -162,6 +162,17 @@ def test_concentrated(kernel, name, values):
             assert_close(run(kernel, *data, causal=causal), exact(kernel, *data, causal), dtype)
 
 
+@pytest.mark.parametrize("scale", [2.0**-90, 2.0**90])
+@pytest.mark.parametrize("name", ["nearly equal", "clusters"])
+def test_scale_of_values(name, scale):
+    """The bound neither vanishes nor overflows where squares of values do."""
+    kernel, rng = KERNELS[1], np.random.default_rng(3)
+    q, k = (x.astype(np.float32) for x in concentrated(name, kernel, rng))
+    v = (rng.normal(size=(1, 1, 700, 4)) * scale).astype(np.float32)
+    for causal in (False, True):
+        assert_close(run(kernel, q, k, v, causal=causal), exact(kernel, q, k, v, causal), np.float32)
+
+
 def test_first_rows_are_exact():
     """The first query sees one key whatever its kernel value is, the second two."""
     kernel = KERNELS[1]
