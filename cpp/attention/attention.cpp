@@ -8,6 +8,7 @@
 #include <limits>
 #include <tuple>
 
+#include "attention/linear.hpp"
 #include "core/parallel.hpp"
 #include "core/philox.hpp"
 
@@ -396,6 +397,15 @@ class AttentionRun {
 template <class T>
 int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, const AttentionOptions& options) {
   if (arrays.q.shape[0] == 0 || arrays.q.shape[1] == 0 || arrays.q.shape[2] == 0) return 0;
+  const AttentionSizes sizes{arrays.q.shape[0], arrays.q.shape[1], arrays.k.shape[1],
+                             arrays.q.shape[2], arrays.k.shape[2], arrays.v.shape[3]};
+  const bool is_forced = options.form == AttentionForm::linear;
+  if (options.form != AttentionForm::quadratic && can_be_linear(arrays, options) &&
+      (is_forced || is_long_enough(sizes))) {
+    const LinearForm form = linear_form(spec);
+    if (is_forced ? form.n_features > 0 : linear_form_pays(spec, form, sizes, options.causal))
+      return linear_attention<T>(spec, form, arrays, options);
+  }
   AttentionRun<T> run(spec, arrays, options);
   // A small temperature magnifies the rounding of float scores: about 6e-8 of an overlap, more with every factor of a
   // product and with the gates of a circuit, and 2 power times that of a fidelity. A power of an estimate may

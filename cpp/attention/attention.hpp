@@ -9,6 +9,9 @@ namespace flashket {
 
 enum class Normalization { sum, softmax };
 
+// automatic: linear.hpp's form where it is cheaper and possible. The others are for comparison.
+enum class AttentionForm { automatic, quadratic, linear };
+
 template <class T>
 struct AttentionArrays {
   Tensor4View<const T> q;                         // (B, Hq, Lq, D)
@@ -25,6 +28,7 @@ struct AttentionOptions {
   bool causal = false;     // query i sees key j iff j <= i + kv_len - Lq
   int64_t shots = 0;       // 0: exact
   uint64_t seed = 0;
+  AttentionForm form = AttentionForm::automatic;
 };
 
 // Returns how many rows had admissible keys but only kernel values of 0, which makes them uniform over those keys.

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "attention/attention.hpp"
+#include "attention/linear.hpp"
 #include "bindings/spec.hpp"
 #include "core/parallel.hpp"
 #include "gram/gram.hpp"
@@ -117,8 +118,9 @@ void bind_attention(py::module_& m) {
       "attention",
       [](const py::tuple& spec, const py::array& q, const py::array& k, const py::array& v, const py::array& out,
          const std::string& normalization, double temperature, bool causal, const std::optional<py::array>& mask,
-         const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed) {
+         const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed, const std::string& form) {
         const KernelSpec kernel = parse_spec(spec);
+        require(form == "auto" || form == "quadratic" || form == "linear", "unknown form");
         require(normalization == "sum" || normalization == "softmax", "unknown normalization");
         require(shots >= 0 && (shots == 0 || kernel.is_normalised()) && temperature > 0, "bad shots or temperature");
         if (kv_lens) {
@@ -126,7 +128,13 @@ void bind_attention(py::module_& m) {
           for (const int64_t n : *kv_lens) require(n >= 0 && n <= k.shape(2), "kv_lens must be 0 to Lk");
         }
         const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax,
-                                       temperature, causal, shots, seed};
+                                       temperature,
+                                       causal,
+                                       shots,
+                                       seed,
+                                       form == "auto"     ? AttentionForm::automatic
+                                       : form == "linear" ? AttentionForm::linear
+                                                          : AttentionForm::quadratic};
         return dispatch(q, [&](auto zero) {
           return run_attention<decltype(zero)>(kernel, q, k, v, out, mask, kv_lens ? kv_lens->data() : nullptr,
                                                options);
@@ -134,8 +142,86 @@ void bind_attention(py::module_& m) {
       },
       py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"),
       py::arg("temperature"), py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true),
-      py::arg("shots"), py::arg("seed"),
+      py::arg("shots"), py::arg("seed"), py::arg("form") = "auto",
       "Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.");
+}
+
+// state: sums (B, Hkv, state_rows, v_stride), weights (B, Hkv, state_rows), float64, C-contiguous.
+LinearState linear_state(const LinearForm& form, const py::array& sums, const py::array& weights) {
+  require(holds<double>(sums) && holds<double>(weights) && sums.ndim() == 4 && weights.ndim() == 3 &&
+              (sums.flags() & weights.flags() & py::array::c_style) && form.n_features > 0,
+          "bad state");
+  require(sums.shape(2) == form.state_rows && sums.shape(3) % kValueAlign == 0 && weights.shape(0) == sums.shape(0) &&
+              weights.shape(1) == sums.shape(1) && weights.shape(2) == form.state_rows,
+          "state has the wrong shape");
+  return {writable<double>(sums), writable<double>(weights), sums.shape(0), sums.shape(1), sums.shape(3)};
+}
+
+void bind_linear(py::module_& m) {
+  m.def(
+      "linear_form",
+      [](const py::tuple& spec) {
+        const LinearForm form = linear_form(parse_spec(spec));
+        return std::tuple{form.n_features, form.state_rows, form.reason};
+      },
+      py::arg("spec"),
+      "Return (features, rows of a state, why not): the kernel's linear form; 0 features without one.");
+  m.def(
+      "linear_form_pays",
+      [](const py::tuple& spec, int64_t batch, int64_t heads, int64_t kv_heads, int64_t queries, int64_t keys,
+         int64_t v_dim, bool causal) {
+        const AttentionSizes sizes{batch, heads, kv_heads, queries, keys, v_dim};
+        if (!is_long_enough(sizes)) return false;
+        const KernelSpec kernel = parse_spec(spec);
+        return linear_form_pays(kernel, linear_form(kernel), sizes, causal);
+      },
+      py::arg("spec"), py::arg("batch"), py::arg("heads"), py::arg("kv_heads"), py::arg("queries"), py::arg("keys"),
+      py::arg("v_dim"), py::arg("causal"),
+      "Return whether sum-normalised attention of these shapes takes the linear form.");
+  m.def(
+      "linear_update",
+      [](const py::tuple& spec, const py::array& k, const py::array& v, const py::array& sums,
+         const py::array& weights) {
+        const KernelSpec kernel = parse_spec(spec);
+        const LinearForm form = linear_form(kernel);
+        const LinearState state = linear_state(form, sums, weights);
+        dispatch(k, [&](auto zero) {
+          using T = decltype(zero);
+          const auto keys = tensor4<const T>(k), values = tensor4<const T>(v);
+          require(keys.shape[0] == state.batch && keys.shape[1] == state.kv_heads &&
+                      keys.shape[3] == kernel.n_features() && std::equal(keys.shape, keys.shape + 3, values.shape) &&
+                      values.shape[3] <= state.v_stride,
+                  "k and v do not fit the state");
+          const py::gil_scoped_release unlocked;
+          linear_update<T>(kernel, form, keys, values, state);
+        });
+      },
+      py::arg("spec"), py::arg("k"), py::arg("v"), py::arg("sums"), py::arg("weights"),
+      "Add keys and values to the sums of a state.");
+  m.def(
+      "linear_read",
+      [](const py::tuple& spec, const py::array& q, const py::array& sums, const py::array& weights,
+         const py::array& out, const py::array& ratios) {
+        const KernelSpec kernel = parse_spec(spec);
+        const LinearForm form = linear_form(kernel);
+        const LinearState state = linear_state(form, sums, weights);
+        dispatch(q, [&](auto zero) {
+          using T = decltype(zero);
+          const auto queries = tensor4<const T>(q);
+          const auto result = tensor4<T>(out);
+          require(queries.shape[0] == state.batch && state.kv_heads > 0 && queries.shape[1] % state.kv_heads == 0 &&
+                      queries.shape[3] == kernel.n_features() &&
+                      std::equal(queries.shape, queries.shape + 3, result.shape) && result.shape[3] <= state.v_stride,
+                  "q and out do not fit the state");
+          require(holds<double>(ratios) && ratios.size() == queries.shape[0] * queries.shape[1] * queries.shape[2] &&
+                      (ratios.flags() & py::array::c_style),
+                  "ratios must be float64 (B, Hq, Lq)");
+          const py::gil_scoped_release unlocked;
+          linear_read<T>(kernel, form, queries, state, result, writable<double>(ratios));
+        });
+      },
+      py::arg("spec"), py::arg("q"), py::arg("sums"), py::arg("weights"), py::arg("out"), py::arg("ratios"),
+      "Write the attention of queries over a state's keys, and each row's denominator over the product of norms.");
 }
 
 // Rows along the last axis; index counts the leading axes in C order.
@@ -227,6 +313,7 @@ PYBIND11_MODULE(_core, m) {
   bind_gram_matvec(m);
   bind_states(m);
   bind_attention(m);
+  bind_linear(m);
   bind_mps(m);
   bind_system(m);
 }

@@ -18,6 +18,7 @@ namespace flashket {
     extern const TileOps<double> tile_ops_f64;          \
     extern const ScoreTile<double> log_tile_f64;        \
     extern const ConsumeOps consume_ops;                \
+    extern const LinearTable linear_ops;                \
     extern const MpsOps mps_ops;                        \
     extern const NoiseOps noise_ops;                    \
   }
@@ -46,6 +47,7 @@ const std::vector<IsaOps>& all_isas() {
    &isa_##isa::tile_ops_f64,    \
    isa_##isa::log_tile_f64,     \
    &isa_##isa::consume_ops,     \
+   &isa_##isa::linear_ops,      \
    &isa_##isa::mps_ops,         \
    &isa_##isa::noise_ops,       \
    encoders_##isa()},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attention/consume.hpp"
+#include "attention/linear_ops.hpp"
 #include "core/types.hpp"
 #include "gram/mps.hpp"
 #include "gram/tile.hpp"
@@ -20,6 +21,7 @@ struct IsaOps {
   // log of the kernel value, -inf for 0. Always in double: products of many factors keep their exponent apart.
   ScoreTile<double> log_tile;
   const ConsumeOps* consume;
+  const LinearTable* linear;
   const MpsOps* mps;
   const NoiseOps* noise;
   std::vector<const Encoder*> encoders;

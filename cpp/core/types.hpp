@@ -70,6 +70,11 @@ struct EncoderArgs {
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
 
+// Cosines and sines of half angles of many contiguous rows at once, (rows, n_features) each: the states of a product
+// map.
+template <class T>
+using EncodeQubits = void (*)(const T* x, int64_t rows, T* cosine, T* sine, const EncoderArgs& args);
+
 // overlaps[j] = <query|row j> of rows as the caller has them, row_stride apart: no encoding, for a query that meets
 // each row once. NaN where a row has no state.
 template <class T>
@@ -86,6 +91,8 @@ struct Encoder {
   const StateOps* states = nullptr;  // of circuits: what runs the blocks of one state on several threads
   // The same map in a cheaper form for rows whose features all lie near their centres; nullptr: there is none.
   const Encoder* centred = nullptr;
+  EncodeQubits<float> qubits_f32 = nullptr;  // of product maps
+  EncodeQubits<double> qubits_f64 = nullptr;
   ScoreRows<float> score_rows_f32 = nullptr;
   ScoreRows<double> score_rows_f64 = nullptr;
 };

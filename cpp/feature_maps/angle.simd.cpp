@@ -4,6 +4,7 @@
 // Schuld, "Supervised quantum machine learning models are kernel methods", arXiv:2101.11020, sec. V.
 // No state is built: a row becomes what the product or the tangent form of the pair kernel multiplies (PairKind).
 // Angles are reduced in double whatever the element type. params: n_features, bandwidth. Cost: n sincos.
+#include "core/half_angles.hpp"
 #include "core/simd.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
@@ -97,6 +98,11 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
   }
 }
 
+template <class T>
+void qubits(const T* x, int64_t count, T* cosine, T* sine, const EncoderArgs& args) {
+  half_angles(x, count * n_features(args), 0.5 * args.params[1], cosine, sine);
+}
+
 }  // namespace
 
 extern const Encoder angle_encoder;
@@ -108,6 +114,8 @@ const Encoder angle_encoder = {
     .row_f32 = paired_row<float>,
     .row_f64 = paired_row<double>,
     .centred = &tangent_encoder,
+    .qubits_f32 = qubits<float>,
+    .qubits_f64 = qubits<double>,
     .score_rows_f32 = score_rows<float>,
     .score_rows_f64 = score_rows<double>,
 };

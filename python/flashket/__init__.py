@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from flashket.attention import attention
+from flashket.attention_state import AttentionState
 from flashket.backends._registry import backends
 from flashket.errors import BackendUnavailable, BudgetExceeded, FlashKetError, InputError, JobError, ResourceLimit
 from flashket.feature_maps import discovered as _discovered
@@ -39,6 +40,7 @@ __all__ = [
     "ZZ",
     "Amplitude",
     "Angle",
+    "AttentionState",
     "BackendUnavailable",
     "BudgetExceeded",
     "Circuit",

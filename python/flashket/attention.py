@@ -102,8 +102,10 @@ def attention(
     Notes
     -----
     Agrees with the unfused definition to 5e-6 of max|out| (float32) or 1e-10 (float64), also where every kernel value of a row
-    underflows. Time B Hq Lq Lk (kernel + Dv), memory linear in Lq and Lk. The stream of a score is keyed by (seed, batch, query
-    head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
+    underflows. Time B Hq Lq Lk (kernel + Dv), memory linear in Lq and Lk; exact sums of a kernel with a linear form of F
+    features, without mask, take B (Hq Lq + Hkv Lk) F Dv where that is less (:func:`flashket.explain` says so). The stream of
+    a score is keyed by (seed, batch, query head, absolute query index i + kv_len - Lq, key index): the same for any number of
+    threads, in prefill and in decoding.
 
     Examples
     --------
@@ -146,6 +148,9 @@ def attention(
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
+        state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
+        if normalization == "sum" and mask is None and not n_shots
+        else 0,
     )
     planner.require_memory(
         kernel,

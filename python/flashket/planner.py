@@ -34,6 +34,9 @@ _PRODUCT_TASKS, _PRODUCT_BYTES = 64, 64 * 2**20
 _VALUE_GROUP = 32
 """Values are packed with their width rounded up to this."""
 
+_SEGMENTS, _SEGMENT_KEYS = 17, 4096
+"""The linear form: most segments that keys are divided into, and the least keys of one."""
+
 _ASKED_QUBITS = 40
 """Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
 
@@ -153,6 +156,9 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
     chosen = select(backend, kernel, FLOAT64, op, place)
     path, why, pair_flops, row_flops = _path(kernel)
+    linear_flops = 0
+    if op == "attention":
+        path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
@@ -172,7 +178,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         path=path,
         why=why,
         bytes=n_bytes,
-        flops=rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
+        flops=linear_flops or rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
         refused=tuple(refusals(kernel, FLOAT64, op).items()),
         limit=limit,
     )
@@ -198,6 +204,8 @@ class Work:
         Size of the inputs' copies in the dtype computed in.
     is_symmetric : bool
         Gram: whether both operands are the same rows, which are then packed once.
+    state_bytes : int
+        Attention: size of the linear form's states, 0 in the quadratic form; see :func:`linear_state_bytes`.
     """
 
     log: bool = False
@@ -207,6 +215,7 @@ class Work:
     key_sets: int = 1
     cast_bytes: int = 0
     is_symmetric: bool = False
+    state_bytes: int = 0
 
 
 def require_memory(
@@ -321,7 +330,69 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
         # Rows that underflow are computed again in the log domain, always in float64, keys encoded tile by tile.
         own += (worker + (_TILE_ROWS + min(_TILE_COLUMNS, n_keys)) * row) * FLOAT64.itemsize
         own += (_TILE_ROWS + _TILE_COLUMNS) * value * FLOAT64.itemsize
-    return packed * item + min(threads, n) * own
+    return packed * item + min(threads, n) * own + how.state_bytes
+
+
+def linear_form(kernel: Kernel) -> tuple[int, int, str]:
+    """Return (features, rows of a state, why not) of ``K(x, y) = <F(x), F(y)>``; 0 features without such a form.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> linear_form(fk.Fidelity(fk.Angle(4)))[0], linear_form(fk.Fidelity(fk.Amplitude(8), power=2))[2]
+    (81, 'power 2 is more than 1, the largest that is expanded for this map')
+    """
+    n_qubits = _state_qubits(kernel, "attention")
+    if n_qubits > _ASKED_QUBITS:
+        return 0, 0, f"a state of 2^{n_qubits} amplitudes has too many features"
+    count, rows, reason = core().linear_form(kernel._lower())
+    return int(count), int(rows), str(reason)
+
+
+def linear_state_bytes(kernel: Kernel, q_shape: tuple[int, ...], k_shape: tuple[int, ...], v_dim: int, causal: bool) -> int:
+    """Return the size of the states that sum-normalised attention without a mask holds beside its inputs, 0 if it takes the quadratic form.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What will be evaluated.
+    q_shape, k_shape : tuple of int
+        (B, Hq, Lq, D) and (B, Hkv, Lk, D).
+    v_dim : int
+        Width of a value.
+    causal : bool
+        As for :func:`flashket.attention`.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> linear_state_bytes(fk.Fidelity(fk.Angle(4)), (1, 8, 64, 4), (1, 8, 64, 4), 64, True)
+    0
+    """
+    if 0 in q_shape or 0 in k_shape or not v_dim or _state_qubits(kernel, "attention") > _ASKED_QUBITS:
+        return 0
+    sizes = (q_shape[0], q_shape[1], k_shape[1], q_shape[2], k_shape[2], v_dim)
+    if not core().linear_form_pays(kernel._lower(), *sizes, causal):
+        return 0
+    size = linear_form(kernel)[1] * (_padded(v_dim, _VALUE_GROUP) + 1) * FLOAT64.itemsize
+    sets, threads = k_shape[0] * k_shape[1], int(core().num_threads())
+    # With fewer sets of keys than threads every segment of keys has sums of its own.
+    segments = min(_SEGMENTS, -(-k_shape[2] // _SEGMENT_KEYS) + 1) + 1 if sets < threads else 2
+    bounds = 8 * q_shape[0] * q_shape[1] * q_shape[2]  # two float32 numbers a row
+    return size * (sets * (segments + 1) + 4 * threads) + bounds
+
+
+def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str) -> tuple[str, str, int]:
+    """Return (path, why, flops of the linear form or 0) of one exact sum-normalised head."""
+    count, _, reason = linear_form(kernel) if kernel.is_probability else (0, 0, "values may be negative")
+    if not count:
+        return f"quadratic: {path}", f"{why}; no linear form: {reason}", 0
+    width = kernel.n_features
+    flops = 2 * (n + m) * count * (width + 1)
+    if core().linear_form_pays(kernel._lower(), 1, 1, 1, n, m, width, False):
+        why = "features cost less than pairs at this length; for exact sums without a mask"
+        return f"linear form, {count} features: sums over keys, no pair is scored", why, flops
+    return f"quadratic: {path}", f"{why}; the linear form, {count} features, costs more at this length", 0
 
 
 def _padded(n: int, group: int) -> int:
