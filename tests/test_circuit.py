@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -88,7 +89,9 @@ def test_explain():
     plan = fk.explain(fk.Fidelity(fk.Circuit(fk.Program.from_qasm(ENTANGLED))), n=50)
     assert "2^3 amplitudes" in plan.path and plan.limit == ""
     assert "Circuit(<3 qubits" in str(plan)
-    wide = fk.Program(60, 1, (fk.Gate("ry", (0,), (fk.Linear(1.0, 0),)),))
+    # Every pair of qubits: no line and no small bond.
+    entangling = tuple(fk.Gate("crx", pair, (fk.Linear(1.0, 0),)) for pair in combinations(range(60), 2))
+    wide = fk.Program(60, 1, entangling)
     assert "one state of Circuit(<60 qubits" in fk.explain(fk.Fidelity(fk.Circuit(wide)), n=1).limit
     with pytest.raises(fk.ResourceLimit):
         fk.gram([[0.0]], kernel=fk.Fidelity(fk.Circuit(wide)))

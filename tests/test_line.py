@@ -211,8 +211,9 @@ def test_memory_and_explanation():
     kernel = fk.Fidelity(fk.IQP(784, entanglement="linear"))
     plan = fk.explain(kernel, n=100)
     assert "transfer matrices" in plan.path and "line" in plan.why and plan.limit == ""
-    # 100 + 100 rows of 10 numbers for two qubits, and the result.
-    assert 100 * 100 * 8 + 200 * 3930 * 8 <= plan.bytes < 2 * 200 * 3930 * 8
+    # 128 rows of 10 numbers for two qubits and the result; every thread holds a tile and 16 rows.
+    own = fk.get_num_threads() * (16 * 3946 + 2**19 + 2**17) * 8
+    assert 100 * 100 * 8 + 128 * 3930 * 8 <= plan.bytes < 100 * 100 * 8 + 128 * 3930 * 8 + own
     assert "2^12" in fk.explain(fk.Fidelity(fk.IQP(12, reps=2, entanglement="linear")), n=100).path
 
 

@@ -203,7 +203,7 @@ def test_basis_states_stay_exact():
 
 def test_memory_beside_the_states_is_small():
     """A worker holds a block, not a state."""
-    kernel = fk.Fidelity(fk.ZZ(22, reps=1, entanglement="linear"))
+    kernel = fk.Fidelity(fk.ZZ(22, reps=1))
     for dtype in DTYPES:
         working = planner._working_bytes(kernel, "states", 1, 0, np.dtype(dtype), planner.Work())
         assert 0 < working < fk.get_num_threads() * (2 << 20)
