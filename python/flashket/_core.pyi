@@ -11,6 +11,7 @@ import collections.abc
 import typing
 
 import numpy
+import numpy.typing
 
 __all__: list[str] = [
     "attention",
@@ -19,7 +20,14 @@ __all__: list[str] = [
     "encoder_elements",
     "find_bad_row",
     "gram",
+    "gram_matvec",
     "isa",
+    "linear_form",
+    "linear_form_pays",
+    "linear_read",
+    "linear_update",
+    "mps_gram",
+    "mps_states",
     "num_threads",
     "opcodes",
     "set_num_threads",
@@ -39,6 +47,7 @@ def attention(
     kv_lens: collections.abc.Sequence[int] | None,
     shots: int,
     seed: int,
+    form: str = "auto",
 ) -> int:
     """
     Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.
@@ -54,9 +63,9 @@ def build_info() -> dict[str, str]:
     Return compiler, build type and version.
     """
 
-def encoder_elements(spec: tuple[typing.Any, ...]) -> tuple[int, int]:
+def encoder_elements(spec: tuple[typing.Any, ...]) -> tuple[int, int, int]:
     """
-    Return how many elements an encoded row has, and how many of scratch a thread needs to make it.
+    Return how many elements an encoded row has, how many a thread needs to pack rows, and to make one beside it.
     """
 
 def find_bad_row(x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], reject_zero: bool) -> tuple[int, int]:
@@ -77,9 +86,78 @@ def gram(
     Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.
     """
 
+def gram_matvec(
+    spec: tuple[typing.Any, ...],
+    x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    a: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    y: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]] | None,
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    shots: int,
+    seed: int,
+) -> None:
+    """
+    Write the Gram matrix of rows x and y (None: x) times a into out; shots 0 means exact.
+    """
+
 def isa() -> str:
     """
     Return the name of the instruction set in use.
+    """
+
+def linear_form(spec: tuple[typing.Any, ...]) -> tuple[int, int, str]:
+    """
+    Return (features, rows of a state, why not): the kernel's linear form; 0 features without one.
+    """
+
+def linear_form_pays(
+    spec: tuple[typing.Any, ...], batch: int, heads: int, kv_heads: int, queries: int, keys: int, v_dim: int, causal: bool
+) -> bool:
+    """
+    Return whether sum-normalised attention of these shapes takes the linear form.
+    """
+
+def linear_read(
+    spec: tuple[typing.Any, ...],
+    q: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    sums: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    weights: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    ratios: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+) -> None:
+    """
+    Write the attention of queries over a state's keys, and each row's denominator over the product of norms.
+    """
+
+def linear_update(
+    spec: tuple[typing.Any, ...],
+    k: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    v: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    sums: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    weights: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+) -> None:
+    """
+    Add keys and values to the sums of a state.
+    """
+
+def mps_gram(
+    x: tuple[typing.Any, ...],
+    y: tuple[typing.Any, ...] | None,
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    similarity: str,
+    power: int,
+    log: bool,
+    shots: int,
+    seed: int,
+) -> None:
+    """
+    Write the Gram matrix of states (bonds, offsets, tensors) x and y (None: x) into out; shots 0 means exact.
+    """
+
+def mps_states(
+    program: tuple[typing.Any, ...], x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], max_bond: int, cutoff: float
+) -> tuple[typing.Any, ...]:
+    """
+    Return (order of qubits, bonds, offsets, tensors, truncation errors) of the rows' matrix product states.
     """
 
 def num_threads() -> int:
