@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--fast", action="store_true", help="leave out the sides that take many seconds")
     parser.add_argument("--quick", action="store_true", help="small sizes: checks that everything runs, says nothing about speed")
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each case (default 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write environment, medians and every sample there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write environment, medians and spreads there")
     parser.add_argument(
         "--from", dest="files", type=Path, action="append", metavar="FILE", help="read results instead of measuring; later files win"
     )

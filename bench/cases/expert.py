@@ -107,6 +107,15 @@ def zz_states_butterflies(x: Array, plan: ZZPlan) -> Array:
     return states
 
 
+def zz_states_whole(x: Array, plan: ZZPlan) -> Array:
+    """The same as it is written first: whole arrays, which do not stay in the cache, and a complex exponential."""
+    wave = np.exp(1j * zz_phases(x, plan)).astype(np.complex64)
+    states = wave * np.float32(2.0 ** -x.shape[1])
+    walsh_hadamard(states)
+    states *= wave
+    return states
+
+
 def zz_states_gemm(x: Array, plan: ZZPlan) -> Array:
     """The same with the Walsh-Hadamard transform as two real GEMMs of half the qubits each."""
     rows, n = x.shape

@@ -40,16 +40,6 @@ def need(module: str, install: str = "") -> Any:
     return importlib.import_module(module)
 
 
-def public(name: str) -> Any:
-    """Return FlashKet's public object of that name, or say that this build has none."""
-    import flashket as fk
-
-    try:
-        return getattr(fk, name)
-    except AttributeError:
-        raise Unavailable(f"not in this build: flashket.{name}") from None
-
-
 @dataclass(frozen=True)
 class Side:
     """One side of a comparison: a call, and how far its result is from a reference."""
@@ -156,7 +146,7 @@ def measure(case: Case, *, quick: bool, fast: bool, only: list[str] | None, seco
     results: dict[str, dict[str, Any]] = {}
     sides: dict[str, Side] = {}
     first: dict[str, float] = {}
-    load = list(os.getloadavg())
+    loads: dict[str, float] = {}
     for name in case.sides:
         if only and not any(fnmatch.fnmatch(name, pattern) for pattern in only):
             results[name] = {"status": "left out with --side"}
@@ -166,6 +156,7 @@ def measure(case: Case, *, quick: bool, fast: bool, only: list[str] | None, seco
             continue
         try:
             side = makers[name]()
+            loads[name] = round(os.getloadavg()[0], 2)
             error, first[name] = checked(side)
         except Unavailable as reason:
             results[name] = {"status": str(reason)}
@@ -180,13 +171,14 @@ def measure(case: Case, *, quick: bool, fast: bool, only: list[str] | None, seco
         sides[name] = side
     for name, clocks in interleaved(sides, first, seconds, quick).items():
         medians = {clock: sides[name].times * statistics.median(values) for clock, values in clocks.items()}
-        results[name] |= {"status": "measured", **medians, "samples": clocks}
+        spreads = {clock.replace("_s", "_spread"): round(spread(values), 3) for clock, values in clocks.items()}
+        results[name] |= {"status": "measured", **medians, **spreads, "samples": len(clocks["cpu_s"]), "load": loads[name]}
     if case.work and not quick and results[case.work_of]["status"] == "measured":
         kind, least = limits.seconds(case.work)
         found = {"kind": kind.split("_")[0], "of": case.work_of, "cpu_s": least, "wall_s": least, "versions": {}, "error": 0.0, "note": ""}
         results["limit"] = {"status": "measured", **found} if least else {"status": limits.reason}
     date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-    return {"case": case.name, "date": date, "quick": quick, "load": [*load, *os.getloadavg()], "sides": results}
+    return {"case": case.name, "date": date, "quick": quick, "sides": results}
 
 
 def checked(side: Side) -> tuple[float, float]:
@@ -224,6 +216,14 @@ def interleaved(sides: Mapping[str, Side], first: Mapping[str, float], seconds: 
         if least <= 0 and time.perf_counter() > end:
             break
     return samples
+
+
+def spread(values: list[float]) -> float:
+    """Return the distance of the quartiles over the median; 0 of a single sample."""
+    if len(values) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / middle
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:

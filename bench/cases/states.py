@@ -12,7 +12,7 @@ import numpy as np
 
 import flashket as fk
 from cases import expert
-from cases.harness import Array, Case, Side, faster, need, public, relative
+from cases.harness import Array, Case, Side, faster, need, relative
 from flashket.program import Gate, Linear, Program
 
 Makers = dict[str, Callable[[], Side]]
@@ -46,7 +46,7 @@ def brickwork(n: int) -> Case:
             return relative(np.asarray(state).reshape(-1), wanted[0])
 
         def ours() -> Side:
-            feature_map = public("Circuit")(brickwork_program(qubits))
+            feature_map = fk.Circuit(brickwork_program(qubits))
             x = angles.astype(np.float32).reshape(1, -1)
             return Side(lambda: fk.states(x, feature_map=feature_map), check, 2e-5, ("flashket", "numpy"))
 

@@ -109,10 +109,36 @@ def described(about: dict[str, Any]) -> str:
 
 def write_page(page: Path, about: dict[str, Any], cases: list[Case], results: dict[str, dict[str, Any]]) -> None:
     """Put the table between the page's two markers."""
-    table = [f"*Measured.* {described(about)}. One thread, float32, medians of calls in turn, unless a row says otherwise.", "", HEADER]
-    table += [line for case in cases if case.name in results for line in lines_of(case, results[case.name])]
+    sides = [side for result in results.values() for side in result["sides"].values() if "load" in side]
+    loads, spreads = sorted(side["load"] for side in sides), sorted(side["cpu_spread"] for side in sides if side["samples"] > 1)
+    how = f"*Measured.* {described(about)}. One thread, float32, medians of calls in turn, unless a row says otherwise. "
+    how += f"Load of the machine (1 minute) {loads[0]:.1f} to {loads[-1]:.1f}; distance of the quartiles of CPU time over the median: "
+    how += f"{100 * spreads[len(spreads) // 2]:.1f} % for half of the sides, {100 * spreads[len(spreads) * 9 // 10]:.1f} % for nine in ten."
+    shown = [(row, case) for case in cases if case.name in results for row in case.rows]
+    with_goal = [line_of(case, row, results[case.name]) for row, case in shown if row.goal is not None]
+    without = [line_of(case, row, results[case.name]) for row, case in shown if row.goal is None]
     about_cases = [f"* `{case.name}`: {case.about}." for case in cases if case.name in results]
-    between(page, MARKER, [*table, "", "What the names stand for:", "", *about_cases])
+    between(
+        page,
+        MARKER,
+        [
+            how,
+            "",
+            "With a goal:",
+            "",
+            HEADER,
+            *with_goal,
+            "",
+            "Without:",
+            "",
+            HEADER,
+            *without,
+            "",
+            "What the names stand for:",
+            "",
+            *about_cases,
+        ],
+    )
 
 
 def between(page: Path, marker: str, lines: list[str]) -> None:
