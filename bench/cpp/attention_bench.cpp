@@ -46,7 +46,7 @@ void add(const std::string& map, const Kernel& kernel, const AttentionShape& sha
     const auto q = random(shape.heads, shape.queries, kernel.n_features());
     const auto k = random(shape.kv_heads, shape.keys, kernel.n_features());
     const auto v = random(shape.kv_heads, shape.keys, shape.v_dim);
-    std::vector<T> out(shape.batch * shape.heads * shape.queries * shape.v_dim);
+    bench::Results<T> out(shape.batch * shape.heads * shape.queries * shape.v_dim);
     bench::run(state, work, goal_percent,
                [&] { flashket::attention(kernel, shape, q.data(), k.data(), v.data(), out.data(), causal); });
   })->Unit(benchmark::kMillisecond);

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Gram matrices through the public C++ API, one thread. A name carries map, width (f features, d components, q qubits),
-// rows and dtype; "_cross" is X against another array, everything else X against itself, which needs half of the pairs.
-// Beside each stands its goal in percent of the machine's limit.
+// Gram matrices, and their products with a matrix, through the public C++ API, one thread. A name carries map, width (f
+// features, d components, q qubits), rows and dtype; "_cross" is X against another array, everything else X against
+// itself, which needs half of the pairs. Beside each stands its goal in percent of the machine's limit.
 #include <cstdint>
 #include <random>
 #include <string>
@@ -65,11 +65,30 @@ void add(const std::string& map, const Kernel& kernel, int64_t n, Form form, con
   benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
     std::mt19937 generator(0);
     std::uniform_real_distribution<T> uniform(T(0), T(widest));
-    std::vector<T> x(n * kernel.n_features()), y(form == Form::kCross ? x.size() : 0), out(n * n);
+    std::vector<T> x(n * kernel.n_features()), y(form == Form::kCross ? x.size() : 0);
+    bench::Results<T> out(n * n);
     for (T& value : x) value = uniform(generator);
     for (T& value : y) value = uniform(generator);
     bench::run(state, work, goal_percent,
                [&] { flashket::gram(kernel, x.data(), n, y.empty() ? nullptr : y.data(), n, out.data(), shots); });
+  })->Unit(benchmark::kMillisecond);
+}
+
+// K a with a of p columns; K is not stored.
+void add_matvec(const std::string& map, const Kernel& kernel, int64_t n, int64_t p, double pair_instructions,
+                double goal_percent) {
+  const std::string name = "gram_matvec_" + map + "_" + std::to_string(n) + "x" + std::to_string(p) + "_f32";
+  bench::Work work;
+  work.instructions = pair_instructions * 0.5 * double(n) * double(n + 1) + double(n) * double(n) * double(p);
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    std::mt19937 generator(0);
+    std::uniform_real_distribution<float> uniform(0, 3);
+    std::vector<float> x(n * kernel.n_features()), a(n * p);
+    bench::Results<float> out(n * p);
+    for (float& value : x) value = uniform(generator);
+    for (float& value : a) value = uniform(generator);
+    bench::run(state, work, goal_percent,
+               [&] { flashket::gram_matvec(kernel, x.data(), n, nullptr, n, a.data(), p, out.data()); });
   })->Unit(benchmark::kMillisecond);
 }
 
@@ -99,6 +118,14 @@ const bool registered = [] {
   add<float>("zz_8q", zz(8, 2), 1000, Form::kSymmetric, complex_dot(8), 2 * kPi, 50);
   add<float>("zz_12q", zz(12, 2), 1000, Form::kSymmetric, complex_dot(12), 2 * kPi, 65);
   add<double>("zz_8q", zz(8, 2), 1000, Form::kSymmetric, complex_dot(8), 2 * kPi, 50);
+  // Projected: of an amplitude a transform (2 a qubit) and a phase (4), then two multiply-adds for <X>, <Y> and an
+  // addition for <Z> a qubit; of a pair one multiply-add a Bloch component. The exponential is not counted.
+  const Cost projected{.pair_instructions = 30, .row_instructions = 1024 * (5.0 * 10 + 4)};
+  add<float>("projected_zz_10q", zz(10, 2).projected(1), 500, Form::kSymmetric, projected, 2 * kPi, 20);
+  for (const int64_t p : {1, 64}) {
+    add_matvec("angle_16f", Kernel::angle(16), 4096, p, 32, 60);
+    add_matvec("angle_64f", Kernel::angle(64), 4096, p, 128, 60);
+  }
   // Sampling: 30 ns an entry at 2.4 GHz and 16 lanes are 1,150 lane-operations; no limit is known, so the label is the
   // fill.
   for (const int64_t shots : {1, 1000, 1000000}) {

@@ -92,7 +92,7 @@ double memory_rate(double bytes, bool write) {
 }  // namespace
 
 void run(benchmark::State& state, const Work& work, double goal_percent, const std::function<void()>& call) {
-  flashket::set_num_threads(1);
+  flashket::set_num_threads(work.threads);
   double limit = 0;
   std::string kind = "none";
   const auto consider = [&](const char* name, double amount, double rate) {
