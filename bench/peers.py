@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import os
 import platform
 import sys
@@ -77,10 +76,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each case (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write environment, medians and spreads there")
     parser.add_argument(
-        "--from", dest="files", type=Path, action="append", metavar="FILE", help="read results instead of measuring; later files win"
+        "--from",
+        dest="files",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="read results instead of measuring; later files win; --json then writes all into one",
     )
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="put the table between its two marks on this page")
-    parser.add_argument("--micro", type=Path, action="append", metavar="FILE", help="JSON of a micro-benchmark, for the page's other table")
+    parser.add_argument(
+        "--micro",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="JSON of a micro-benchmark, for the page's other table; kept in the file of --json",
+    )
     options = parser.parse_args()
     for name in THREAD_VARIABLES:  # read by the libraries when they are imported, so nothing is imported above
         os.environ[name] = "1"
@@ -92,7 +102,8 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{case.name}: {case.about}; beside {', '.join(case.sides[1:]) or 'nothing'}" for case in cases))
         return 0
-    about, results = table.merged(options.files) if options.files else (environment(), {})
+    about, results, figures = table.merged(options.files) if options.files else (environment(), {}, [])
+    figures = table.micro(options.micro) if options.micro else figures
     print(f"{table.described(about)}\n\n{table.HEADER}")
     if options.files:
         print("\n".join(line for case in cases if case.name in results for line in table.lines_of(case, results[case.name])))
@@ -106,11 +117,12 @@ def main() -> int:
             results[case.name] = result
             print("\n".join(table.lines_of(case, result)), flush=True)
             if options.json:  # after every case, so that an interrupted run keeps what it has
-                options.json.write_text(json.dumps({"environment": about, "results": list(results.values())}, indent=1), encoding="utf-8")
+                table.write_json(options.json, about, results, figures)
+    if options.files and options.json:
+        table.write_json(options.json, about, results, figures)
     if options.markdown:
         table.write_page(options.markdown, about, cases, results)
-        if options.micro:
-            table.write_micro(options.markdown, options.micro)
+        table.write_micro(options.markdown, figures)
     failed = [
         f"{case}: {name}: {side['status']}"
         for case, result in results.items()

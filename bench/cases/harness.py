@@ -170,7 +170,7 @@ def measure(case: Case, *, quick: bool, fast: bool, only: list[str] | None, seco
             continue
         sides[name] = side
     for name, clocks in interleaved(sides, first, seconds, quick).items():
-        medians = {clock: sides[name].times * statistics.median(values) for clock, values in clocks.items()}
+        medians = {clock: float(f"{sides[name].times * statistics.median(values):.4g}") for clock, values in clocks.items()}
         spreads = {clock.replace("_s", "_spread"): round(spread(values), 3) for clock, values in clocks.items()}
         results[name] |= {"status": "measured", **medians, **spreads, "samples": len(clocks["cpu_s"]), "load": loads[name]}
     if case.work and not quick and results[case.work_of]["status"] == "measured":

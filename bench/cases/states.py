@@ -123,8 +123,10 @@ def brickwork(n: int) -> Case:
 
     about = f"one state of a random brickwork circuit, n = {n}, depth {DEPTH}, complex64: a random matrix a qubit, CZ on pairs in turn"
     rows = (faster("qsim", 1.5), faster("PennyLane lightning"), faster("qulacs"), faster("Qiskit Aer"))
+    # A real rotation multiplies every amplitude and its partner; diagonal gates beside it are not counted.
+    work = {"instructions_f32": 2.0**n * DEPTH * n * 4, "fill": 2.0**n * 8}
     slow = {"qulacs", "Qiskit Aer"} | ({"PennyLane lightning"} if n > 20 else set()) | ({"qsim"} if n > 22 else set())
-    return Case(f"state_brickwork_{n}q_depth{DEPTH}_c64", about, make, rows, frozenset(slow), {"fill": 2.0**n * 8})
+    return Case(f"state_brickwork_{n}q_depth{DEPTH}_c64", about, make, rows, frozenset(slow), work)
 
 
 def cases() -> Iterator[Case]:

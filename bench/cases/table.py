@@ -12,6 +12,8 @@ from cases.harness import Case, Row, combined
 
 MARKER = "<!-- peers table -->"
 MICRO_MARKER = "<!-- micro table -->"
+BUSY = 2.5
+"""Load beyond which a side was not alone; one thread and what the peers start beside it stay below."""
 COLUMNS = (
     "case",
     "beside",
@@ -76,6 +78,8 @@ def line_of(case: Case, row: Row, result: dict[str, Any]) -> str:
     errors = " / ".join(f"{side['error']:.1e}" for side in measured)
     versions = {name: version for side in measured for name, version in side["versions"].items() if name not in ("flashket", "numpy")}
     notes = [f"{package} {version}" for package, version in versions.items()] + [side["note"] for side in measured if side["note"]]
+    load = max((side.get("load", 0) for side in measured), default=0)
+    notes += [f"at load {load:.0f}"] if load > BUSY else []
     sign = row.unit if row.unit == "x" else f" {row.unit}"
     verdict = "" if met is None else "yes" if met else "**no**"
     figure = "ran" if result["quick"] else f"{value:.3g}{sign}"
@@ -87,19 +91,27 @@ def lines_of(case: Case, result: dict[str, Any]) -> list[str]:
     return [line_of(case, row, result) for row in case.rows]
 
 
-def merged(paths: list[Path]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the newest environment and the results by case: of every side the last figure that was measured."""
+def merged(paths: list[Path]) -> tuple[dict[str, Any], dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Return the newest environment, the results by case (of every side the last figure that was measured), and micro-benchmarks."""
     about: dict[str, Any] = {}
+    figures: list[dict[str, Any]] = []
     results: dict[str, dict[str, Any]] = {}
     for path in paths:
         content = json.loads(path.read_text(encoding="utf-8"))
         about = content["environment"]
+        figures = content.get("micro", figures)
         for new in content["results"]:
             old = results.get(new["case"])
             kept = {} if old is None else {name: side for name, side in old["sides"].items() if side["status"] == "measured"}
             sides = {name: kept[name] if side["status"] != "measured" and name in kept else side for name, side in new["sides"].items()}
             results[new["case"]] = {**new, "sides": sides}
-    return about, results
+    return about, results, figures
+
+
+def write_json(file: Path, about: dict[str, Any], results: dict[str, dict[str, Any]], figures: list[dict[str, Any]]) -> None:
+    """Write what ``merged`` reads."""
+    content = {"environment": about, "results": list(results.values()), "micro": figures}
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def described(about: dict[str, Any]) -> str:
@@ -147,13 +159,26 @@ def between(page: Path, marker: str, lines: list[str]) -> None:
     page.write_text("\n".join([f"{before}{marker}", *lines, f"{marker}{after}"]), encoding="utf-8")
 
 
-def write_micro(page: Path, files: list[Path]) -> None:
-    """Put the figures of the C++ micro-benchmarks (--benchmark_format=json) between the page's other two markers."""
-    lines = ["| micro-benchmark | CPU ms | of the limit | limit, instruction set | goal |", "|---|---|---|---|---|"]
+def micro(files: list[Path]) -> list[dict[str, Any]]:
+    """Return the figures of the C++ micro-benchmarks (--benchmark_out_format=json), the programs in the order of the files."""
     milliseconds_per = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
-    for file in files:
-        for entry in json.loads(file.read_text(encoding="utf-8"))["benchmarks"]:
-            share, goal = (f"{entry[key]:.0f} %" if key in entry else "" for key in ("percent_of_limit", "goal"))
-            cpu_ms = entry["cpu_time"] * milliseconds_per[entry["time_unit"]]
-            lines.append(f"| {entry['name']} | {cpu_ms:.3g} | {share} | {entry.get('label', '')} | {goal} |")
+    return [
+        {
+            "name": entry["name"],
+            "cpu_ms": float(f"{entry['cpu_time'] * milliseconds_per[entry['time_unit']]:.4g}"),
+            "percent_of_limit": round(entry["percent_of_limit"], 1),
+            "goal": entry["goal"],
+            "limit": entry["label"],
+        }
+        for file in files
+        for entry in json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+    ]
+
+
+def write_micro(page: Path, figures: list[dict[str, Any]]) -> None:
+    """Put the figures of the micro-benchmarks between the page's other two markers."""
+    lines = ["| micro-benchmark | CPU ms | of the limit | goal | limit, instruction set |", "|---|---|---|---|---|"]
+    for figure in figures:
+        share, goal = (f"{figure[key]:.0f} %" for key in ("percent_of_limit", "goal"))
+        lines.append(f"| {figure['name']} | {figure['cpu_ms']:.3g} | {share} | {goal} | {figure['limit']} |")
     between(page, MICRO_MARKER, lines)
