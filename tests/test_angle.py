@@ -70,6 +70,20 @@ def test_concentration_of_uniform_angles():
     assert abs(values.var() / ((3 / 8) ** 4 - (1 / 4) ** 4) - 1) < 0.1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 7, 8, 9, 16, 19])
+@pytest.mark.parametrize("largest", [2.0, 2e4, 4e5])
+def test_one_query_reads_keys_in_place(largest, n_features, dtype):
+    """Widths below, at and beyond a vector; angles up to where the C library takes over, and beyond."""
+    rng = np.random.default_rng(n_features)
+    q, k = (rng.uniform(-largest, largest, (1, 1, rows, n_features)).astype(dtype) for rows in (1, 37))
+    k[0, 0, :20] = q[0, 0, 0] + rng.uniform(-1, 1, (20, n_features)).astype(dtype)
+    v = rng.normal(size=(1, 1, 37, 5)).astype(dtype)
+    kernel = fk.Fidelity(fk.Angle(n_features))
+    wanted = reference.attention(q.astype(np.float64), k.astype(np.float64), v.astype(np.float64), kernel)
+    np.testing.assert_allclose(fk.attention(q, k, v, kernel=kernel), wanted, rtol=0, atol=tolerance("attention", dtype) * np.abs(v).max())
+
+
 def test_oracle_follows_hundreds_of_features():
     kernel = fk.Fidelity(fk.Angle(300))
     x = rows(2, 300, np.float64)
