@@ -86,6 +86,9 @@ class AttentionRun {
         is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.shots == 0 &&
                    !prefers_log_ && arrays.k.stride[3] == 1 && arrays.v.stride[3] == 1 && v_dim_ == v_stride_) {}
 
+  // Whether keys and values are read where they are.
+  bool is_direct() const { return is_direct_; }
+
   template <class C>
   int64_t run() {
     const int64_t n_batch = a_.q.shape[0], n_heads = a_.q.shape[1], n_queries = a_.q.shape[2];
@@ -127,7 +130,7 @@ class AttentionRun {
   }
 
   template <class C>
-  bool is_direct() const {
+  bool is_direct_in() const {
     return sizeof(C) == sizeof(T) && is_direct_;
   }
 
@@ -162,7 +165,7 @@ class AttentionRun {
     longest_ = 0;
     for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
     longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
-    if (longest_ == 0 || prefers_log_ || is_direct<C>()) return;
+    if (longest_ == 0 || prefers_log_ || is_direct_in<C>()) return;
     keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
     values = Buffer<C>(n_batch * n_heads * longest_ * v_packed_);
     const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
@@ -216,7 +219,7 @@ class AttentionRun {
       const int64_t at = slot(b.batch, b.kv_head);
       const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
       const C* values = std::get<1>(packed<C>()).data() + at * v_packed_;
-      if (!is_direct<C>()) pack_queries(b, scratch);
+      if (!is_direct_in<C>()) pack_queries(b, scratch);
       const auto whole = [&](int64_t j0) {
         if constexpr (sizeof(C) == sizeof(T)) {
           if (is_direct_) {
@@ -392,6 +395,18 @@ class AttentionRun {
   std::tuple<Buffer<double>, Buffer<double>> packed_wide_;
 };
 
+template <class T>
+bool is_finite(const Tensor4View<T>& out) {
+  for (int64_t b = 0; b < out.shape[0]; ++b)
+    for (int64_t h = 0; h < out.shape[1]; ++h) {
+      const MatrixView<T> rows = out.matrix(b, h);
+      for (int64_t i = 0; i < rows.rows; ++i)
+        for (int64_t j = 0; j < rows.cols; ++j)
+          if (!std::isfinite(rows(i, j))) return false;
+    }
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -400,8 +415,8 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   const AttentionSizes sizes{arrays.q.shape[0], arrays.q.shape[1], arrays.k.shape[1],
                              arrays.q.shape[2], arrays.k.shape[2], arrays.v.shape[3]};
   const bool is_forced = options.form == AttentionForm::linear;
-  if (options.form != AttentionForm::quadratic && can_be_linear(arrays, options) &&
-      (is_forced || is_long_enough(sizes))) {
+  const bool may_be_linear = is_forced || options.form == AttentionForm::automatic;
+  if (may_be_linear && can_be_linear(arrays, options) && (is_forced || is_long_enough(sizes))) {
     const LinearForm form = linear_form(spec);
     if (is_forced ? form.n_features > 0 : linear_form_pays(spec, form, sizes, options.causal))
       return linear_attention<T>(spec, form, arrays, options);
@@ -418,6 +433,13 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
   const bool is_wide = is_magnified || (options.shots > 0 && spec.power > 1) || spec.needs_double();
+  if (options.form == AttentionForm::in_place) {
+    // Of softmax a score that is not a number has no weight: such a key would be left out without a trace.
+    const bool shows_all = options.normalization == Normalization::sum && arrays.mask == nullptr;
+    if (is_wide || !shows_all || !run.is_direct()) return kNotInPlace;
+    const int64_t n_zero = run.template run<T>();
+    return is_finite(arrays.out) ? n_zero : kNotInPlace;
+  }
   return is_wide ? run.template run<double>() : run.template run<T>();
 }
 
