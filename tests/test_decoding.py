@@ -18,9 +18,9 @@ IN_PLACE = [fk.Amplitude(64), fk.Amplitude(13), fk.Amplitude(64, bias=2.0), fk.A
 
 def inputs(feature_map, n_queries, n_keys, dtype, n_values=32, seed=0):
     rng = np.random.default_rng((seed, n_queries, n_keys))
-    q = rng.uniform(-2, 2, (2, 4, n_queries, feature_map.n_features)).astype(dtype)
-    k = rng.uniform(-2, 2, (2, 2, n_keys, feature_map.n_features)).astype(dtype)
-    return q, k, rng.normal(size=(2, 2, n_keys, n_values)).astype(dtype)
+    q = rng.uniform(-2, 2, (2, 2, n_queries, feature_map.n_features)).astype(dtype)
+    k = rng.uniform(-2, 2, (2, 1, n_keys, feature_map.n_features)).astype(dtype)
+    return q, k, rng.normal(size=(2, 1, n_keys, n_values)).astype(dtype)
 
 
 def in_place(kernel, q, k, v, out, **options):
@@ -32,19 +32,18 @@ def in_place(kernel, q, k, v, out, **options):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("similarity", [fk.Fidelity, fk.HadamardTest])
 @pytest.mark.parametrize("feature_map", IN_PLACE, ids=repr)
-@pytest.mark.parametrize(("n_queries", "n_keys"), [(1, 1), (1, 7), (2, 256), (1, 600), (2, 989)])
+@pytest.mark.parametrize(("n_queries", "n_keys"), [(1, 1), (1, 7), (2, 257)])
 def test_against_the_oracle(feature_map, similarity, n_queries, n_keys, dtype):
     q, k, v = inputs(feature_map, n_queries, n_keys, dtype)
     kernel = similarity(feature_map)
-    for causal in (False, True):
-        for kv_lens in (None, np.array([n_keys, n_keys // 2])):
-            expected = reference.attention(q, k, v, kernel, causal=causal, kv_lens=kv_lens)
-            bound = tolerance("attention", dtype) * np.abs(expected).max()
-            got = fk.attention(q, k, v, kernel=kernel, causal=causal, kv_lens=kv_lens)
-            np.testing.assert_allclose(got, expected, atol=bound, rtol=0)
-            out = np.full(got.shape, np.nan, dtype)
-            assert in_place(kernel, q, k, v, out, causal=causal, kv_lens=kv_lens) >= 0
-            np.testing.assert_allclose(out, expected, atol=bound, rtol=0)
+    for causal, kv_lens in ((False, None), (True, np.array([n_keys, n_keys // 2]))):
+        expected = reference.attention(q, k, v, kernel, causal=causal, kv_lens=kv_lens)
+        bound = tolerance("attention", dtype) * np.abs(expected).max()
+        got = fk.attention(q, k, v, kernel=kernel, causal=causal, kv_lens=kv_lens)
+        np.testing.assert_allclose(got, expected, atol=bound, rtol=0)
+        out = np.full(got.shape, np.nan, dtype)
+        assert in_place(kernel, q, k, v, out, causal=causal, kv_lens=kv_lens) >= 0
+        np.testing.assert_allclose(out, expected, atol=bound, rtol=0)
     softmax = fk.attention(q, k, v, kernel=kernel, normalization="softmax", temperature=0.3)
     expected = reference.attention(q, k, v, kernel, normalization="softmax", temperature=0.3)
     np.testing.assert_allclose(softmax, expected, atol=tolerance("attention", dtype) * np.abs(expected).max(), rtol=0)
@@ -52,9 +51,9 @@ def test_against_the_oracle(feature_map, similarity, n_queries, n_keys, dtype):
 
 def test_softmax_control():
     q, k, v = inputs(fk.Amplitude(24), 1, 300, np.float64)
-    scores = np.einsum("bhqd,bhkd->bhqk", q, np.repeat(k, 2, axis=1)) / np.sqrt(24)
+    scores = np.einsum("bhqd,bhkd->bhqk", q, np.broadcast_to(k, (2, 2, *k.shape[2:]))) / np.sqrt(24)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    expected = weights / weights.sum(axis=-1, keepdims=True) @ np.repeat(v, 2, axis=1)
+    expected = weights / weights.sum(axis=-1, keepdims=True) @ v
     got = fk.attention(q, k, v, kernel=ScaledDot(24), normalization="softmax", temperature=np.sqrt(24))
     np.testing.assert_allclose(got, expected, atol=1e-12)
 
@@ -74,8 +73,8 @@ def test_rows_of_any_length(size):
 @pytest.mark.parametrize("name", ["q", "k", "v"])
 def test_a_bad_row_is_still_refused(name, poison, feature_map):
     q, k, v = inputs(feature_map, 1, 300, np.float32)
-    {"q": q, "k": k, "v": v}[name][1, 1, 0, 2] = poison
-    out = np.full((2, 4, 1, 32), 7.0, np.float32)
+    {"q": q, "k": k, "v": v}[name][1, 0, 0, 2] = poison
+    out = np.full((2, 2, 1, 32), 7.0, np.float32)
     with pytest.raises(fk.InputError, match=rf"\[attention\] {name}"):
         fk.attention(q, k, v, kernel=fk.Fidelity(feature_map), out=out)
     assert (out == 7).all()
@@ -84,7 +83,7 @@ def test_a_bad_row_is_still_refused(name, poison, feature_map):
 
 def test_a_zero_row_is_still_refused():
     q, k, v = inputs(fk.Amplitude(64), 1, 300, np.float32)
-    k[0, 1, 17] = 0
+    k[0, 0, 17] = 0
     with pytest.raises(fk.InputError, match="zero"):
         fk.attention(q, k, v, kernel=fk.Fidelity(fk.Amplitude(64)))
     fk.attention(q, k, v, kernel=fk.Fidelity(fk.Amplitude(64, bias=1.0)))
@@ -101,14 +100,14 @@ def test_rows_behind_the_end_may_hold_anything():
 def test_what_cannot_be_read_in_place():
     """Softmax would lose a score that is not a number; strided columns, circuits and more queries are packed."""
     q, k, v = inputs(fk.Amplitude(64), 1, 300, np.float32)
-    out = np.empty((2, 4, 1, 32), np.float32)
+    out = np.empty((2, 2, 1, 32), np.float32)
     kernel = fk.Fidelity(fk.Amplitude(64))
     assert in_place(kernel, q, k, v, out) >= 0
     assert in_place(kernel, q, k, v, out, normalization="softmax") == -1
     assert in_place(kernel, q, np.asfortranarray(k), v, out) == -1
     assert in_place(kernel, q, k, v[..., :5], out[..., :5]) == -1
     many = inputs(fk.Amplitude(64), 3, 300, np.float32)
-    assert in_place(kernel, *many, np.empty((2, 4, 3, 32), np.float32)) == -1
+    assert in_place(kernel, *many, np.empty((2, 2, 3, 32), np.float32)) == -1
     circuit = inputs(fk.ZZ(4), 1, 300, np.float32)
     assert in_place(fk.Fidelity(fk.ZZ(4)), *circuit, out) == -1
 

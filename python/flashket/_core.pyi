@@ -50,7 +50,7 @@ def attention(
     form: str = "auto",
 ) -> int:
     """
-    Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.
+    Write kernel attention into out; return the number of rows whose admissible kernel values were all 0, -1 where form in_place cannot run or an output is not finite.
     """
 
 def available_isas() -> list[str]:
