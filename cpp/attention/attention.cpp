@@ -41,7 +41,7 @@ template <class C>
 struct BlockScratch {
   BlockScratch(const KernelSpec& spec, int64_t v_stride)
       : encoder(spec),
-        queries(kTileRows * spec.score().row_elements()),
+        queries(kTileRows * spec.score().pitch()),
         tile(tile_scratch(kTileRows)),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
@@ -55,9 +55,7 @@ struct BlockScratch {
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
 struct LogScratch {
   LogScratch(const KernelSpec& spec, int64_t v_stride, int64_t n_keys)
-      : block(spec, v_stride),
-        keys(n_keys * spec.score().row_elements()),
-        values(n_keys * round_up(v_stride, kValuePanel)) {}
+      : block(spec, v_stride), keys(n_keys * spec.score().pitch()), values(n_keys * round_up(v_stride, kValuePanel)) {}
 
   BlockScratch<double> block;
   Buffer<double> keys, values;
@@ -161,12 +159,12 @@ class AttentionRun {
   void pack_all() {
     Buffer<C>& keys = std::get<0>(packed<C>());
     Buffer<C>& values = std::get<1>(packed<C>());
-    const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], row_elements = score_.row_elements();
+    const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], pitch = score_.pitch();
     longest_ = 0;
     for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
     longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
     if (longest_ == 0 || prefers_log_ || is_direct_in<C>()) return;
-    keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
+    keys = Buffer<C>(n_batch * n_heads * longest_ * pitch);
     values = Buffer<C>(n_batch * n_heads * longest_ * v_packed_);
     const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
     PerWorker<RowEncoder<C>> encoders;
@@ -177,7 +175,7 @@ class AttentionRun {
       if (begin >= end) return;
       RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec_); });
       const int64_t at = slot(batch, head) + begin;
-      pack_tile(encoder, batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_packed_,
+      pack_tile(encoder, batch, head, begin, end, keys.data() + at * pitch, values.data() + at * v_packed_,
                 panel_stride(begin));
     });
   }
@@ -217,7 +215,7 @@ class AttentionRun {
     } else {
       std::fill_n(wants_log, kTileRows, false);
       const int64_t at = slot(b.batch, b.kv_head);
-      const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
+      const C* keys = std::get<0>(packed<C>()).data() + at * score_.pitch();
       const C* values = std::get<1>(packed<C>()).data() + at * v_packed_;
       if (!is_direct_in<C>()) pack_queries(b, scratch);
       const auto whole = [&](int64_t j0) {
@@ -227,8 +225,7 @@ class AttentionRun {
             return PackedKeys<C>{nullptr, {&v(j0, 0), v.row_stride, kValuePanel}};
           }
         }
-        return PackedKeys<C>{keys + j0 * score_.row_elements(),
-                             {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
+        return PackedKeys<C>{keys + j0 * score_.pitch(), {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
       };
       const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
       weigh(b, scratch, weighing, whole, n_admissible);

@@ -275,11 +275,10 @@ void bind_system(py::module_& m) {
       "encoder_elements",
       [](const py::tuple& spec) {
         const KernelSpec kernel = parse_spec(spec);
-        return std::tuple{kernel.score().row_elements(), encoder_elements(kernel),
-                          kernel.encoder->scratch(kernel.args())};
+        return std::tuple{kernel.score().pitch(), encoder_elements(kernel), kernel.encoder->scratch(kernel.args())};
       },
       py::arg("spec"),
-      "Return how many elements an encoded row has, how many a thread needs to pack rows, and to make one beside it.");
+      "Return how many elements a packed row has, how many a thread needs to pack rows, and to make one beside it.");
   m.def("isa", [] { return std::string(isa_ops().name); }, "Return the name of the instruction set in use.");
   m.def("available_isas", &available_isas, "Return the instruction sets this machine supports, best first.");
   m.def("num_threads", &num_threads, "Return the number of threads.");

@@ -51,6 +51,10 @@ struct Score {
         return depth;
     }
   }
+
+  // From a row to the next among packed rows. Long rows get a few elements more: at distances near a power of two the
+  // panels of a tile would meet in the same few sets of a cache.
+  constexpr int64_t pitch() const { return row_elements() < 256 ? row_elements() : row_elements() + 72; }
 };
 
 struct ProgramView;  // a compiled circuit, see core/program_view.hpp

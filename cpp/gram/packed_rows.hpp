@@ -17,7 +17,7 @@ struct PackedRows {
   Buffer<C> data;
 
   const C* row(int64_t i) const {  // i a multiple of every panel's width, as tiles are
-    return data.data() + i * score.row_elements();
+    return data.data() + i * score.pitch();
   }
 };
 
@@ -27,7 +27,7 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   packed.score = spec.score();
   const Score score = packed.score;
   const int64_t width = tile_ops<C>().panel_cols, row_elements = score.row_elements();
-  packed.data = Buffer<C>(round_up(source.rows, width) * row_elements);
+  packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
   // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
   const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
   std::atomic<bool> is_good{true};
@@ -36,7 +36,7 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   parallel_for(n_chunks, [&](int64_t chunk, int worker) {
     const int64_t begin = chunk * kTileRows, end = std::min(begin + kTileRows, source.rows);
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
-    encoder.pack(source, begin, end, packed.data.data() + begin * row_elements, [&](const C* encoded) {
+    encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
       if (score.pair != PairKind::tangent) return;
       for (int64_t e = score.group; e < row_elements; e += score.group + 1)
         if (!(std::abs(encoded[e]) >= least)) is_good = false;
