@@ -144,8 +144,8 @@ void bind_attention(py::module_& m) {
       py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"),
       py::arg("temperature"), py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true),
       py::arg("shots"), py::arg("seed"), py::arg("form") = "auto",
-      "Write kernel attention into out; return the number of rows whose admissible kernel values were all 0, -1 "
-      "where form in_place cannot run or an output is not finite.");
+      "Write kernel attention into out; return the rows whose admissible values were all 0, or -1: form in_place "
+      "failed.");
 }
 
 // state: sums (B, Hkv, state_rows, v_stride), weights (B, Hkv, state_rows), float64, C-contiguous.
