@@ -9,7 +9,7 @@ namespace flashket {
 
 // How two encoded rows become an overlap <x|y>, and what an encoded row holds.
 enum class PairKind : int {
-  product,   // per pair of features (cos(a + b), sin(a + b), cos(a - b), sin(a - b)) / sqrt 2: product of 4-vector dots
+  product,   // per pair of features cos(a + b), sin(a + b), cos(a - b), sin(a - b): product of halves of 4-vector dots
   tangent,   // per group of features their tangents, then the product of their cosines c: prod_groups c c'
              // prod_features (1 + t t')
   real_dot,  // a: sum_d a b

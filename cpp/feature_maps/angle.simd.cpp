@@ -35,7 +35,6 @@ int64_t n_pairs(const EncoderArgs& args) { return (n_features(args) + 1) / 2; }
 
 template <class T>
 void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
-  constexpr double half = 0.5 * 1.41421356237309504880;  // each dot of a pair is halved
   const int64_t n = n_features(args);
   double sine[kRun], cosine[kRun];
   for (int64_t begin = 0; begin < n; begin += kRun) {
@@ -48,10 +47,10 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
     for (int64_t j = 0; j < count; j += 2, out += 4) {
       const double cc = cosine[j] * cosine[j + 1], ss = sine[j] * sine[j + 1], sc = sine[j] * cosine[j + 1],
                    cs = cosine[j] * sine[j + 1];
-      out[0] = static_cast<T>(half * (cc - ss));
-      out[1] = static_cast<T>(half * (sc + cs));
-      out[2] = static_cast<T>(half * (cc + ss));
-      out[3] = static_cast<T>(half * (sc - cs));
+      out[0] = static_cast<T>(cc - ss);
+      out[1] = static_cast<T>(sc + cs);
+      out[2] = static_cast<T>(cc + ss);
+      out[3] = static_cast<T>(sc - cs);
     }
   }
 }

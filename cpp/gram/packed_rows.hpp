@@ -27,6 +27,7 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   packed.score = spec.score();
   const Score score = packed.score;
   const int64_t width = tile_ops<C>().panel_cols, row_elements = score.row_elements();
+  packed.data = Buffer<C>();  // an earlier form's memory goes first
   packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
   // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
   const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
@@ -34,6 +35,7 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   PerWorker<RowEncoder<C>> encoders;
   const int64_t n_chunks = round_up(source.rows, kTileRows) / kTileRows;
   parallel_for(n_chunks, [&](int64_t chunk, int worker) {
+    if (!is_good) return;
     const int64_t begin = chunk * kTileRows, end = std::min(begin + kTileRows, source.rows);
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
     encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
@@ -81,6 +83,7 @@ struct PackedOperands {
       centred.centre = centre_of(x, y);
       // One factor for all features of a row costs less, one for every few bears a wider range.
       for (const int64_t group : {std::min(x.cols, kWholeGroup), std::min(x.cols, kSmallGroup)}) {
+        if (group == centred.group) break;
         centred.group = group;
         if (pack_all(centred, x, left) && (y == nullptr || pack_all(centred, *y, right))) return;
       }
