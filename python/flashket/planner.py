@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -449,6 +450,6 @@ def _projected_path(kernel: Kernel, n_qubits: int) -> tuple[str, str, int, int]:
 def _scaled(value: int) -> str:
     """Return a count with three digits and a decimal prefix, or as a power of ten where prefixes end."""
     if value >= 10**21:
-        return f"10^{len(str(value)) - 1} "
+        return f"10^{int(math.log10(value))} "
     exponent = max(len(str(value)) - 1, 0) // 3
     return f"{value / 1000**exponent:.3g} {('', 'k', 'M', 'G', 'T', 'P', 'E')[exponent]}"
