@@ -252,3 +252,8 @@ def test_every_instruction_set(isa):
     root = Path(__file__).parent.parent
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=root, check=False)
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_log_is_a_truth_value():
+    with pytest.raises(fk.InputError, match=r"\[MPSStates.gram\] log must be True or False, got 'yes'"):
+        fk.mps_states(np.zeros((1, 5)), feature_map=fk.IQP(5)).gram(log="yes")

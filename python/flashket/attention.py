@@ -151,6 +151,7 @@ def attention(
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
+        is_in_place=planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
         state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 
 from flashket.errors import InputError, explanation
-from flashket.feature_maps._base import FeatureMap, finite_float, positive_int
+from flashket.feature_maps._base import FeatureMap, check_gates, finite_float, positive_int
 from flashket.program import Gate, Linear, Program
 
 
@@ -88,6 +88,7 @@ class HardwareEfficient(FeatureMap):
     def program(self) -> Program:
         """Return the circuit as drawn above, layer by layer."""
         n = self.n_features
+        check_gates(self.layers * (3 * n - 1), "HardwareEfficient")
         gates: list[Gate] = []
         for phases in np.random.default_rng(self.seed).uniform(0, 2 * math.pi, (self.layers, n)).tolist():
             gates += [Gate("ry", (j,), (Linear(self.bandwidth, j),)) for j in range(n)]
