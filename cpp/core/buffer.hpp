@@ -22,7 +22,8 @@ class Buffer {
     const size_t bytes = (static_cast<size_t>(size) * sizeof(T) + 127) / 64 * 64;
     constexpr size_t huge = size_t{2} << 20;
     const bool is_large = bytes >= 2 * huge;
-    data_ = static_cast<T*>(std::aligned_alloc(is_large ? huge : 64, is_large ? (bytes + huge - 1) / huge * huge : bytes));
+    data_ =
+        static_cast<T*>(std::aligned_alloc(is_large ? huge : 64, is_large ? (bytes + huge - 1) / huge * huge : bytes));
     if (data_ == nullptr) throw std::bad_alloc();
 #if defined(__linux__)
     // Fewer page faults and translations; where the system does not know the advice nothing is lost.
