@@ -151,6 +151,12 @@ FLASHKET_INLINE T sum_lanes(Vec<T> v) {
   return v[0] + v[1];
 }
 
+FLASHKET_INLINE bool any_lane(IntVec<double> mask) {
+  if constexpr (kLanes<double> > 4) mask |= (IntVec<double>)exchange_lanes<double, 4>((Vec<double>)mask);
+  if constexpr (kLanes<double> > 2) mask |= (IntVec<double>)exchange_lanes<double, 2>((Vec<double>)mask);
+  return (mask[0] | mask[1]) != 0;
+}
+
 // Lanes named one by one: written as a loop over lanes, GCC inserts them one at a time.
 template <class T, int S, size_t... I>
 FLASHKET_INLINE void transpose_pair(Vec<T>& low, Vec<T>& high, std::index_sequence<I...>) {
@@ -309,10 +315,7 @@ FLASHKET_INLINE void sincos(Vec<double> angle, Vec<double>& sine, Vec<double>& c
   Vec<double> s, c;
   sincos_octant<double>(x, s, c);
   turn_quadrants<double>((IntVec<double>)shifted, s, c);
-  IntVec<double> any = is_large;
-  if constexpr (kLanes<double> > 4) any |= (IntVec<double>)exchange_lanes<double, 4>((Vec<double>)any);
-  if constexpr (kLanes<double> > 2) any |= (IntVec<double>)exchange_lanes<double, 2>((Vec<double>)any);
-  if (any[0] | any[1]) {
+  if (any_lane(is_large)) {
     for (int64_t l = 0; l < kLanes<double>; ++l) {
       if (!is_large[l]) continue;
       s[l] = ::sin(angle[l]);

@@ -74,6 +74,8 @@ void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
 const Encoder tangent_encoder = {"angle, centred", PairKind::tangent,  n_features,
                                  scratch,          tangent_row<float>, tangent_row<double>};
 
+constexpr double kWideDifference = 64;  // more would lose digits of the smaller angle
+
 template <class T>
 void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
                 const EncoderArgs& args) {
@@ -83,12 +85,22 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
     const T* x = rows + j * row_stride;
     Vec<double> product = splat(1.0);
     for (int64_t f = 0; f < n; f += kLanes<double>) {
-      double difference[kLanes<double>] = {};
+      double first[kLanes<double>] = {}, second[kLanes<double>] = {};
       const int64_t rest = n - f < kLanes<double> ? n - f : kLanes<double>;
-      for (int64_t l = 0; l < rest; ++l)
-        difference[l] = static_cast<double>(query[f + l]) - static_cast<double>(x[f + l]);
+      for (int64_t l = 0; l < rest; ++l) {
+        first[l] = static_cast<double>(query[f + l]);
+        second[l] = static_cast<double>(x[f + l]);
+      }
+      const Vec<double> a = load(first), b = load(second), difference = a - b;
       Vec<double> sine, cosine;
-      sincos(load(difference) * half_bandwidth, sine, cosine);
+      if (any_lane((difference > kWideDifference) | (difference < -kWideDifference))) {
+        Vec<double> sine_b, cosine_b;
+        sincos(a * half_bandwidth, sine, cosine);
+        sincos(b * half_bandwidth, sine_b, cosine_b);
+        cosine = cosine * cosine_b + sine * sine_b;
+      } else {
+        sincos(difference * half_bandwidth, sine, cosine);
+      }
       product *= cosine;
     }
     if constexpr (kLanes<double> > 4) product *= exchange_lanes<double, 4>(product);

@@ -50,7 +50,9 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
 
 constexpr int64_t kWholeGroup = 64, kSmallGroup = 16;  // features; Score::group
 
-// The middle of every feature's range over both operands.
+constexpr double kWidestRange = 64;  // taking the middle of a wider one away would round more than angles may
+
+// The middle of every feature's range over both operands, 0 where that is too wide.
 template <class T>
 std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<const T>* y) {
   std::vector<T> low(x.cols, std::numeric_limits<T>::infinity()), high(x.cols, -std::numeric_limits<T>::infinity());
@@ -64,8 +66,10 @@ std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<con
       }
   }
   std::vector<double> centre(x.cols);
-  for (int64_t j = 0; j < x.cols; ++j)
-    centre[j] = 0.5 * static_cast<double>(low[j]) + 0.5 * static_cast<double>(high[j]);
+  for (int64_t j = 0; j < x.cols; ++j) {
+    const double first = static_cast<double>(low[j]), last = static_cast<double>(high[j]);
+    centre[j] = last - first <= kWidestRange ? first + 0.5 * (last - first) : 0;
+  }
   return centre;
 }
 
