@@ -280,6 +280,15 @@ def test_memory_asked_for_is_what_is_used(case):
     assert 0.9 * used - 2e6 < asked < 1.5 * used + 16e6, (used, asked)
 
 
+def test_explain_says_when_keys_are_read_in_place():
+    kernel = fk.Fidelity(fk.Amplitude(64))
+    step, prefill = (fk.explain(kernel, n=n, m=8192, op="attention") for n in (2, 3))
+    assert "read where they are" in step.path and "read where they are" not in prefill.path
+    assert step.bytes < 8192 * 64 * 8 < prefill.bytes
+    for other in (fk.Fidelity(fk.ZZ(6)), fk.Projected(fk.Angle(6)), fk.Fidelity(fk.Angle(481))):
+        assert "read where they are" not in fk.explain(other, n=1, m=8192, op="attention").path
+
+
 def test_explain_says_what_does_not_fit():
     assert "one state of IQP(60)" in fk.explain(fk.Fidelity(fk.IQP(60)), n=1).limit
     assert "matrix" in fk.explain(fk.Fidelity(fk.Angle(2)), n=10**8).limit

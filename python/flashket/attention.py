@@ -106,9 +106,10 @@ def attention(
     -----
     Agrees with the unfused definition to 5e-6 of max|out| (float32) or 1e-10 (float64), also where every kernel value of a row
     underflows. Time B Hq Lq Lk (kernel + Dv), memory linear in Lq and Lk; exact sums of a kernel with a linear form of F
-    features, without mask, take B (Hq Lq + Hkv Lk) F Dv where that is less (:func:`flashket.explain` says so). The stream of
-    a score is keyed by (seed, batch, query head, absolute query index i + kv_len - Lq, key index): the same for any number of
-    threads, in prefill and in decoding.
+    features, without mask, take B (Hq Lq + Hkv Lk) F Dv where that is less (:func:`flashket.explain` says so). At most two
+    queries a head of an exact Angle, Amplitude or ScaledDot kernel, a step of decoding, read keys and values where they are when v's
+    width is a multiple of 16; other calls encode and pack all keys first. The stream of a score is keyed by (seed, batch, query
+    head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
 
     Examples
     --------

@@ -162,7 +162,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     rows = positive_int(n, place, "n", "it is the number of rows")
     columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
     chosen = select(backend, kernel, FLOAT64, op, place)
-    path, why, pair_flops, row_flops = _path(kernel)
+    path, why, pair_flops, row_flops = _path(kernel, op)
     linear_flops = 0
     if op == "attention":
         path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
@@ -174,7 +174,14 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     is_in_place = op == "attention" and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
     if is_in_place:
         path += ", keys and values read where they are"
-    how = Work(normalization=normalization, value_width=value_width, is_symmetric=m is None, is_in_place=is_in_place)
+    heads = ((1, 1, rows, kernel.n_features), (1, 1, columns, kernel.n_features))
+    how = Work(
+        normalization=normalization,
+        value_width=value_width,
+        is_symmetric=m is None,
+        is_in_place=is_in_place,
+        state_bytes=linear_state_bytes(kernel, *heads, value_width, causal=False) if linear_flops else 0,
+    )
     n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
     try:
@@ -456,15 +463,15 @@ def _padded(n: int, group: int) -> int:
     return -(-n // group) * group
 
 
-def _path(kernel: Kernel) -> tuple[str, str, int, int]:
+def _path(kernel: Kernel, op: str) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
-    bond = mps_bond(kernel)
+    bond = mps_bond(kernel) if op == "gram" else None
     if bond:
         n_sites = kernel.feature_map.n_qubits  # type: ignore[attr-defined]  # state kernels have one
         path = f"matrix product states of bond {bond} once per row, then {n_sites} transfer matrices a pair"
         n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]
         return path, f"no cut has more than {bond} Schmidt terms", 32 * n_sites * bond**3, n_gates * 100 * bond**3
-    n_qubits = _state_qubits(kernel, "gram")
+    n_qubits = _state_qubits(kernel, op)
     if n_qubits and kernel.similarity == "projected":
         return _projected_path(kernel, n_qubits)
     if n_qubits:

@@ -46,8 +46,9 @@ class HardwareEfficient(FeatureMap):
 
     Notes
     -----
-    The state of 2^n amplitudes is computed once per row; a pair then costs 4 * 2^n FMA. n - 1 two-qubit gates a layer, none between
-    qubits that are not neighbours: a device with a line of qubits needs no swaps. The phases and CZ of the last layer are equal for
+    The state of 2^n amplitudes is computed once per row; a pair then costs about 3 * 2^n FMA (beyond 16 qubits
+    Gram matrices of few layers take matrix product states). n - 1 two-qubit gates a layer, none between qubits that are not
+    neighbours: a device with a line of qubits needs no swaps. The phases and CZ of the last layer are equal for
     both rows and change no Fidelity and no HadamardTest; they stay, so that layers are alike.
 
     Reference: A. Kandala et al., "Hardware-efficient variational quantum eigensolver for small molecules and quantum magnets",
