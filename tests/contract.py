@@ -100,6 +100,29 @@ def run_python(code: str, timeout: float = 120, **environment: str) -> subproces
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout, env=env, check=False)
 
 
+_PEAK = """
+import numpy as np, flashket as fk
+from flashket.benchmark.metrics import PeakMemory
+{setup}
+memory = PeakMemory()
+before = memory.read()["peak_bytes"]
+result = {call}
+print(memory.read()["peak_bytes"] - before)
+{after}
+"""
+
+
+def peak_bytes(setup: str, call: str, after: str = "", **environment: str) -> list[int]:
+    """Return by how much a call raises the memory of a fresh process, and the numbers that ``after`` prints.
+
+    A child begins with its parent's ru_maxrss, so that alone would hide whatever is smaller than pytest. Freed arrays go back
+    to the system at once: memory that is used again would hide, too.
+    """
+    result = run_python(_PEAK.format(setup=setup, call=call, after=after), MALLOC_MMAP_THRESHOLD_="65536", **environment)
+    assert result.returncode == 0, result.stderr
+    return [int(number) for number in result.stdout.split()]
+
+
 def binomial_p_value(counts: Any, shots: int, p: float) -> float:
     """Return the chi-square test's p-value of counts under binomial(shots, p), outcomes pooled to at least 10 expected."""
     low, high = int(stats.binom.ppf(1e-9, shots, p)), int(stats.binom.ppf(1 - 1e-9, shots, p))

@@ -9,6 +9,7 @@ import pytest
 
 import flashket as fk
 from contract import DTYPES, rows, tolerance
+from flashket import reference
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -57,6 +58,17 @@ def test_length_does_not_matter_without_bias(dtype, scale):
     kernel = fk.Fidelity(fk.Amplitude(6))
     bound = 1e-5 if scale == 1e-310 else 10 * tolerance("value", dtype)
     np.testing.assert_allclose(fk.gram(scaled, kernel=kernel), fk.gram(x, kernel=kernel), atol=bound)
+
+
+@pytest.mark.parametrize("n_queries", [1, 3])
+@pytest.mark.parametrize("scale", [1e-310, 1e-323])
+def test_denormal_rows_in_attention(scale, n_queries):
+    x = np.random.default_rng(0).integers(1, 9, (1, 1, 20, 5)).astype(np.float64)
+    small = x * scale
+    v = np.eye(20, 32)[None, None]
+    kernel = fk.Fidelity(fk.Amplitude(5))
+    got = fk.attention(small[:, :, :n_queries], small, v, kernel=kernel)
+    np.testing.assert_allclose(got, reference.attention(small[:, :, :n_queries] * 2.0**900, small * 2.0**900, v, kernel), atol=1e-14)
 
 
 def test_zero_row_needs_bias():

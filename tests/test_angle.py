@@ -62,6 +62,21 @@ def test_large_angles_are_reduced_exactly():
     np.testing.assert_allclose(fk.gram(x, kernel=fk.Fidelity(fk.Angle(1))), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [100.0, 1e5, 1e10, 1e20])
+def test_wide_ranges_keep_the_digits_of_small_angles(size, dtype):
+    # Differences of such angles, or of them and a middle, would lose what the angles themselves hold.
+    x = np.array([[size, size / 3], [size / 7, 0.3], [-0.2, 0.7]], dtype)
+    kernel = fk.Fidelity(fk.Angle(2))
+    half = x.astype(np.float64) / 2
+    overlaps = np.cos(half[:, None]) * np.cos(half) + np.sin(half[:, None]) * np.sin(half)
+    expected = np.prod(overlaps, axis=-1) ** 2
+    np.testing.assert_allclose(fk.gram(x, kernel=kernel), expected, rtol=0, atol=tolerance("value", dtype))
+    v = np.eye(3, 16, dtype=dtype)[None, None]
+    decoded = [fk.attention(x[None, None, i : i + 1], x[None, None], v, kernel=kernel)[0, 0, 0, :3] for i in range(3)]
+    np.testing.assert_allclose(decoded, expected / expected.sum(axis=1, keepdims=True), rtol=0, atol=tolerance("attention", dtype))
+
+
 def test_concentration_of_uniform_angles():
     """The mean is 2^-n and the variance (3/8)^n - (1/4)^n."""
     x = np.random.default_rng(0).uniform(-np.pi, np.pi, (1500, 4))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import flashket as fk
-from contract import kernels, run_python
+from contract import kernels, peak_bytes, run_python
 from flashket import diagnostics, memory, planner, program
 from flashket.backends.cpu import core
 from flashket.controls import ScaledDot, Uniform
@@ -250,6 +250,43 @@ def test_memory_counts_what_every_thread_holds():
         assert many - few == 10 * 32 * row * 4
     finally:
         fk.set_num_threads(before)
+
+
+_ASKED = """
+from flashket import planner
+fk.set_num_threads(2)
+asked, require = [], planner.require
+planner.require = lambda place, what, n_bytes, do: (asked.append(n_bytes), require(place, what, n_bytes, do))
+draw = lambda *shape: np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+"""
+_STEP = "q, k, v = draw(1, 64, 1, 64), draw(1, 64, 8192, 64), draw(1, 64, 8192, 64)"
+PEAKS = [
+    ("x, k = draw(5000, 8), fk.Fidelity(fk.Angle(8))", "fk.gram(x, kernel=k)"),
+    ("x, y, k = draw(3000, 512), draw(2000, 512), fk.Fidelity(fk.Amplitude(512))", "fk.gram(x, y, kernel=k)"),
+    ("x, k = draw(1500, 11), fk.Fidelity(fk.ZZ(11))", "fk.gram(x, kernel=k, log=True)"),
+    ("x, a, k = draw(2500, 11), draw(2500, 4), fk.Fidelity(fk.ZZ(11))", "fk.gram_matvec(x, a, kernel=k)"),
+    ("x, a, k = draw(4000, 1024), draw(4000, 4), fk.Fidelity(fk.Amplitude(1024))", "fk.gram_matvec(x, a, x, kernel=k)"),
+    ("x, k = draw(2, 21), fk.ZZ(21)", "fk.states(x, feature_map=k)"),
+    (_STEP, "fk.attention(q, k, v, kernel=fk.Fidelity(fk.Amplitude(64)))"),
+    (_STEP, "fk.attention(q, k, v, kernel=fk.HadamardTest(fk.Amplitude(64)), shots=10)"),
+]
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize("case", PEAKS, ids=lambda case: case[1])
+def test_memory_asked_for_is_what_is_used(case):
+    """Neither more than a tenth too little nor a half too much, 16 MB aside."""
+    used, asked = peak_bytes(_ASKED + case[0], case[1], "print(max(asked))")
+    assert 0.9 * used - 2e6 < asked < 1.5 * used + 16e6, (used, asked)
+
+
+def test_explain_says_when_keys_are_read_in_place():
+    kernel = fk.Fidelity(fk.Amplitude(64))
+    step, prefill = (fk.explain(kernel, n=n, m=8192, op="attention") for n in (2, 3))
+    assert "read where they are" in step.path and "read where they are" not in prefill.path
+    assert step.bytes < 8192 * 64 * 8 < prefill.bytes
+    for other in (fk.Fidelity(fk.ZZ(6)), fk.Projected(fk.Angle(6)), fk.Fidelity(fk.Angle(481))):
+        assert "read where they are" not in fk.explain(other, n=1, m=8192, op="attention").path
 
 
 def test_explain_says_what_does_not_fit():

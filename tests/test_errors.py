@@ -334,3 +334,27 @@ class Exporter:
 
     def __dlpack_device__(self):
         return self.data.__dlpack_device__()
+
+
+CIRCUITS = [
+    (fk.IQP(3, reps=2**31 - 1), r"\[IQP\] a list of \S+ gates needs \S+ TB"),
+    (fk.ZZ(3, reps=2**31 - 1, entanglement=[(0, 2)]), r"\[ZZ\] a list of \S+ gates needs"),
+    (fk.HardwareEfficient(3, layers=2**31 - 1), r"\[HardwareEfficient\] a list of 17,179,869,176 gates needs"),
+]
+
+
+@pytest.mark.parametrize("case", CIRCUITS, ids=lambda case: repr(case[0]))
+@pytest.mark.parametrize("op", [fk.states, fk.mps_states, lambda x, feature_map: fk.gram(x, kernel=fk.Fidelity(feature_map))])
+def test_circuits_too_long_to_write_down(op, case):
+    with pytest.raises(fk.ResourceLimit, match=case[1]):
+        op(np.zeros((2, 3)), feature_map=case[0])
+
+
+def test_circuits_too_wide_to_count():
+    """A state of 20,000 qubits has more bytes than Python writes down."""
+    kernel = fk.Fidelity(fk.IQP(20_000))
+    with pytest.raises(fk.ResourceLimit, match=r"2\^20000 complex amplitudes\) needs 10\^6021 B"):
+        fk.gram(np.zeros((1, 20_000)), kernel=kernel)
+    assert "10^6021 B" in str(fk.explain(kernel, n=1))
+    with pytest.raises(fk.ResourceLimit, match=r"a list of 15,000,050,000 gates"):
+        fk.mps_states(np.zeros((1, 100_000)), feature_map=fk.IQP(100_000), max_bond=2)

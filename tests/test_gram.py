@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flashket as fk
-from contract import DTYPES, expected_gram, feature_maps, kernels, rows, tolerance
+from contract import DTYPES, expected_gram, feature_maps, kernels, peak_bytes, rows, tolerance
 from flashket import reference
 from flashket.controls import ScaledDot, Uniform
 from flashket.feature_maps import FeatureMap
@@ -233,6 +233,14 @@ def test_overlap_conjugates_the_left_state():
     x, y = np.array([[0.9]]), np.array([[0.4]])
     expected = (1 + (1 + np.cos(0.9 - 0.4)) / 2) / 2
     assert fk.gram(x, y, kernel=fk.HadamardTest(FromProgram(program)))[0, 0] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.measured
+def test_large_matrices_take_no_memory_but_their_own():
+    """20,000 x 20,000 float32 are 1.6 GB; the call may take 5 % more."""
+    x = "x = np.random.default_rng(0).uniform(0, 3, (20_000, 8)).astype(np.float32)"
+    (used,) = peak_bytes(x, "fk.gram(x, kernel=fk.Fidelity(fk.Angle(8)))")
+    assert 0.99 * 1.6e9 < used <= 1.05 * 1.6e9
 
 
 @given(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import flashket as fk
-from contract import DTYPES, run_python, tolerance
+from contract import DTYPES, peak_bytes, tolerance
 from flashket import _core, planner, reference
 from flashket.controls import ScaledDot
 from flashket.runtime import available_isas
@@ -242,25 +242,13 @@ def test_feature_counts():
         assert planner.linear_form(kernel)[0] == count
 
 
-_MEMORY = """
-import resource, numpy as np, flashket as fk
-n = {n}
-rng = np.random.default_rng(0)
-q, k, v = rng.uniform(-1, 1, (3, 1, 1, n, 4)).astype(np.float32)
-out = np.zeros_like(v)
-kernel = fk.Fidelity(fk.Angle(4))
-fk.attention(q[:, :, :600], k[:, :, :600], v[:, :, :600], kernel=kernel)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-fk.attention(q, k, v, kernel=kernel, causal=True, out=out)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
 @pytest.mark.measured
 def test_memory_is_linear():
     """Beside the caller's arrays 8 bytes a query, nothing of size L^2 and no packed keys."""
     n = 2**18
-    used = int(run_python(_MEMORY.format(n=n), FLASHKET_NUM_THREADS="2").stdout) * 1024
+    setup = f"q, k, v = np.random.default_rng(0).uniform(-1, 1, (3, 1, 1, {n}, 4)).astype(np.float32); out = np.zeros_like(v)"
+    call = "fk.attention(q, k, v, kernel=fk.Fidelity(fk.Angle(4)), causal=True, out=out)"
+    (used,) = peak_bytes(setup, call, FLASHKET_NUM_THREADS="2")
     assert used <= 24 * n + 8 * 2**20
 
 

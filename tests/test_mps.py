@@ -252,3 +252,21 @@ def test_every_instruction_set(isa):
     root = Path(__file__).parent.parent
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=root, check=False)
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+def test_log_is_a_truth_value():
+    with pytest.raises(fk.InputError, match=r"\[MPSStates.gram\] log must be True or False, got 'yes'"):
+        fk.mps_states(np.zeros((1, 5)), feature_map=fk.IQP(5)).gram(log="yes")
+
+
+def test_attention_says_that_it_takes_states():
+    """Matrix product states are Gram matrices' alone."""
+    kernel = fk.Fidelity(fk.ZZ(18, entanglement="linear"))
+    assert "matrix product states of bond 4" in fk.explain(kernel, n=10).path
+    plan = fk.explain(kernel, n=10, op="attention")
+    assert "states of 2^18 amplitudes" in plan.path and "product states" not in plan.path and plan.bytes > 10 * 8 * 2**18
+    wide = fk.Fidelity(fk.ZZ(60, entanglement="linear"))
+    assert not fk.explain(wide, n=10).limit and "2^60" in fk.explain(wide, n=10, op="attention").limit
+    rows = np.zeros((1, 1, 2, 60))
+    with pytest.raises(fk.ResourceLimit, match=r"one state of ZZ\(60"):
+        fk.attention(rows, rows, rows, kernel=wide)

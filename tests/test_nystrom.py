@@ -102,6 +102,23 @@ def test_repeated_landmarks_are_harmless(dtype):
     np.testing.assert_allclose(features @ features.T, reference.gram(x, None, A3), atol=1e-5 if dtype == np.float32 else 1e-10)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_, np.float16])
+def test_other_numbers_are_read(dtype):
+    x = np.random.default_rng(0).integers(0, 2, (20, 3)).astype(dtype)
+    given = fk.nystrom(x, 5, kernel=A3, seed=0)
+    exact = x.astype(np.float32 if dtype == np.float16 else np.float64)
+    np.testing.assert_array_equal(given, fk.nystrom(exact, 5, kernel=A3, seed=0))
+
+
+@pytest.mark.parametrize("n_landmarks", [1, 400_000])
+def test_memory_is_asked_for_first(n_landmarks):
+    """Rows of one repeated number take no memory; their copy and K(Z, Z) would take more than there is."""
+    n_features = 3 if n_landmarks > 1 else 10**8
+    x = np.broadcast_to(np.float32(1), (400_000, n_features))
+    with pytest.raises(fk.ResourceLimit, match=r"\[nystrom\]"):
+        fk.nystrom(x, n_landmarks, kernel=fk.Fidelity(fk.Angle(n_features)), dtype=np.float64)
+
+
 REFUSED = [
     (lambda: fk.nystrom(np.zeros((5, 3)), 6, kernel=A3), r"\[nystrom\] n_landmarks must be at most the 5 rows of X, got 6"),
     (lambda: fk.nystrom(np.zeros((5, 3)), 0, kernel=A3), r"n_landmarks must be a positive integer, got 0"),
@@ -115,6 +132,7 @@ REFUSED = [
     (lambda: fk.nystrom(np.zeros((5, 3)), 2, kernel=fk.Angle(3)), r"\[nystrom\] kernel must be a kernel"),
     (lambda: fk.nystrom(np.zeros((5, 3)), 2, kernel=A3, seed=-1), r"\[nystrom\] seed must be"),
     (lambda: fk.nystrom(np.zeros((5, 3)), 2, kernel=A3, dtype="int8"), r"\[nystrom\] dtype must be"),
+    (lambda: fk.nystrom(np.zeros((5, 3)), 2, kernel=A3, return_projection="no"), r"\[nystrom\] return_projection must be True or False"),
 ]
 
 

@@ -25,6 +25,32 @@ def test_float32_overlap_of_equal_large_states(n_qubits):
     assert abs(fk.gram(x, x.copy(), kernel=fk.Fidelity(fk.IQP(n_qubits)))[0, 0] - 1) < 2e-6
 
 
+@pytest.mark.parametrize("n_features", [16, 63, 256])
+def test_float32_products_of_equal_wide_rows(n_features):
+    # Odd multiples of pi around 0 have infinite tangents; every pair of features has the same factor, and so the same rounding.
+    x = np.full((3, n_features), np.pi, np.float32) * np.array([[1], [3], [-3]], np.float32)
+    np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=fk.Fidelity(fk.Angle(n_features)))[:, :1], 1, atol=2e-6)
+
+
+@pytest.mark.parametrize("width", [300, 4096, 20000])
+def test_decoding_over_long_constant_keys_in_float32(width):
+    k = np.full((1, 1, 8, width), 0.7, np.float32)
+    k[:, :, ::2, : width // 3] *= -1
+    kernel = fk.Fidelity(fk.Amplitude(width))
+    out = fk.attention(np.full((1, 1, 1, width), 1.3, np.float32), k, np.eye(8, 16, dtype=np.float32)[None, None], kernel=kernel)
+    values = np.where(np.arange(8) % 2 == 0, (1 - 2 * (width // 3) / width) ** 2, 1)
+    np.testing.assert_allclose(out[0, 0, 0, :8], values / values.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", ["sum", "softmax"])
+def test_float32_attention_of_equal_values(normalization):
+    # Among so many values some make every addition round the same way; blocks of queries add more terms in float than one.
+    v = np.tile(np.linspace(0.1, 0.22, 4096).astype(np.float32), (512, 1))[None, None]
+    k = np.ones((1, 1, 512, 1), np.float32)
+    out = fk.attention(k[:, :, :9] + np.float32(0.4), k, v, kernel=fk.Fidelity(fk.Angle(1)), normalization=normalization)
+    np.testing.assert_allclose(out, np.broadcast_to(v[:, :, :1], out.shape), rtol=3e-6)
+
+
 @pytest.mark.parametrize("normalization", ["sum", "softmax"])
 def test_float32_attention_over_many_equal_keys(normalization):
     n_keys = 2**18

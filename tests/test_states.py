@@ -208,4 +208,4 @@ def test_memory_beside_the_states_is_small():
         working = planner._working_bytes(kernel, "states", 1, 0, np.dtype(dtype), planner.Work())
         assert 0 < working < fk.get_num_threads() * (2 << 20)
     row, _, scratch = planner._encoder_elements(kernel, "gram")
-    assert row == 2 << 22 and scratch < row // 8
+    assert 0 <= row - (2 << 22) < 100 and scratch < row // 8

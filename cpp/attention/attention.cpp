@@ -41,7 +41,7 @@ template <class C>
 struct BlockScratch {
   BlockScratch(const KernelSpec& spec, int64_t v_stride)
       : encoder(spec),
-        queries(kTileRows * spec.score().row_elements()),
+        queries(kTileRows * spec.score().pitch()),
         tile(tile_scratch(kTileRows)),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
@@ -55,9 +55,7 @@ struct BlockScratch {
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
 struct LogScratch {
   LogScratch(const KernelSpec& spec, int64_t v_stride, int64_t n_keys)
-      : block(spec, v_stride),
-        keys(n_keys * spec.score().row_elements()),
-        values(n_keys * round_up(v_stride, kValuePanel)) {}
+      : block(spec, v_stride), keys(n_keys * spec.score().pitch()), values(n_keys * round_up(v_stride, kValuePanel)) {}
 
   BlockScratch<double> block;
   Buffer<double> keys, values;
@@ -85,6 +83,9 @@ class AttentionRun {
                      static_cast<double>(n_factors()) * score_.power > (sizeof(T) == 4 ? 40 : 480)),
         is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.shots == 0 &&
                    !prefers_log_ && arrays.k.stride[3] == 1 && arrays.v.stride[3] == 1 && v_dim_ == v_stride_) {}
+
+  // Whether keys and values are read where they are.
+  bool is_direct() const { return is_direct_; }
 
   template <class C>
   int64_t run() {
@@ -127,7 +128,7 @@ class AttentionRun {
   }
 
   template <class C>
-  bool is_direct() const {
+  bool is_direct_in() const {
     return sizeof(C) == sizeof(T) && is_direct_;
   }
 
@@ -158,12 +159,12 @@ class AttentionRun {
   void pack_all() {
     Buffer<C>& keys = std::get<0>(packed<C>());
     Buffer<C>& values = std::get<1>(packed<C>());
-    const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], row_elements = score_.row_elements();
+    const int64_t n_batch = a_.k.shape[0], n_heads = a_.k.shape[1], pitch = score_.pitch();
     longest_ = 0;
     for (int64_t b = 0; b < n_batch; ++b) longest_ = std::max(longest_, kv_len(b));
     longest_ = round_up(longest_, kTileRows);  // a multiple of every panel
-    if (longest_ == 0 || prefers_log_ || is_direct<C>()) return;
-    keys = Buffer<C>(n_batch * n_heads * longest_ * row_elements);
+    if (longest_ == 0 || prefers_log_ || is_direct_in<C>()) return;
+    keys = Buffer<C>(n_batch * n_heads * longest_ * pitch);
     values = Buffer<C>(n_batch * n_heads * longest_ * v_packed_);
     const int64_t chunks = round_up(longest_, kTileCols) / kTileCols;
     PerWorker<RowEncoder<C>> encoders;
@@ -174,7 +175,7 @@ class AttentionRun {
       if (begin >= end) return;
       RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec_); });
       const int64_t at = slot(batch, head) + begin;
-      pack_tile(encoder, batch, head, begin, end, keys.data() + at * row_elements, values.data() + at * v_packed_,
+      pack_tile(encoder, batch, head, begin, end, keys.data() + at * pitch, values.data() + at * v_packed_,
                 panel_stride(begin));
     });
   }
@@ -214,9 +215,9 @@ class AttentionRun {
     } else {
       std::fill_n(wants_log, kTileRows, false);
       const int64_t at = slot(b.batch, b.kv_head);
-      const C* keys = std::get<0>(packed<C>()).data() + at * score_.row_elements();
+      const C* keys = std::get<0>(packed<C>()).data() + at * score_.pitch();
       const C* values = std::get<1>(packed<C>()).data() + at * v_packed_;
-      if (!is_direct<C>()) pack_queries(b, scratch);
+      if (!is_direct_in<C>()) pack_queries(b, scratch);
       const auto whole = [&](int64_t j0) {
         if constexpr (sizeof(C) == sizeof(T)) {
           if (is_direct_) {
@@ -224,8 +225,7 @@ class AttentionRun {
             return PackedKeys<C>{nullptr, {&v(j0, 0), v.row_stride, kValuePanel}};
           }
         }
-        return PackedKeys<C>{keys + j0 * score_.row_elements(),
-                             {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
+        return PackedKeys<C>{keys + j0 * score_.pitch(), {values + j0 * v_packed_, kValuePanel, panel_stride(j0)}};
       };
       const Weighing weighing = o_.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
       weigh(b, scratch, weighing, whole, n_admissible);
@@ -392,6 +392,18 @@ class AttentionRun {
   std::tuple<Buffer<double>, Buffer<double>> packed_wide_;
 };
 
+template <class T>
+bool is_finite(const Tensor4View<T>& out) {
+  for (int64_t b = 0; b < out.shape[0]; ++b)
+    for (int64_t h = 0; h < out.shape[1]; ++h) {
+      const MatrixView<T> rows = out.matrix(b, h);
+      for (int64_t i = 0; i < rows.rows; ++i)
+        for (int64_t j = 0; j < rows.cols; ++j)
+          if (!std::isfinite(rows(i, j))) return false;
+    }
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -400,8 +412,8 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   const AttentionSizes sizes{arrays.q.shape[0], arrays.q.shape[1], arrays.k.shape[1],
                              arrays.q.shape[2], arrays.k.shape[2], arrays.v.shape[3]};
   const bool is_forced = options.form == AttentionForm::linear;
-  if (options.form != AttentionForm::quadratic && can_be_linear(arrays, options) &&
-      (is_forced || is_long_enough(sizes))) {
+  const bool may_be_linear = is_forced || options.form == AttentionForm::automatic;
+  if (may_be_linear && can_be_linear(arrays, options) && (is_forced || is_long_enough(sizes))) {
     const LinearForm form = linear_form(spec);
     if (is_forced ? form.n_features > 0 : linear_form_pays(spec, form, sizes, options.causal))
       return linear_attention<T>(spec, form, arrays, options);
@@ -418,6 +430,13 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
                             options.shots == 0 && options.temperature < least_temperature;
   const bool is_wide = is_magnified || (options.shots > 0 && spec.power > 1) || spec.needs_double();
+  if (options.form == AttentionForm::in_place) {
+    // Of softmax a score that is not a number has no weight: such a key would be left out without a trace.
+    const bool shows_all = options.normalization == Normalization::sum && arrays.mask == nullptr;
+    if (is_wide || !shows_all || !run.is_direct()) return kNotInPlace;
+    const int64_t n_zero = run.template run<T>();
+    return is_finite(arrays.out) ? n_zero : kNotInPlace;
+  }
   return is_wide ? run.template run<double>() : run.template run<T>();
 }
 

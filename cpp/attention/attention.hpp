@@ -9,8 +9,13 @@ namespace flashket {
 
 enum class Normalization { sum, softmax };
 
-// automatic: linear.hpp's form where it is cheaper and possible. The others are for comparison.
-enum class AttentionForm { automatic, quadratic, linear };
+// automatic: linear.hpp's form where it is cheaper and possible. quadratic and linear are for comparison. in_place: few
+// queries of rows that nobody has checked, which are read where they are; every bad row that counts shows in the
+// output.
+enum class AttentionForm { automatic, quadratic, linear, in_place };
+
+// What attention() returns where form in_place cannot run, or an output is not finite.
+constexpr int64_t kNotInPlace = -1;
 
 template <class T>
 struct AttentionArrays {

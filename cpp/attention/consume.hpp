@@ -7,8 +7,8 @@
 namespace flashket {
 
 // Running state of a block of query rows. numerator[i * v_stride + c], v_stride a multiple of kValueAlign. Sums over a
-// tile are taken in T, sums of tiles in double: in float the rounding of thousands of tiles would drift in one
-// direction.
+// tile or a part of it are taken in T, sums of those in double: in float the rounding of thousands of tiles would drift
+// in one direction.
 struct RowState {
   double* numerator;
   double* denominator;
@@ -30,7 +30,8 @@ struct ValueTile {
 
 // weights[i * kTileStride + j] -> state; weights not admissible are 0 (sum) or -inf (softmax). rows <= kTileRows;
 // buffers hold kTileRows rows and are overwritten up to a whole block. Softmax weighs exp(scale * weight), scale > 0.
-// What a row gets does not depend on the other rows nor on how many inadmissible keys follow its last one.
+// What a row gets does not depend on the other rows (but a row that comes alone is summed in another order) nor on how
+// many inadmissible keys follow its last one.
 template <class T>
 using ConsumeTile = void (*)(T* weights, T scale, int64_t rows, int64_t cols, const ValueTile<T>& values,
                              const RowState& state);
@@ -43,9 +44,9 @@ struct Columns {
   int64_t stride, width;
 };
 
-// weights times values alone: sums(i, c) += sum_j weights[i * kTileCols + j] v(j, c), or mirrored
-// sums(j, c) += sum_i weights[i * kTileCols + j] v(i, c). Summed in T, added in double. Weights are overwritten beyond
-// cols and rows up to whole vectors and blocks, sums are undefined there; v is finite there.
+// weights times values alone: sums(i, c) += sum_j weights[i * kTileStride + j] v(j, c), or mirrored
+// sums(j, c) += sum_i weights[i * kTileStride + j] v(i, c). Summed in T, added in double. Weights are overwritten
+// beyond cols and rows up to whole vectors and blocks, sums are undefined there; v is finite there.
 template <class T>
 using MultiplyTile = void (*)(T* weights, int64_t rows, int64_t cols, const Columns<const T>& v,
                               const Columns<double>& sums);

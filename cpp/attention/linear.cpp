@@ -135,7 +135,7 @@ class LinearRun {
           row(v_stride),
           state(form, v_stride, causal ? form.state_rows : 0) {
       if (!causal) return;
-      const int64_t elements = spec.score().row_elements();
+      const int64_t elements = spec.score().pitch();
       left = Buffer<C>(round_up(chunk, kTileRows) * elements);
       right = Buffer<C>(round_up(chunk, kTileRows) * elements);
       tile = Buffer<C>(tile_scratch(kTileRows));
@@ -346,12 +346,12 @@ class LinearRun {
   // Queries of one chunk, for every query head of the group: the state, and the chunk's own keys up to the diagonal.
   void answer_chunk(int64_t batch, int64_t kv_head, int64_t begin, int64_t rows, int64_t query, Scratch& s) {
     const int64_t width = tile_ops<C>().panel_cols;
-    const int64_t elements = score_.row_elements();
-    s.keys.pack(rows, width, s.right.data());
+    const int64_t elements = score_.pitch();
+    s.keys.pack(rows, width, elements, s.right.data());
     const double largest_value = static_cast<double>(ops_.largest(s.values.data(), rows * v_stride_));
     for (int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
       s.queries.load(a_.q.matrix(batch, head), query, query + rows);
-      s.queries.pack(rows, width, s.left.data());
+      s.queries.pack(rows, width, elements, s.left.data());
       const bool has_state = begin > 0;
       read(s.queries, rows, has_state ? s.state.current.data() : nullptr, s.state.current_weights.data(), s);
       for (int64_t first = 0; first < rows; first += kTileRows) {

@@ -78,8 +78,9 @@ class FactorRows {
   }
 
   // The rows loaded, packed for the tile engine. lanes divides kLinearTokens.
-  void pack(int64_t rows, int64_t lanes, C* out) const {
+  void pack(int64_t rows, int64_t lanes, int64_t pitch, C* panels) const {
     for (int64_t row = 0; row < rows; row += lanes) {
+      C* out = panels + row * pitch;
       const C* from = planes_.data() + row / kLinearTokens * n_planes_ * depth_ * kLinearTokens + row % kLinearTokens;
       if (form_->form.pair == PairKind::product) {
         for (int64_t d = 0; d < depth_; d += 2, out += 4 * lanes) pack_pair(from, d, lanes, out);
@@ -92,11 +93,10 @@ class FactorRows {
  private:
   // Features d and d + 1 as PairKind::product has them; an angle of 0 beside the last.
   void pack_pair(const C* from, int64_t d, int64_t lanes, C* out) const {
-    constexpr C half = C(0.70710678118654752440);
     const C *cosine = from + d * kLinearTokens, *sine = cosine + depth_ * kLinearTokens;
     const bool has_other = d + 1 < depth_;
     for (int64_t l = 0; l < lanes; ++l) {
-      const C c = half * cosine[l], s = half * sine[l];
+      const C c = cosine[l], s = sine[l];
       const C c1 = has_other ? cosine[kLinearTokens + l] : C(1), s1 = has_other ? sine[kLinearTokens + l] : C(0);
       out[l] = c * c1 - s * s1;
       out[lanes + l] = s * c1 + c * s1;

@@ -10,6 +10,8 @@ namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
 constexpr int kConsumeRows = FLASHKET_VECTOR_BYTES == 64 ? 8 : 4;
+// Keys whose products one float adds up: the rounding of n equal ones may drift by 2e-8 n.
+constexpr int64_t kConsumeKeys = 128;
 
 // numerator += weights . v for R rows and W vectors of columns; the sums of one tile stay in registers. Mirrored: rows
 // of the product are columns of the tile, and its rows are summed over.
@@ -91,9 +93,13 @@ void multiply(const T* weights, int64_t rows, int64_t cols, const ValueTile<T>& 
     multiply_rows<T, 1>(weights, cols, values, sums, sums_stride);
     return;
   }
-  // Rows of the last block beyond `rows` are finite garbage nobody reads.
-  for (int64_t i = 0; i < rows; i += kConsumeRows)
-    multiply_rows<T, kConsumeRows>(weights + i * kTileStride, cols, values, sums + i * sums_stride, sums_stride);
+  for (int64_t j = 0; j < cols; j += kConsumeKeys) {
+    const int64_t count = cols - j < kConsumeKeys ? cols - j : kConsumeKeys;
+    const ValueTile<T> run = {values.data + j * values.row_stride, values.row_stride, values.panel_stride};
+    // Rows of the last block beyond `rows` are zeros whose sums nobody reads.
+    for (int64_t i = 0; i < rows; i += kConsumeRows)
+      multiply_rows<T, kConsumeRows>(weights + i * kTileStride + j, count, run, sums + i * sums_stride, sums_stride);
+  }
 }
 
 template <class T>

@@ -120,7 +120,7 @@ void bind_attention(py::module_& m) {
          const std::string& normalization, double temperature, bool causal, const std::optional<py::array>& mask,
          const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed, const std::string& form) {
         const KernelSpec kernel = parse_spec(spec);
-        require(form == "auto" || form == "quadratic" || form == "linear", "unknown form");
+        require(form == "auto" || form == "quadratic" || form == "linear" || form == "in_place", "unknown form");
         require(normalization == "sum" || normalization == "softmax", "unknown normalization");
         require(shots >= 0 && (shots == 0 || kernel.is_normalised()) && temperature > 0, "bad shots or temperature");
         if (kv_lens) {
@@ -132,9 +132,10 @@ void bind_attention(py::module_& m) {
                                        causal,
                                        shots,
                                        seed,
-                                       form == "auto"     ? AttentionForm::automatic
-                                       : form == "linear" ? AttentionForm::linear
-                                                          : AttentionForm::quadratic};
+                                       form == "auto"       ? AttentionForm::automatic
+                                       : form == "linear"   ? AttentionForm::linear
+                                       : form == "in_place" ? AttentionForm::in_place
+                                                            : AttentionForm::quadratic};
         return dispatch(q, [&](auto zero) {
           return run_attention<decltype(zero)>(kernel, q, k, v, out, mask, kv_lens ? kv_lens->data() : nullptr,
                                                options);
@@ -143,7 +144,8 @@ void bind_attention(py::module_& m) {
       py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"),
       py::arg("temperature"), py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true),
       py::arg("shots"), py::arg("seed"), py::arg("form") = "auto",
-      "Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.");
+      "Write kernel attention into out; return the rows whose admissible values were all 0, or -1: form in_place "
+      "failed.");
 }
 
 // state: sums (B, Hkv, state_rows, v_stride), weights (B, Hkv, state_rows), float64, C-contiguous.
@@ -273,11 +275,10 @@ void bind_system(py::module_& m) {
       "encoder_elements",
       [](const py::tuple& spec) {
         const KernelSpec kernel = parse_spec(spec);
-        return std::tuple{kernel.score().row_elements(), encoder_elements(kernel),
-                          kernel.encoder->scratch(kernel.args())};
+        return std::tuple{kernel.score().pitch(), encoder_elements(kernel), kernel.encoder->scratch(kernel.args())};
       },
       py::arg("spec"),
-      "Return how many elements an encoded row has, how many a thread needs to pack rows, and to make one beside it.");
+      "Return how many elements a packed row has, how many a thread needs to pack rows, and to make one beside it.");
   m.def("isa", [] { return std::string(isa_ops().name); }, "Return the name of the instruction set in use.");
   m.def("available_isas", &available_isas, "Return the instruction sets this machine supports, best first.");
   m.def("num_threads", &num_threads, "Return the number of threads.");

@@ -15,6 +15,24 @@
 #error "compile .simd.cpp files through CMake: it sets FLASHKET_ISA_NAMESPACE and FLASHKET_VECTOR_BYTES"
 #endif
 
+// The few instructions that vector extensions do not reach.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#if FLASHKET_VECTOR_BYTES == 64
+#define FLASHKET_X86(operation) _mm512_##operation
+#define FLASHKET_X86_FLOATS __m512
+#define FLASHKET_X86_DOUBLES __m512d
+#elif FLASHKET_VECTOR_BYTES == 32
+#define FLASHKET_X86(operation) _mm256_##operation
+#define FLASHKET_X86_FLOATS __m256
+#define FLASHKET_X86_DOUBLES __m256d
+#else
+#define FLASHKET_X86(operation) _mm_##operation
+#define FLASHKET_X86_FLOATS __m128
+#define FLASHKET_X86_DOUBLES __m128d
+#endif
+#endif
+
 #define FLASHKET_INLINE inline __attribute__((always_inline))
 // Before loops over arrays of accumulators: not unrolled, the arrays would live in memory instead of registers.
 #if defined(__clang__)
@@ -89,17 +107,32 @@ FLASHKET_INLINE Vec<T> select(IntVec<T> mask, Vec<T> yes, Vec<T> no) {
   return (Vec<T>)(((IntVec<T>)yes & mask) | ((IntVec<T>)no & ~mask));
 }
 
+// a < b ? a : b and a > b ? a : b, so b where either is not a number. x86 has just these in one instruction, which GCC
+// does not find.
 template <class T>
 FLASHKET_INLINE Vec<T> vmin(Vec<T> a, Vec<T> b) {
+#if defined(__x86_64__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)FLASHKET_X86(min_ps)((FLASHKET_X86_FLOATS)a, (FLASHKET_X86_FLOATS)b);
+  else
+    return (Vec<T>)FLASHKET_X86(min_pd)((FLASHKET_X86_DOUBLES)a, (FLASHKET_X86_DOUBLES)b);
+#else
   return a < b ? a : b;
+#endif
 }
 
 template <class T>
 FLASHKET_INLINE Vec<T> vmax(Vec<T> a, Vec<T> b) {
+#if defined(__x86_64__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)FLASHKET_X86(max_ps)((FLASHKET_X86_FLOATS)a, (FLASHKET_X86_FLOATS)b);
+  else
+    return (Vec<T>)FLASHKET_X86(max_pd)((FLASHKET_X86_DOUBLES)a, (FLASHKET_X86_DOUBLES)b);
+#else
   return a > b ? a : b;
+#endif
 }
 
-// v with lanes l and l ^ S exchanged. Lanes are named one by one: written as a loop, GCC may insert them one at a time.
 template <class T, int S, size_t... I>
 FLASHKET_INLINE Vec<T> exchange_lanes(Vec<T> v, std::index_sequence<I...>) {
   return __builtin_shufflevector(v, v, (I ^ S)...);
@@ -116,6 +149,12 @@ FLASHKET_INLINE T sum_lanes(Vec<T> v) {
   if constexpr (kLanes<T> > 4) v += exchange_lanes<T, 4>(v);
   if constexpr (kLanes<T> > 2) v += exchange_lanes<T, 2>(v);
   return v[0] + v[1];
+}
+
+FLASHKET_INLINE bool any_lane(IntVec<double> mask) {
+  if constexpr (kLanes<double> > 4) mask |= (IntVec<double>)exchange_lanes<double, 4>((Vec<double>)mask);
+  if constexpr (kLanes<double> > 2) mask |= (IntVec<double>)exchange_lanes<double, 2>((Vec<double>)mask);
+  return (mask[0] | mask[1]) != 0;
 }
 
 // Lanes named one by one: written as a loop over lanes, GCC inserts them one at a time.
@@ -276,10 +315,7 @@ FLASHKET_INLINE void sincos(Vec<double> angle, Vec<double>& sine, Vec<double>& c
   Vec<double> s, c;
   sincos_octant<double>(x, s, c);
   turn_quadrants<double>((IntVec<double>)shifted, s, c);
-  IntVec<double> any = is_large;
-  if constexpr (kLanes<double> > 4) any |= (IntVec<double>)exchange_lanes<double, 4>((Vec<double>)any);
-  if constexpr (kLanes<double> > 2) any |= (IntVec<double>)exchange_lanes<double, 2>((Vec<double>)any);
-  if (any[0] | any[1]) {
+  if (any_lane(is_large)) {
     for (int64_t l = 0; l < kLanes<double>; ++l) {
       if (!is_large[l]) continue;
       s[l] = ::sin(angle[l]);

@@ -9,7 +9,7 @@ namespace flashket {
 
 // How two encoded rows become an overlap <x|y>, and what an encoded row holds.
 enum class PairKind : int {
-  product,   // per pair of features (cos(a + b), sin(a + b), cos(a - b), sin(a - b)) / sqrt 2: product of 4-vector dots
+  product,   // per pair of features cos(a + b), sin(a + b), cos(a - b), sin(a - b): product of halves of 4-vector dots
   tangent,   // per group of features their tangents, then the product of their cosines c: prod_groups c c'
              // prod_features (1 + t t')
   real_dot,  // a: sum_d a b
@@ -51,6 +51,10 @@ struct Score {
         return depth;
     }
   }
+
+  // From a row to the next among packed rows. Long rows get a few elements more: at distances near a power of two the
+  // panels of a tile would meet in the same few sets of a cache.
+  constexpr int64_t pitch() const { return row_elements() < 256 ? row_elements() : row_elements() + 72; }
 };
 
 struct ProgramView;  // a compiled circuit, see core/program_view.hpp

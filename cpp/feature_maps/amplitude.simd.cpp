@@ -55,18 +55,21 @@ void row(const T* x, T* out, T*, const EncoderArgs& args) {
 // A row whose squares leave the range of T: in double, scaled.
 template <class T>
 T scaled_overlap(const T* query, const T* x, int64_t d, double bias) {
-  double scale[2];
+  double lift[2], scale[2], root[2];  // of 1 / size, which alone may overflow; the bias among the elements
   for (int side = 0; side < 2; ++side) {
     double largest = __builtin_sqrt(bias);
     for (int64_t j = 0; j < d; ++j) {
       const double size = __builtin_fabs(static_cast<double>(side ? x[j] : query[j]));
       largest = size <= largest ? largest : size;  // in this order NaN is kept
     }
-    scale[side] = 1 / largest;  // a row of zeros becomes NaN
+    lift[side] = largest < 1e-280 ? 0x1p+100 : 1;
+    scale[side] = 1 / (largest * lift[side]);  // a row of zeros becomes NaN
+    root[side] = __builtin_sqrt(bias) * lift[side] * scale[side];
   }
-  double dot = bias * scale[0] * scale[1], norm_q = bias * scale[0] * scale[0], norm_x = bias * scale[1] * scale[1];
+  double dot = root[0] * root[1], norm_q = root[0] * root[0], norm_x = root[1] * root[1];
   for (int64_t j = 0; j < d; ++j) {
-    const double a = static_cast<double>(query[j]) * scale[0], b = static_cast<double>(x[j]) * scale[1];
+    const double a = static_cast<double>(query[j]) * lift[0] * scale[0],
+                 b = static_cast<double>(x[j]) * lift[1] * scale[1];
     dot += a * b;
     norm_q += a * a;
     norm_x += b * b;
@@ -78,6 +81,7 @@ template <class T>
 void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
                 const EncoderArgs& args) {
   constexpr int64_t L = kLanes<T>;
+  constexpr int64_t kRun = 32;  // vectors that one sum of T adds up: more equal terms would drift
   const int64_t d = static_cast<int64_t>(args.params[0]);
   const double bias = args.params[1];
   const double norm_q = sum_of_squares(query, d, 1.0) + bias;
@@ -90,22 +94,25 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
     FLASHKET_UNROLL
     for (int r = 0; r < L; ++r) {
       const T* x = rows + (j0 + (r < n ? r : 0)) * row_stride;
-      Vec<T> s = {}, t = {};
+      dot[r] = norm[r] = Vec<T>{};
       int64_t j = 0;
-      for (; j + L <= d; j += L) {
-        const Vec<T> v = load(x + j);
-        s += v * load(query + j);
-        t += v * v;
+      while (j + L <= d) {
+        Vec<T> s = {}, t = {};
+        for (const int64_t end = j + kRun * L < d ? j + kRun * L : d; j + L <= end; j += L) {
+          const Vec<T> v = load(x + j);
+          s += v * load(query + j);
+          t += v * v;
+        }
+        dot[r] += s;
+        norm[r] += t;
       }
       T s_rest = 0, t_rest = 0;
       for (; j < d; ++j) {
         s_rest += x[j] * query[j];
         t_rest += x[j] * x[j];
       }
-      s[0] += s_rest;
-      t[0] += t_rest;
-      dot[r] = s;
-      norm[r] = t;
+      dot[r][0] += s_rest;
+      norm[r][0] += t_rest;
     }
     const Vec<T> squares = sum_rows<T>(norm) + static_cast<T>(bias);
     alignas(64) T root[L], result[L];

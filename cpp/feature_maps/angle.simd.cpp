@@ -35,7 +35,6 @@ int64_t n_pairs(const EncoderArgs& args) { return (n_features(args) + 1) / 2; }
 
 template <class T>
 void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
-  constexpr double half = 0.5 * 1.41421356237309504880;  // each dot of a pair is halved
   const int64_t n = n_features(args);
   double sine[kRun], cosine[kRun];
   for (int64_t begin = 0; begin < n; begin += kRun) {
@@ -48,10 +47,10 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
     for (int64_t j = 0; j < count; j += 2, out += 4) {
       const double cc = cosine[j] * cosine[j + 1], ss = sine[j] * sine[j + 1], sc = sine[j] * cosine[j + 1],
                    cs = cosine[j] * sine[j + 1];
-      out[0] = static_cast<T>(half * (cc - ss));
-      out[1] = static_cast<T>(half * (sc + cs));
-      out[2] = static_cast<T>(half * (cc + ss));
-      out[3] = static_cast<T>(half * (sc - cs));
+      out[0] = static_cast<T>(cc - ss);
+      out[1] = static_cast<T>(sc + cs);
+      out[2] = static_cast<T>(cc + ss);
+      out[3] = static_cast<T>(sc - cs);
     }
   }
 }
@@ -96,6 +95,7 @@ FLASHKET_INLINE Vec<double> difference(const T* left, const T* right, int64_t co
 }
 
 constexpr double kModerateAngle = 1e5;
+constexpr double kWideDifference = 64;  // more would lose digits of the smaller angle
 
 // The cosine alone, to 1e-15 for |angle| <= kModerateAngle: reduced by pi in three parts, then Taylor on a quarter
 // turn, whose first term left out is 2e-17.
@@ -121,45 +121,69 @@ FLASHKET_INLINE Vec<double> moderate_cosine(Vec<double> angle) {
   return (Vec<double>)((UintVec<double>)c ^ ((UintVec<double>)shifted << 63));  // odd multiples of pi change the sign
 }
 
-FLASHKET_INLINE Vec<double> any_cosine(Vec<double> angle) {
-  Vec<double> sine, cosine;
-  sincos(angle, sine, cosine);
-  return cosine;
-}
-
-// Overlaps of a query with rows as they lie in memory. Returns whether is_moderate was true of all angles.
-template <class T, bool is_moderate>
-bool score_rows_of(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
-                   const EncoderArgs& args) {
+// For rows near enough; false, and overlaps of no use, if one is not.
+template <class T>
+bool score_near_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                     const EncoderArgs& args) {
   const int64_t n = n_features(args);
   const double half_bandwidth = 0.5 * args.params[1];
-  IntVec<double> is_large{};
+  const double widest = __builtin_fabs(half_bandwidth) * kWideDifference > kModerateAngle
+                            ? kModerateAngle / __builtin_fabs(half_bandwidth)
+                            : kWideDifference;
+  IntVec<double> is_far{};
   for (int64_t j = 0; j < count; ++j) {
     const T* x = rows + j * row_stride;
     Vec<double> product = splat(1.0);
     for (int64_t f = 0; f < n; f += kLanes<double>) {
-      const Vec<double> angle = difference(query + f, x + f, n - f) * half_bandwidth;
-      if constexpr (is_moderate) {
-        is_large |= (angle > kModerateAngle) | (angle < -kModerateAngle);
-        product *= moderate_cosine(angle);
-      } else {
-        product *= any_cosine(angle);
-      }
+      const Vec<double> apart = difference(query + f, x + f, n - f);
+      is_far |= (apart > widest) | (apart < -widest);
+      product *= moderate_cosine(apart * half_bandwidth);
     }
     if constexpr (kLanes<double> > 4) product *= exchange_lanes<double, 4>(product);
     if constexpr (kLanes<double> > 2) product *= exchange_lanes<double, 2>(product);
     overlaps[j] = static_cast<T>(product[0] * product[1]);
   }
-  for (int64_t l = 0; l < kLanes<double>; ++l)
-    if (is_large[l]) return false;
-  return true;
+  return !any_lane(is_far);
+}
+
+template <class T>
+void score_any_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+                    const EncoderArgs& args) {
+  const int64_t n = n_features(args);
+  const double half_bandwidth = 0.5 * args.params[1];
+  for (int64_t j = 0; j < count; ++j) {
+    const T* x = rows + j * row_stride;
+    Vec<double> product = splat(1.0);
+    for (int64_t f = 0; f < n; f += kLanes<double>) {
+      double first[kLanes<double>] = {}, second[kLanes<double>] = {};
+      const int64_t rest = n - f < kLanes<double> ? n - f : kLanes<double>;
+      for (int64_t l = 0; l < rest; ++l) {
+        first[l] = static_cast<double>(query[f + l]);
+        second[l] = static_cast<double>(x[f + l]);
+      }
+      const Vec<double> a = load(first), b = load(second), difference = a - b;
+      Vec<double> sine, cosine;
+      if (any_lane((difference > kWideDifference) | (difference < -kWideDifference))) {
+        Vec<double> sine_b, cosine_b;
+        sincos(a * half_bandwidth, sine, cosine);
+        sincos(b * half_bandwidth, sine_b, cosine_b);
+        cosine = cosine * cosine_b + sine * sine_b;
+      } else {
+        sincos(difference * half_bandwidth, sine, cosine);
+      }
+      product *= cosine;
+    }
+    if constexpr (kLanes<double> > 4) product *= exchange_lanes<double, 4>(product);
+    if constexpr (kLanes<double> > 2) product *= exchange_lanes<double, 2>(product);
+    overlaps[j] = static_cast<T>(product[0] * product[1]);
+  }
 }
 
 template <class T>
 void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
                 const EncoderArgs& args) {
-  if (!score_rows_of<T, true>(query, rows, row_stride, count, overlaps, args))
-    score_rows_of<T, false>(query, rows, row_stride, count, overlaps, args);
+  if (!score_near_rows(query, rows, row_stride, count, overlaps, args))
+    score_any_rows(query, rows, row_stride, count, overlaps, args);
 }
 
 template <class T>

@@ -2,9 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Moves of data around the tile engine: rows into panels, tiles into matrices. For files compiled per instruction set.
 #pragma once
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #include "core/simd.hpp"
 #include "gram/tile.hpp"
@@ -57,12 +54,8 @@ void pack_rows(const T* rows, int64_t row_stride, int64_t count, int64_t element
 
 template <class T>
 FLASHKET_INLINE void store_streaming(T* p, Vec<T> v) {  // p on a vector's boundary
-#if defined(__x86_64__) && FLASHKET_VECTOR_BYTES == 64
-  _mm512_stream_ps(reinterpret_cast<float*>(p), (__m512)v);
-#elif defined(__x86_64__) && FLASHKET_VECTOR_BYTES == 32
-  _mm256_stream_ps(reinterpret_cast<float*>(p), (__m256)v);
-#elif defined(__x86_64__)
-  _mm_stream_ps(reinterpret_cast<float*>(p), (__m128)v);
+#if defined(__x86_64__)
+  FLASHKET_X86(stream_ps)(reinterpret_cast<float*>(p), (FLASHKET_X86_FLOATS)v);
 #else
   store<T>(p, v);
 #endif

@@ -72,6 +72,7 @@ class RowEncoder {
       : encode_(encode_row<C>(*spec.encoder)),
         args_(spec.args()),
         row_elements_(spec.score().row_elements()),
+        pitch_(spec.score().pitch()),
         together_(encoded_together(row_elements_)),
         row_stride_(round_up(row_elements_, 16)),
         input_(spec.n_features() + 1),
@@ -96,13 +97,13 @@ class RowEncoder {
       const int64_t in_panel = (row - begin) % width;
       const int64_t count = std::min({together_, width - in_panel, end - row});
       for (int64_t r = 0; r < count; ++r) seen(encode(source, row + r, r));
-      C* panel = panels + (row - begin) / width * width * row_elements_;
+      C* panel = panels + (row - begin) / width * width * pitch_;
       ops.pack(encoded_.data(), row_stride_, count, row_elements_, panel + in_panel);
       row += count;
     }
     const int64_t rest = (end - begin) % width;
     if (rest == 0) return;
-    C* last = panels + (end - begin) / width * width * row_elements_;
+    C* last = panels + (end - begin) / width * width * pitch_;
     for (int64_t e = 0; e < row_elements_; ++e) std::fill(last + e * width + rest, last + (e + 1) * width, C(0));
   }
 
@@ -114,7 +115,7 @@ class RowEncoder {
  private:
   EncodeRow<C> encode_;
   EncoderArgs args_;
-  int64_t row_elements_, together_, row_stride_;
+  int64_t row_elements_, pitch_, together_, row_stride_;
   Buffer<C> input_, encoded_, scratch_;
 };
 

@@ -17,7 +17,7 @@ struct PackedRows {
   Buffer<C> data;
 
   const C* row(int64_t i) const {  // i a multiple of every panel's width, as tiles are
-    return data.data() + i * score.row_elements();
+    return data.data() + i * score.pitch();
   }
 };
 
@@ -27,16 +27,18 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   packed.score = spec.score();
   const Score score = packed.score;
   const int64_t width = tile_ops<C>().panel_cols, row_elements = score.row_elements();
-  packed.data = Buffer<C>(round_up(source.rows, width) * row_elements);
+  packed.data = Buffer<C>();  // an earlier form's memory goes first
+  packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
   // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
   const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
   std::atomic<bool> is_good{true};
   PerWorker<RowEncoder<C>> encoders;
   const int64_t n_chunks = round_up(source.rows, kTileRows) / kTileRows;
   parallel_for(n_chunks, [&](int64_t chunk, int worker) {
+    if (!is_good) return;
     const int64_t begin = chunk * kTileRows, end = std::min(begin + kTileRows, source.rows);
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
-    encoder.pack(source, begin, end, packed.data.data() + begin * row_elements, [&](const C* encoded) {
+    encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
       if (score.pair != PairKind::tangent) return;
       for (int64_t e = score.group; e < row_elements; e += score.group + 1)
         if (!(std::abs(encoded[e]) >= least)) is_good = false;
@@ -48,7 +50,9 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
 
 constexpr int64_t kWholeGroup = 64, kSmallGroup = 16;  // features; Score::group
 
-// The middle of every feature's range over both operands.
+constexpr double kWidestRange = 64;  // taking the middle of a wider one away would round more than angles may
+
+// The middle of every feature's range over both operands, 0 where that is too wide.
 template <class T>
 std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<const T>* y) {
   std::vector<T> low(x.cols, std::numeric_limits<T>::infinity()), high(x.cols, -std::numeric_limits<T>::infinity());
@@ -62,8 +66,10 @@ std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<con
       }
   }
   std::vector<double> centre(x.cols);
-  for (int64_t j = 0; j < x.cols; ++j)
-    centre[j] = 0.5 * static_cast<double>(low[j]) + 0.5 * static_cast<double>(high[j]);
+  for (int64_t j = 0; j < x.cols; ++j) {
+    const double first = static_cast<double>(low[j]), last = static_cast<double>(high[j]);
+    centre[j] = last - first <= kWidestRange ? first + 0.5 * (last - first) : 0;
+  }
   return centre;
 }
 
@@ -81,6 +87,7 @@ struct PackedOperands {
       centred.centre = centre_of(x, y);
       // One factor for all features of a row costs less, one for every few bears a wider range.
       for (const int64_t group : {std::min(x.cols, kWholeGroup), std::min(x.cols, kSmallGroup)}) {
+        if (group == centred.group) break;
         centred.group = group;
         if (pack_all(centred, x, left) && (y == nullptr || pack_all(centred, *y, right))) return;
       }

@@ -21,6 +21,7 @@ FLASHKET_INLINE void drop_tiny(Vec<T> (&acc)[R][2]) {
   }
 }
 
+// Twice the overlap of every pair.
 template <class T, int R>
 FLASHKET_INLINE void multiply_pairs(const T* a, const T* b, int64_t n_pairs, Vec<T> (&acc)[R][2]) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
@@ -43,6 +44,13 @@ FLASHKET_INLINE void paired_overlaps(const T* a, const T* b, int64_t n_pairs, Ve
     const int64_t run = n_pairs - begin < kRun ? n_pairs - begin : kRun;
     if (begin > 0) drop_tiny<T, R>(acc);
     multiply_pairs<T, R>(a + begin * 4 * N, b + begin * 4 * N, run, acc);
+    // Halves of a run at once: rounded into the rows, as 1 / sqrt 2, the error of every pair would have the same sign.
+    const T halves = T(1) / static_cast<T>(int64_t{1} << run);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      FLASHKET_UNROLL
+      for (int h = 0; h < 2; ++h) acc[r][h] *= halves;
+    }
   }
 }
 
@@ -71,15 +79,19 @@ FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features
   }
 }
 
-// Paired form with mantissa and exponent apart. Eight factors of at least 2^-106 each cannot underflow a double.
+// Paired form with mantissa and exponent apart, the half of every pair in the exponent. Eight factors of at least
+// 2^-106 each cannot underflow a double.
 template <int R>
 FLASHKET_INLINE void scaled_overlaps(const double* a, const double* b, int64_t n_pairs, double* mantissa,
                                      double* exponent) {
   constexpr int64_t L = kLanes<double>, N = kPanelCols<double>;
   Vec<double> acc[R][2];
-  IntVec<double> power_of_two[R][2] = {};
+  IntVec<double> power_of_two[R][2];
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(1.0);
+  for (int r = 0; r < R; ++r) {
+    acc[r][0] = acc[r][1] = splat(1.0);
+    power_of_two[r][0] = power_of_two[r][1] = IntVec<double>{} - n_pairs;
+  }
   for (int64_t begin = 0; begin < n_pairs; begin += 8) {
     multiply_pairs<double, R>(a + begin * 4 * N, b + begin * 4 * N, n_pairs - begin < 8 ? n_pairs - begin : 8, acc);
     FLASHKET_UNROLL

@@ -158,7 +158,7 @@ template <class T>
 FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
                                const DepthRange& range, T* values, int64_t plane) {
   constexpr int64_t N = kPanelCols<T>;
-  const int64_t stride = score.row_elements() * N, length = range.length;
+  const int64_t stride = score.pitch() * N, length = range.length;
   const Score* finished = range.is_last ? &score : nullptr;
   a += range.begin * N;
   b += range.begin * N;
@@ -210,14 +210,14 @@ FLASHKET_INLINE void finish(const Score& score, const Sum* sums, int64_t rows, i
 template <class T>
 void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols, T* values, int64_t plane) {
   if (score.pair == PairKind::product || score.pair == PairKind::tangent) {
-    for_blocks(a, b, score.row_elements() * kPanelCols<T>, rows, cols, ProductBlock<T>{score, values});
+    for_blocks(a, b, score.pitch() * kPanelCols<T>, rows, cols, ProductBlock<T>{score, values});
     return;
   }
   if (score.pair == PairKind::transfer) {
     for (int64_t i0 = 0; i0 < rows; i0 += kTileRows) {
       const int64_t count = rows - i0 < kTileRows ? rows - i0 : kTileRows;
       T* re = values + i0 * kTileStride;
-      transfer_tile<T>(score, a + i0 * score.row_elements(), b, count, cols, re, re + plane);
+      transfer_tile<T>(score, a + i0 * score.pitch(), b, count, cols, re, re + plane);
       for (int64_t i = 0; i < count; ++i)
         for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>)
           store<T>(re + at, kernel_value<T>(score, load(re + at), load(re + plane + at)));
@@ -277,7 +277,7 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
   constexpr double ln2 = 0.69314718055994530942;
   if (score.pair == PairKind::transfer && score.similarity == Similarity::fidelity) {
     for (int64_t i0 = 0; i0 < rows; i0 += kTileRows)
-      log_transfer_tile(score, a + i0 * score.row_elements(), b, rows - i0 < kTileRows ? rows - i0 : kTileRows, cols,
+      log_transfer_tile(score, a + i0 * score.pitch(), b, rows - i0 < kTileRows ? rows - i0 : kTileRows, cols,
                         values + i0 * kTileStride);
     return;
   }
@@ -285,7 +285,7 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
   first.power = 1;  // the power multiplies the log instead of underflowing the value
   const bool is_scaled = score.pair == PairKind::product && score.similarity == Similarity::fidelity;
   if (is_scaled) {
-    for_blocks(a, b, score.row_elements() * kPanelCols<double>, rows, cols, ScaledBlock{score, values, values + plane});
+    for_blocks(a, b, score.pitch() * kPanelCols<double>, rows, cols, ScaledBlock{score, values, values + plane});
   } else {
     if (score.similarity == Similarity::projected) first.similarity = Similarity::dot;
     score_tile<double>(first, a, b, rows, cols, values, plane);

@@ -98,7 +98,7 @@ FLASHKET_INLINE void for_each_transfer(const Score& score, const T* a, const T* 
                                        const StoreRow& store_row) {
   using Int = typename Simd<T>::Int;
   constexpr int64_t N = kPanelCols<T>, vectors = N / kLanes<T>;
-  const int64_t row_size = score.row_elements(), depth = score.depth;
+  const int64_t row_size = score.pitch(), depth = score.depth;
   alignas(64) T states[kTileRows * vectors][5 * kLanes<T>];
   const auto run = [&](auto count, int64_t i, int64_t j, int64_t begin, int64_t end) __attribute__((always_inline)) {
     constexpr int R = decltype(count)::value;

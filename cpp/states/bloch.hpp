@@ -51,21 +51,13 @@ struct BlochSums {
     }
   }
 
-  // Lanes of two vectors sorted by the bit S of their number: where a lane goes does not matter, only that pairs meet.
-  template <int S>
-  static FLASHKET_INLINE void split(Vec<T> a, Vec<T> b, Vec<T>& without, Vec<T>& with) {
-    for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) {
-      without[l] = (l & S) ? b[l ^ S] : a[l];
-      with[l] = (l & S) ? b[l] : a[l ^ S];
-    }
-  }
-
   template <int Q>
   static FLASHKET_INLINE void add_lane_pairs(const Vec<T> (&r)[2], const Vec<T> (&i)[2], Vec<T>* x, Vec<T>* y) {
     if constexpr (Q < kLaneQubits<T>) {
-      Vec<T> ar, br, ai = {}, bi = {};
-      split<1 << Q>(r[0], r[1], ar, br);
-      if constexpr (!kIsReal) split<1 << Q>(i[0], i[1], ai, bi);
+      // Lanes without the bit of Q go to a, those with it to b: where does not matter, only that pairs meet.
+      Vec<T> ar = r[0], br = r[1], ai = i[0], bi = i[1];
+      transpose_pair<T, 1 << Q>(ar, br, std::make_index_sequence<kLanes<T>>());
+      if constexpr (!kIsReal) transpose_pair<T, 1 << Q>(ai, bi, std::make_index_sequence<kLanes<T>>());
       add_pair(ar, ai, br, bi, x[Q], y[Q]);
       add_lane_pairs<Q + 1>(r, i, x, y);
     }

@@ -66,13 +66,6 @@ FLASHKET_INLINE Vec<T> opaque(Vec<T> v) {
   return v;
 }
 
-template <int S, class T>
-FLASHKET_INLINE Vec<T> exchange_lanes(Vec<T> v) {
-  Vec<T> partner;
-  for (int l = 0; l < static_cast<int>(kLanes<T>); ++l) partner[l] = v[l ^ S];
-  return partner;
-}
-
 template <int L, int IsSwapped, int Kind, class T, int K>
 FLASHKET_INLINE void unitary_on_lane(TileRegisters<T, K>& v, const RowOperation<T>& op) {
   if constexpr (L < kLaneBits<T>) {
@@ -80,7 +73,7 @@ FLASHKET_INLINE void unitary_on_lane(TileRegisters<T, K>& v, const RowOperation<
     FLASHKET_UNROLL
     for (int i = 0; i < (1 << K); ++i) {
       const Vec<T> a_re = opaque<T>(v.re[i]), a_im = opaque<T>(v.im[i]);
-      const Vec<T> b_re = exchange_lanes<1 << L, T>(a_re), b_im = exchange_lanes<1 << L, T>(a_im);
+      const Vec<T> b_re = exchange_lanes<T, 1 << L>(a_re), b_im = exchange_lanes<T, 1 << L>(a_im);
       if constexpr (IsSwapped)
         add_multiple<Kind, T>(b_re, b_im, a_re, a_im, re, im, v.re[i], v.im[i]);
       else

@@ -50,7 +50,7 @@ def attention(
     form: str = "auto",
 ) -> int:
     """
-    Write kernel attention into out; return the number of rows whose admissible kernel values were all 0.
+    Write kernel attention into out; return the number of rows whose admissible kernel values were all 0, -1 where form in_place cannot run or an output is not finite.
     """
 
 def available_isas() -> list[str]:
@@ -65,7 +65,7 @@ def build_info() -> dict[str, str]:
 
 def encoder_elements(spec: tuple[typing.Any, ...]) -> tuple[int, int, int]:
     """
-    Return how many elements an encoded row has, how many a thread needs to pack rows, and to make one beside it.
+    Return how many elements a packed row has, how many a thread needs to pack rows, and to make one beside it.
     """
 
 def find_bad_row(x: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], reject_zero: bool) -> tuple[int, int]:

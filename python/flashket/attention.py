@@ -23,6 +23,9 @@ from flashket.kernels import Kernel
 _QUERY_BLOCK = 256
 """Queries whose mask rows are looked at together, so that nothing of size Lq x Lk is allocated."""
 
+_FEW_QUERIES = 2
+"""Calls with no more may read keys and values in place."""
+
 _TOO_LARGE = 3
 """Code of a row whose angles would overflow, beside find_bad_row's."""
 
@@ -103,9 +106,10 @@ def attention(
     -----
     Agrees with the unfused definition to 5e-6 of max|out| (float32) or 1e-10 (float64), also where every kernel value of a row
     underflows. Time B Hq Lq Lk (kernel + Dv), memory linear in Lq and Lk; exact sums of a kernel with a linear form of F
-    features, without mask, take B (Hq Lq + Hkv Lk) F Dv where that is less (:func:`flashket.explain` says so). The stream of
-    a score is keyed by (seed, batch, query head, absolute query index i + kv_len - Lq, key index): the same for any number of
-    threads, in prefill and in decoding.
+    features, without mask, take B (Hq Lq + Hkv Lk) F Dv where that is less (:func:`flashket.explain` says so). At most two
+    queries a head of an exact Angle, Amplitude or ScaledDot kernel, a step of decoding, read keys and values where they are when v's
+    width is a multiple of 16; other calls encode and pack all keys first. The stream of a score is keyed by (seed, batch, query
+    head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
 
     Examples
     --------
@@ -148,6 +152,7 @@ def attention(
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
+        is_in_place=planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
         state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,
@@ -167,27 +172,35 @@ def attention(
         inputs = (queries, keys, values) if visible is None else (queries, keys, values, visible)
         check_out(out, shape, dtype, inputs, place)
     view = _View(shape, keys.shape[1], n_keys, bool(causal), visible, lengths)
-    queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
     chosen = select(backend, kernel, dtype, "attention", place)
     result = np.empty(shape, dtype) if out is None else out
-    zero_rows = 0
-    if result.size and n_keys == 0:
-        result[...] = 0
-    elif result.size:
-        zero_rows = chosen.attention(
-            kernel,
-            queries,
-            keys,
-            values,
-            result,
-            normalization=normalization,
-            temperature=scale,
-            causal=bool(causal),
-            mask=visible,
-            kv_lens=lengths,
-            shots=n_shots,
-            seed=stream_seed,
-        )
+    zero_rows = -1
+    if n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and not n_shots and result.size and n_keys:
+        # Decoding reads every key and value once, as checking them would: so the checks wait until an output is not finite.
+        attempt = result if out is None else np.empty(shape, dtype)
+        zero_rows = chosen.attention_in_place(kernel, queries, keys, values, attempt, causal=bool(causal), kv_lens=lengths)
+        if zero_rows >= 0:
+            result[...] = attempt
+    if zero_rows < 0:
+        queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
+        zero_rows = 0
+        if n_keys == 0:
+            result[...] = 0
+        elif result.size:
+            zero_rows = chosen.attention(
+                kernel,
+                queries,
+                keys,
+                values,
+                result,
+                normalization=normalization,
+                temperature=scale,
+                causal=bool(causal),
+                mask=visible,
+                kv_lens=lengths,
+                shots=n_shots,
+                seed=stream_seed,
+            )
     for counts in diagnostics.recorders():
         counts.calls += 1
         counts.zero_rows += zero_rows
@@ -353,7 +366,7 @@ def _row_codes(array: Array, reject_zero: bool, largest: float) -> Array:
     """Return find_bad_row's code of every row, 0 good, 1 NaN or infinity, 2 all zeros; or _TOO_LARGE."""
     codes = np.zeros(array.shape[:-1], np.int8)
     for head in range(array.shape[0]):
-        if largest < math.inf and array.shape[-1]:
+        if largest < float(np.finfo(array.dtype).max) and array.shape[-1]:
             codes[head][np.abs(array[head]).max(axis=-1) > largest] = _TOO_LARGE
         codes[head][~np.isfinite(array[head]).all(axis=-1)] = 1
         if reject_zero:

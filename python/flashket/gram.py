@@ -92,7 +92,9 @@ def gram(
 
     Notes
     -----
-    Kernel values agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32). Cost: see :func:`flashket.explain`.
+    Kernel values agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32). Cost: see :func:`flashket.explain`. Memory beside
+    the result is that of the encoded rows. Of ``Angle`` the cheaper of two exact forms is chosen by the range of the data, so that the
+    last digits of an entry may depend on the other rows; samples, logarithms and attention use the one that does not.
     The stream of entry (i, j) is keyed by (seed, min(i, j), max(i, j)) when Y is None, else by (seed, i, j).
 
     Examples

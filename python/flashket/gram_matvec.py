@@ -102,6 +102,7 @@ def gram_matvec(
         shots=n_shots,
         value_width=shape[1] if len(shape) == 2 else 1,
         cast_bytes=sum(cast_bytes(source, target) for source in (*sources, factor)),
+        is_symmetric=Y is None,
     )
     result_bytes = 0 if out is not None else math.prod(shape) * target.itemsize
     planner.require_memory(kernel, "gram_matvec", n, m, target, place, how, result_bytes=result_bytes)

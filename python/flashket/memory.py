@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def format_bytes(n_bytes: int) -> str:
     ('999 B', '17.6 TB')
     """
     if n_bytes >= 10**21:
-        return f"10^{len(str(n_bytes)) - 1} B"
+        # Not str: Python refuses to write numbers of more than 4,300 digits.
+        return f"10^{int(math.log10(n_bytes))} B"
     exponent = (len(str(n_bytes)) - 1) // 3
     return f"{n_bytes / 1000**exponent:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB')[exponent]}"
 

@@ -96,7 +96,9 @@ class MPSStates:
         Raises
         ------
         InputError
-            If ``other`` belongs to another feature map.
+            If ``other`` belongs to another feature map, or ``log`` is no truth value.
+        ResourceLimit
+            If the matrix does not fit into free memory.
 
         Notes
         -----
@@ -114,6 +116,8 @@ class MPSStates:
         if other is not None and (not isinstance(other, MPSStates) or other.feature_map != self.feature_map):
             do = "make both with fk.mps_states and one map"
             raise InputError(explanation("MPSStates.gram", f"other must be states of {self.feature_map!r}", repr(other), do))
+        if not isinstance(log, (bool, np.bool_)):
+            raise InputError(explanation("MPSStates.gram", "log must be True or False", repr(log), "True returns log K"))
         m = len(self if other is None else other)
         require("MPSStates.gram", f"a {len(self)} x {m} matrix of float64", 8 * len(self) * m, "pass fewer rows at a time")
         out = np.empty((len(self), m))

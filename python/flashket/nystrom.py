@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from flashket.arrays import FLOAT64, Array, cast, check_rows, check_size
+from flashket import planner
+from flashket.arrays import FLOAT64, Array, cast, cast_bytes, check_rows, check_size
 from flashket.errors import InputError, explanation
 from flashket.feature_maps._base import positive_int
 from flashket.gram import check_kernel, check_sampling, checked_rows, gram
@@ -17,6 +18,9 @@ from flashket.kernels import Kernel
 
 WithProjection: TypeAlias = tuple[Array, Array, Array]
 """(features, landmarks, projection)"""
+
+_MATRICES = 6
+"""Matrices of the size of K(Z, Z) that exist at a time while it is decomposed, all in float64."""
 
 
 @overload
@@ -67,7 +71,7 @@ def nystrom(
     InputError
         For a number of landmarks beyond the rows, for a classical control, and as :func:`flashket.gram`.
     ResourceLimit
-        As :func:`flashket.gram_matvec`.
+        If the features, the encoded rows and K(Z, Z) do not fit into free memory. Nothing has been allocated.
 
     Notes
     -----
@@ -97,13 +101,20 @@ def nystrom(
     if count > n:
         raise InputError(explanation(place, f"n_landmarks must be at most the {n} rows of X", count, "pass fewer landmarks or more rows"))
     _, checked_seed = check_sampling(kernel, None, None, seed, place)
-    check_rows(cast(rows, target, place, "X"), kernel.rejects_zero_rows, place, "X", kernel.subject)
-    check_size(rows, kernel._largest_feature, place, "X", kernel.subject)
+    if not isinstance(return_projection, (bool, np.bool_)):
+        do = "True returns (features, landmarks, projection)"
+        raise InputError(explanation(place, "return_projection must be True or False", repr(return_projection), do))
+    how = planner.Work(value_width=count, cast_bytes=cast_bytes(rows, target))
+    result_bytes = n * count * target.itemsize + _MATRICES * count**2 * FLOAT64.itemsize
+    planner.require_memory(kernel, "gram_matvec", n, count, target, place, how, result_bytes=result_bytes)
+    x = cast(rows, target, place, "X")
+    check_rows(x, kernel.rejects_zero_rows, place, "X", kernel.subject)
+    check_size(x, kernel._largest_feature, place, "X", kernel.subject)
     chosen = np.random.default_rng(None if seed is None else checked_seed).choice(n, count, replace=False)
     landmarks = rows[np.sort(chosen)]
     values, vectors = np.linalg.eigh(gram(landmarks, kernel=kernel, dtype=FLOAT64))
     is_kept = values > count * np.finfo(target).eps * values[-1]
     vectors, values = vectors[:, is_kept], values[is_kept]
     projection = ((vectors / np.sqrt(values)) @ vectors.T).astype(target)
-    features = gram_matvec(rows, projection, landmarks, kernel=kernel, dtype=target)
+    features = gram_matvec(x, projection, landmarks, kernel=kernel, dtype=target)
     return (features, landmarks, projection) if return_projection else features

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from flashket.arrays import FLOAT64
+from flashket.arrays import FLOAT64, Array
 from flashket.backends._registry import refusals, select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
@@ -28,11 +29,17 @@ _TILE_ROWS, _TILE_COLUMNS = 32, 256
 _TILE_ELEMENTS = 1 << 19
 """Numbers that a worker's tile of kernel values with its sums takes, at most."""
 
-_PRODUCT_TASKS, _PRODUCT_BYTES = 64, 64 * 2**20
-"""Tasks that a product is cut into, and the most that all their sums take."""
+_PRODUCT_TASKS, _FEWEST_TASKS, _PRODUCT_BYTES = 64, 8, 64 * 2**20
+"""Tasks that a product is cut into, with sums of all rows in each at least so many, and the most that all those sums take."""
 
-_VALUE_GROUP = 32
-"""Values are packed with their width rounded up to this."""
+_VALUE_GROUP, _VALUE_VECTOR, _NARROW = 32, 16, 8
+"""Values are packed with their width rounded up to the first, factors of products to the second beyond the third."""
+
+_IN_PLACE, _IN_PLACE_QUERIES = ("angle", "amplitude", "identity"), 2
+"""Encoders with which keys and values are read where they are, for at most so many queries a head."""
+
+_REPRESENTABLE = {4: 40, 8: 480}
+"""Angles times power beyond which fidelities underflow the dtype of so many bytes and are computed as logarithms at once."""
 
 _SEGMENTS, _SEGMENT_KEYS = 17, 4096
 """The linear form: most segments that keys are divided into, and the least keys of one."""
@@ -155,14 +162,26 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     rows = positive_int(n, place, "n", "it is the number of rows")
     columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
     chosen = select(backend, kernel, FLOAT64, op, place)
-    path, why, pair_flops, row_flops = _path(kernel)
+    path, why, pair_flops, row_flops = _path(kernel, op)
     linear_flops = 0
     if op == "attention":
         path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
-    how = Work(normalization="sum" if kernel.is_probability else "softmax", value_width=value_width, is_symmetric=m is None)
+    normalization = "sum" if kernel.is_probability else "softmax"
+    rows_of_16 = np.empty((1, _VALUE_VECTOR))
+    is_in_place = op == "attention" and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
+    if is_in_place:
+        path += ", keys and values read where they are"
+    heads = ((1, 1, rows, kernel.n_features), (1, 1, columns, kernel.n_features))
+    how = Work(
+        normalization=normalization,
+        value_width=value_width,
+        is_symmetric=m is None,
+        is_in_place=is_in_place,
+        state_bytes=linear_state_bytes(kernel, *heads, value_width, causal=False) if linear_flops else 0,
+    )
     n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
     try:
@@ -203,7 +222,9 @@ class Work:
     cast_bytes : int
         Size of the inputs' copies in the dtype computed in.
     is_symmetric : bool
-        Gram: whether both operands are the same rows, which are then packed once.
+        Gram and products: whether both operands are the same rows, which are then packed once.
+    is_in_place : bool
+        Attention: whether keys and values are read where they are; see :func:`reads_in_place`.
     state_bytes : int
         Attention: size of the linear form's states, 0 in the quadratic form; see :func:`linear_state_bytes`.
     """
@@ -215,6 +236,7 @@ class Work:
     key_sets: int = 1
     cast_bytes: int = 0
     is_symmetric: bool = False
+    is_in_place: bool = False
     state_bytes: int = 0
 
 
@@ -315,22 +337,64 @@ def _working_bytes(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any]
         # Workers encode _TILE_ROWS rows at a time: few rows need few workers.
         n_bytes = (packed * row + min(threads, -(-max(n, m) // _TILE_ROWS)) * (worker + _TILE_ELEMENTS)) * item
         if op == "gram_matvec":
-            # The packed factor, and sums in float64: those of all rows, and what tasks have of their own.
-            width = _padded(how.value_width, _VALUE_GROUP)
-            sums = _padded(n, _TILE_ROWS) + _PRODUCT_TASKS * _TILE_ROWS
-            n_bytes += width * (_padded(m, _TILE_COLUMNS) * item + sums * FLOAT64.itemsize)
-            n_bytes += min(_PRODUCT_BYTES, _PRODUCT_TASKS * width * _padded(n, _TILE_COLUMNS) * FLOAT64.itemsize)
+            # The packed factor, and sums in float64.
+            width = how.value_width if how.value_width <= _NARROW else _padded(how.value_width, _VALUE_VECTOR)
+            n_bytes += width * _padded(m, _TILE_COLUMNS) * item + _product_sums(n, m, row, width, how) * FLOAT64.itemsize
         return n_bytes
     # Keys and values are packed, all of them; a worker encodes the queries of its block, at least one.
     n_keys = m // max(how.key_sets, 1)
     value = _padded(how.value_width, _VALUE_GROUP)
+    is_packed = not how.is_in_place and not _is_logarithm(kernel, dtype, how.normalization, how.shots)
     packed = how.key_sets * _padded(n_keys, _ROW_GROUP) * (row + value)
     own = (worker + _TILE_ROWS * row) * item + _TILE_ROWS * value * FLOAT64.itemsize  # outputs are summed in float64
     if how.normalization == "sum" and not how.shots and kernel.similarity != "dot":
         # Rows that underflow are computed again in the log domain, always in float64, keys encoded tile by tile.
         own += (worker + (_TILE_ROWS + min(_TILE_COLUMNS, n_keys)) * row) * FLOAT64.itemsize
         own += (_TILE_ROWS + _TILE_COLUMNS) * value * FLOAT64.itemsize
-    return packed * item + min(threads, n) * own + how.state_bytes
+    return packed * item * is_packed + min(threads, n) * own + how.state_bytes
+
+
+def _product_sums(n: int, m: int, row: int, width: int, how: Work) -> int:
+    """Return the numbers that a product sums into: all rows in every task, where that saves half of the tiles, or every row once."""
+    n_blocks, size = _padded(n, _TILE_ROWS) // _TILE_ROWS, _padded(m, _TILE_COLUMNS) * width
+    if how.is_symmetric and row >= 4 * width and size:
+        n_tasks = min(n_blocks, _PRODUCT_TASKS, _PRODUCT_BYTES // (size * FLOAT64.itemsize))
+        if n_tasks >= min(n_blocks, _FEWEST_TASKS):
+            return n_tasks * size
+    return (n_blocks + _PRODUCT_TASKS) * _TILE_ROWS * width
+
+
+def reads_in_place(kernel: Kernel, n_queries: int, k: Array, v: Array, dtype: np.dtype[Any], normalization: str, shots: int) -> bool:
+    """Return whether attention of so few queries a head is sure to read keys and values where they are, without packing them.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What will be evaluated.
+    n_queries : int
+        Lq.
+    k, v : numpy.ndarray
+        As given, before they are cast to ``dtype``.
+    dtype : numpy.dtype
+        float32 or float64.
+    normalization, shots
+        As for :func:`flashket.attention`; shots 0 is exact.
+    """
+    if n_queries > _IN_PLACE_QUERIES or shots or v.shape[-1] % _VALUE_VECTOR or _state_qubits(kernel, "attention"):
+        return False
+    # A copy in another dtype is contiguous.
+    if any(array.dtype == dtype and array.strides[-1] != array.itemsize for array in (k, v)):
+        return False
+    if normalization == "softmax" and dtype != FLOAT64 and kernel.similarity != "dot":
+        return False  # a small temperature needs float64
+    return kernel._lower()[0] in _IN_PLACE and not _is_logarithm(kernel, dtype, normalization, shots)
+
+
+def _is_logarithm(kernel: Kernel, dtype: np.dtype[Any], normalization: str, shots: int) -> bool:
+    """Say whether attention's values are products so small that they are computed as logarithms at once, keys encoded tile by tile."""
+    if normalization != "sum" or shots or kernel.similarity != "fidelity" or _state_qubits(kernel, "attention"):
+        return False
+    return kernel._lower()[0] == "angle" and kernel.n_features * kernel.power > _REPRESENTABLE[dtype.itemsize]
 
 
 def linear_form(kernel: Kernel) -> tuple[int, int, str]:
@@ -399,15 +463,15 @@ def _padded(n: int, group: int) -> int:
     return -(-n // group) * group
 
 
-def _path(kernel: Kernel) -> tuple[str, str, int, int]:
+def _path(kernel: Kernel, op: str) -> tuple[str, str, int, int]:
     """Return (path, why, flops a pair, flops a row)."""
-    bond = mps_bond(kernel)
+    bond = mps_bond(kernel) if op == "gram" else None
     if bond:
         n_sites = kernel.feature_map.n_qubits  # type: ignore[attr-defined]  # state kernels have one
         path = f"matrix product states of bond {bond} once per row, then {n_sites} transfer matrices a pair"
         n_gates = len(kernel.feature_map._program.gates)  # type: ignore[attr-defined]
         return path, f"no cut has more than {bond} Schmidt terms", 32 * n_sites * bond**3, n_gates * 100 * bond**3
-    n_qubits = _state_qubits(kernel, "gram")
+    n_qubits = _state_qubits(kernel, op)
     if n_qubits and kernel.similarity == "projected":
         return _projected_path(kernel, n_qubits)
     if n_qubits:
@@ -449,6 +513,6 @@ def _projected_path(kernel: Kernel, n_qubits: int) -> tuple[str, str, int, int]:
 def _scaled(value: int) -> str:
     """Return a count with three digits and a decimal prefix, or as a power of ten where prefixes end."""
     if value >= 10**21:
-        return f"10^{len(str(value)) - 1} "
+        return f"10^{int(math.log10(value))} "
     exponent = max(len(str(value)) - 1, 0) // 3
     return f"{value / 1000**exponent:.3g} {('', 'k', 'M', 'G', 'T', 'P', 'E')[exponent]}"

@@ -74,6 +74,12 @@ class Backend(Protocol):
     ) -> int:
         """Write the attention output; return the rows whose admissible kernel values were all zero."""
 
+    def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
+        """Write exact sum-normalised attention of rows that nobody has checked.
+
+        Return what ``attention`` does, or -1, with ``out`` undefined, where this cannot be done or a row that counts may be bad.
+        """
+
     def states(self, feature_map: FeatureMap, x: Array, out: Array) -> None:
         """Write the states."""
 

@@ -112,6 +112,13 @@ class CpuBackend:
         spec = kernel._lower()
         return int(_run("attention", spec, q, k, v, out, normalization, temperature, causal, mask, kv_lens, shots, seed))
 
+    def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
+        """Write exact sum-normalised attention of rows that nobody has checked; see the protocol."""
+        # Only float32: a float64 angle may be too large and still have a cosine.
+        if q.dtype != np.float32:
+            return -1
+        return int(_run("attention", kernel._lower(), q, k, v, out, "sum", 1.0, causal, None, kv_lens, 0, 0, "in_place"))
+
     def states(self, feature_map: FeatureMap, x: Array, out: Array) -> None:
         """Write the states."""
         encoder, parameters, program = feature_map._lower_states()

@@ -35,7 +35,7 @@ class AbsentBackend:
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise BackendUnavailable(explanation(self.name, "this backend cannot run", None, self.reason))
 
-    gram = gram_matvec = attention = states = _refuse
+    gram = gram_matvec = attention = attention_in_place = states = _refuse
 
 
 _FIX = 'it is not part of this version; use backend="cpu"'

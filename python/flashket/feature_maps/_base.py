@@ -16,12 +16,16 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 from flashket.errors import InputError, explanation
+from flashket.memory import require
 from flashket.program import LARGEST_NUMBER, Program, ProgramArrays
 from flashket.structure import line_of, mps_bond_of
 
 Lowered: TypeAlias = tuple[str, tuple[float, ...], "ProgramArrays | None"]
 
 _LARGEST = 2**31 - 1
+
+_GATE_BYTES = 500
+"""What a gate takes as Python objects and in the arrays of the compiled module."""
 
 
 def positive_int(value: Any, place: str, name: str, do: str) -> int:
@@ -57,6 +61,16 @@ def finite_float(value: Any, place: str, name: str, do: str, *, minimum: float =
         bound = "" if minimum == -math.inf else f" >= {minimum:g}"
         raise InputError(explanation(place, f"{name} must be a finite number{bound}", repr(value), do))
     return result
+
+
+def check_gates(n_gates: int, place: str) -> None:
+    """Raise ResourceLimit if a gate list would not fit into free memory; to be asked before it is written down.
+
+    Examples
+    --------
+    >>> check_gates(1000, "IQP")
+    """
+    require(place, f"a list of {n_gates:,} gates", n_gates * _GATE_BYTES, "use fewer repetitions or fewer pairs")
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from flashket.errors import InputError, explanation
-from flashket.feature_maps._base import FeatureMap, finite_float, positive_int
+from flashket.feature_maps._base import FeatureMap, check_gates, finite_float, positive_int
 from flashket.program import Gate, Program
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -99,4 +99,8 @@ class EntangledMap(FeatureMap):
 
     def program(self) -> Program:
         """Return the circuit as drawn above, ``reps`` times."""
-        return Program(self.n_features, self.n_features, tuple(self._block()) * self.reps)
+        n = self.n_features
+        n_pairs = n * (n - 1) // 2 if self.entanglement == "full" else n if isinstance(self.entanglement, str) else len(self.entanglement)
+        # At most two gates on a qubit and three on a pair.
+        check_gates((2 * n + 3 * n_pairs) * self.reps, type(self).__name__)
+        return Program(n, n, tuple(self._block()) * self.reps)

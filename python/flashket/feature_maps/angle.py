@@ -41,7 +41,8 @@ class Angle(FeatureMap):
     Notes
     -----
     Closed form, no state: about 4 flops a feature and pair, any number of features. Products are accumulated with scaling, so
-    they neither underflow nor become denormal. Uniform angles concentrate: the mean fidelity is 2^-n.
+    they neither underflow nor become denormal. Angles far beyond 2 pi keep what their sums and differences keep in float64: an
+    error of about 1e-16 |x|. Uniform angles concentrate: the mean fidelity is 2^-n.
 
     Reference: E. Stoudenmire and D. Schwab, "Supervised learning with tensor networks", NeurIPS 2016, arXiv:1605.05775;
     M. Schuld and N. Killoran, "Quantum machine learning in feature Hilbert spaces", PRL 122, 040504 (2019).
