@@ -87,15 +87,25 @@ def test_instruction_sets_agree(tmp_path):
                 np.testing.assert_allclose(other[name], values, atol=1e-6)
 
 
-# Every path with every dtype, on one size each.
-_CONTRACT = "33-257 or test_wide or test_log or any_program or test_shapes or many_keys or test_sum_of or relative_error or test_length"
+# Every path with every dtype, on one size each: the files, and which of their tests.
+SELECTIONS = {
+    "contract": (
+        ("gram", "attention", "angle", "amplitude", "states"),
+        "33-257 or test_wide or test_log or any_program or test_shapes or many_keys or test_sum_of or relative_error or test_length",
+    ),
+    "lines": (("line", "mps"), "against or short_lines or many_qubits or constant_rows or symmetric or test_attention-30 or gram or lines"),
+    "linear form": (("linear_attention", "attention_state"), "oracle or awkward or concentrated or decoding"),
+    "projected, products": (("projected", "gram_matvec"), "every_size or one_component or wide_and_narrow or widths or is_gram_times_a"),
+}
 
 
+@pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("isa", OTHERS)
-def test_contract(isa):
-    """The contract again, in a fresh process under another instruction set."""
-    files = [str(TESTS / f"test_{name}.py") for name in ("gram", "attention", "angle", "amplitude", "states")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", _CONTRACT]
+def test_contract(isa, selection):
+    """The tests again, in a fresh process under another instruction set."""
+    names, expression = SELECTIONS[selection]
+    files = [str(TESTS / f"test_{name}.py") for name in names]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not measured", *files, "-k", expression]
     environment = {**os.environ, "FLASHKET_ISA": isa}
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=TESTS.parent, check=False)
     assert result.returncode == 0, result.stdout[-3000:]

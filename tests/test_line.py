@@ -4,20 +4,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import flashket as fk
-from contract import DTYPES, rows, run_python, tolerance
+from contract import DTYPES, rows, tolerance
 from flashket import reference
 from flashket.feature_maps import FeatureMap
 from flashket.program import Gate, Linear, Program
-from flashket.runtime import available_isas
 from flashket.structure import line_parameters
 
 
@@ -215,13 +209,3 @@ def test_memory_and_explanation():
     own = fk.get_num_threads() * (16 * 3946 + 2**19 + 2**17) * 8
     assert 100 * 100 * 8 + 128 * 3930 * 8 <= plan.bytes < 100 * 100 * 8 + 128 * 3930 * 8 + own
     assert "2^12" in fk.explain(fk.Fidelity(fk.IQP(12, reps=2, entanglement="linear")), n=100).path
-
-
-@pytest.mark.parametrize("isa", [isa for isa in available_isas() if isa != fk.isa()])
-def test_every_instruction_set(isa):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "not instruction_set"]
-    environment = {**os.environ, "FLASHKET_ISA": isa}
-    root = Path(__file__).parent.parent
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=root, check=False)
-    assert result.returncode == 0, result.stdout[-3000:]
-    assert run_python("import flashket as fk; print(fk.isa())", FLASHKET_ISA=isa).stdout.strip() == isa

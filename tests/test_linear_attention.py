@@ -4,11 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,7 +11,6 @@ import flashket as fk
 from contract import DTYPES, peak_bytes, tolerance
 from flashket import _core, planner, reference
 from flashket.controls import ScaledDot
-from flashket.runtime import available_isas
 
 # Every way features are made: tensors with and without a second table, powers, pairs, vectors, complex states.
 KERNELS = [
@@ -250,25 +244,3 @@ def test_memory_is_linear():
     call = "fk.attention(q, k, v, kernel=fk.Fidelity(fk.Angle(4)), causal=True, out=out)"
     (used,) = peak_bytes(setup, call, FLASHKET_NUM_THREADS="2")
     assert used <= 24 * n + 8 * 2**20
-
-
-@pytest.mark.parametrize("isa", [isa for isa in available_isas() if isa != fk.isa()])
-def test_instruction_sets(isa):
-    """The contract again, in a fresh process under another instruction set."""
-    files = [str(Path(__file__)), str(Path(__file__).parent / "test_attention_state.py")]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        *files,
-        "-k",
-        "oracle or awkward or concentrated or decoding",
-    ]
-    environment = {**os.environ, "FLASHKET_ISA": isa}
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parents[1], check=False
-    )
-    assert result.returncode == 0, result.stdout[-3000:]

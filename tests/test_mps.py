@@ -4,11 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,7 +11,6 @@ import flashket as fk
 from contract import DTYPES, binomial_p_value, rows, tolerance
 from flashket import mps, reference
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
-from flashket.runtime import available_isas
 from flashket.structure import mps_bond, mps_bond_of
 from test_line import Written
 
@@ -243,15 +237,6 @@ def test_too_large_is_refused():
     q = np.zeros((1, 1, 2, 60))
     with pytest.raises(fk.ResourceLimit, match=r"\[attention\] one state of IQP\(60"):
         fk.attention(q, q, q, kernel=fk.Fidelity(fk.IQP(60, reps=2, entanglement="linear")))
-
-
-@pytest.mark.parametrize("isa", [isa for isa in available_isas() if isa != fk.isa()])
-def test_every_instruction_set(isa):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "gram or lines or symmetric"]
-    environment = {**os.environ, "FLASHKET_ISA": isa}
-    root = Path(__file__).parent.parent
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=root, check=False)
-    assert result.returncode == 0, result.stdout[-3000:]
 
 
 def test_log_is_a_truth_value():
