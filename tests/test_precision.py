@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flashket as fk
+from flashket import reference
 
 
 @pytest.mark.parametrize("width", [300, 3000, 5000, 70000])
@@ -68,3 +69,24 @@ def test_scores_that_overflow_become_nan_not_a_mean():
     k = np.array([1e20, -1e20], np.float32).reshape(1, 1, 2, 1)
     out = fk.attention(q, k, np.ones((1, 1, 2, 1), np.float32), kernel=ScaledDot(1), normalization="softmax")
     assert np.isnan(out).all()
+
+
+@pytest.mark.parametrize("n_features", [33, 64, 256, 300])
+@pytest.mark.parametrize("size", [0.0043, 0.05, 0.2])
+def test_many_equal_factors_near_one(n_features, size):
+    """Every multiplication by the same number near 1 rounds the same way."""
+    x = np.full((3, n_features), size, np.float32) * np.float32([[1], [-1], [0.5]])
+    kernel = fk.Fidelity(fk.Angle(n_features))
+    expected = reference.gram(x, None, kernel)
+    np.testing.assert_allclose(fk.gram(x, kernel=kernel), expected, atol=2e-6, rtol=0)
+    factor = np.ones((3, 1), np.float32)
+    np.testing.assert_allclose(fk.gram_matvec(x, factor, kernel=kernel), expected @ factor, atol=6e-6, rtol=0)
+
+
+@pytest.mark.parametrize("power", [3, 8, 20])
+@pytest.mark.parametrize("feature_map", [fk.Amplitude(64), fk.ZZ(6), fk.Angle(8)], ids=repr)
+def test_powers_keep_the_contract(feature_map, power):
+    x = np.random.default_rng(3).uniform(0.5, 0.6, (40, feature_map.n_features)).astype(np.float32)
+    for similarity in (fk.Fidelity, fk.HadamardTest):
+        kernel = similarity(feature_map, power=power)
+        np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=kernel), reference.gram(x, x, kernel), atol=2e-6, rtol=0)

@@ -126,8 +126,14 @@ void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const Matrix
   if (out.rows == 0 || out.cols == 0) return;
   // Samples are equal on every backend only where the form does not depend on the rest of the data.
   const bool may_centre = !options.log && options.shots == 0;
-  const PackedOperands<C> packed(spec, x, y, may_centre);
-  GramRun<C, T>(spec, packed.left, y ? &packed.right : nullptr, out, options).run();
+  {
+    const PackedOperands<C> packed(spec, x, y, may_centre);
+    if (sizeof(C) == 8 || !packed.needs_double()) {
+      GramRun<C, T>(spec, packed.left, y ? &packed.right : nullptr, out, options).run();
+      return;
+    }
+  }
+  if constexpr (sizeof(C) == 4) run_gram<double, T>(spec, x, y, out, options);
 }
 
 }  // namespace
@@ -136,7 +142,7 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1) || spec.needs_double())
+  if (options.log || (options.shots > 0 && spec.power > 1) || spec.power > kMostFloatPower || spec.needs_double())
     run_gram<double, T>(spec, x, y, out, options);
   else
     run_gram<T, T>(spec, x, y, out, options);

@@ -187,10 +187,16 @@ class MatvecRun {
 template <class C, class T>
 void run_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
                 const MatrixView<const T>& a, const MatrixView<T>& out, const GramOptions& options) {
-  const PackedOperands<C> operands(spec, x, y, options.shots == 0);
-  const Factor<C> factor(a);
-  MatvecRun<C, T> run(spec, operands, factor, a.rows, y == nullptr, out, options);
-  if (y != nullptr || !run.run_symmetric()) run.run();
+  {
+    const PackedOperands<C> operands(spec, x, y, options.shots == 0);
+    if (sizeof(C) == 8 || !operands.needs_double()) {
+      const Factor<C> factor(a);
+      MatvecRun<C, T> run(spec, operands, factor, a.rows, y == nullptr, out, options);
+      if (y != nullptr || !run.run_symmetric()) run.run();
+      return;
+    }
+  }
+  if constexpr (sizeof(C) == 4) run_matvec<double, T>(spec, x, y, a, out, options);
 }
 
 }  // namespace
@@ -205,7 +211,7 @@ void gram_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const Mat
     return;
   }
   // As in gram().
-  if ((options.shots > 0 && spec.power > 1) || spec.needs_double())
+  if ((options.shots > 0 && spec.power > 1) || spec.power > kMostFloatPower || spec.needs_double())
     run_matvec<double, T>(spec, x, y, a, out, options);
   else
     run_matvec<T, T>(spec, x, y, a, out, options);

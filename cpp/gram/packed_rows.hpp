@@ -15,11 +15,18 @@ template <class C>
 struct PackedRows {
   Score score;
   Buffer<C> data;
+  bool is_flat = false;  // every tangent is small: all factors are near 1
 
   const C* row(int64_t i) const {  // i a multiple of every panel's width, as tiles are
     return data.data() + i * score.pitch();
   }
 };
+
+// A power multiplies the error of a value.
+constexpr int kMostFloatPower = 2;
+
+constexpr double kFlatTangent = 0.25;
+constexpr int64_t kFlatFeatures = 32;
 
 // Encodes every row. False, and rows of no use, if the centred form of the spec loses precision on one of them.
 template <class C, class T>
@@ -31,7 +38,7 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
   packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
   // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
   const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
-  std::atomic<bool> is_good{true};
+  std::atomic<bool> is_good{true}, is_flat{score.pair == PairKind::tangent};
   PerWorker<RowEncoder<C>> encoders;
   const int64_t n_chunks = round_up(source.rows, kTileRows) / kTileRows;
   parallel_for(n_chunks, [&](int64_t chunk, int worker) {
@@ -40,11 +47,18 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
     encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
       if (score.pair != PairKind::tangent) return;
-      for (int64_t e = score.group; e < row_elements; e += score.group + 1)
-        if (!(std::abs(encoded[e]) >= least)) is_good = false;
-      if (!(std::abs(encoded[row_elements - 1]) >= least)) is_good = false;
+      C widest = 0;
+      for (int64_t e = 0; e < row_elements; ++e) {
+        const C size = std::abs(encoded[e]);
+        if (e % (score.group + 1) != score.group && e + 1 != row_elements)
+          widest = std::max(widest, size);
+        else if (!(size >= least))
+          is_good = false;
+      }
+      if (widest > kFlatTangent) is_flat = false;
     });
   });
+  packed.is_flat = is_flat;
   return is_good;
 }
 
@@ -94,6 +108,11 @@ struct PackedOperands {
     }
     pack_all(spec, x, left);
     if (y != nullptr) pack_all(spec, *y, right);
+  }
+
+  // Floats near 1 that are multiplied by equal numbers near 1 all round the same way: beyond some features that shows.
+  bool needs_double() const {
+    return left.is_flat && (right.is_flat || right.data.size() == 0) && left.score.depth > kFlatFeatures;
   }
 };
 

@@ -50,7 +50,7 @@ def attention(
     form: str = "auto",
 ) -> int:
     """
-    Write kernel attention into out; return the number of rows whose admissible kernel values were all 0, -1 where form in_place cannot run or an output is not finite.
+    Write kernel attention into out; return the rows whose admissible values were all 0, or -1: form in_place failed.
     """
 
 def available_isas() -> list[str]:

@@ -47,6 +47,9 @@ _SEGMENTS, _SEGMENT_KEYS = 17, 4096
 _ASKED_QUBITS = 40
 """Circuits on more qubits are not written down to count their gates or scratch: that takes long, and no memory holds a state."""
 
+_MOST_FLOAT_POWER, _FLAT_FEATURES = 2, 32
+"""Beyond these float32 values may be computed in float64."""
+
 _NARROW_GAMMA = 16
 """Projected kernels beyond it are always computed in float64."""
 
@@ -315,6 +318,9 @@ def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     is_wide = getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA or has_line(kernel)
     if how.log or (how.shots and kernel.power > 1) or is_wide:
         return True
+    if op in ("gram", "gram_matvec"):
+        # Many factors near 1 round alike; the core decides by the data.
+        return kernel.power > _MOST_FLOAT_POWER or (not _state_qubits(kernel, op) and kernel.n_features > _FLAT_FEATURES)
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
 
