@@ -320,7 +320,8 @@ def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
         return True
     if op in ("gram", "gram_matvec"):
         # Many factors near 1 round alike; the core decides by the data.
-        return kernel.power > _MOST_FLOAT_POWER or (not _state_qubits(kernel, op) and kernel.n_features > _FLAT_FEATURES)
+        is_product = bool(getattr(getattr(kernel, "feature_map", None), "is_product", False))
+        return kernel.power > _MOST_FLOAT_POWER or (is_product and kernel.similarity != "projected" and kernel.n_features > _FLAT_FEATURES)
     # Softmax of a small temperature magnifies the rounding of float32 scores. The core decides where; memory is asked for the worst.
     return op == "attention" and how.normalization == "softmax" and not how.shots and kernel.similarity != "dot"
 

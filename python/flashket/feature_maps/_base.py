@@ -87,6 +87,8 @@ class FeatureMap(ABC):
     """
 
     spec_name: ClassVar[str] = ""
+    is_product: ClassVar[bool] = False
+    """Whether the overlap of two states is a product over qubits in closed form."""
     n_features: int
 
     def __post_init__(self) -> None:

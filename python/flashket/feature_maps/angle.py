@@ -58,6 +58,7 @@ class Angle(FeatureMap):
     bandwidth: float = 1.0
 
     spec_name = "angle"
+    is_product = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
