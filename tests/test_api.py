@@ -247,7 +247,7 @@ def test_memory_counts_what_every_thread_holds():
         assert working_bytes(kernel, "gram", 1, 1) >= (8 + 32 + 1) * row * 4
         # One key a set still fills a group of 32.
         few, many = (working_bytes(kernel, "attention", 1, n_sets, key_sets=n_sets, shots=9) for n_sets in (10, 20))
-        assert many - few == 10 * 32 * row * 4
+        assert many - few == 10 * 32 * (row + 72) * 4  # long rows are packed a little apart
     finally:
         fk.set_num_threads(before)
 
