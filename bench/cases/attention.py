@@ -56,9 +56,12 @@ def oracle(q: Array, k: Array, v: Array, kernel: Any, causal: bool) -> Callable[
     return check
 
 
-def inputs(heads: int, queries: int, keys: int, width: int) -> tuple[Array, Array, Array]:
-    """Return q, k, v of a case; values are 64 wide. Angles are in radians and go around."""
+def inputs(heads: int, queries: int, keys: int, width: int, widest: float = 0.0) -> tuple[Array, Array, Array]:
+    """Return q, k, v of a case; values are 64 wide. Queries and keys are normal, or uniform up to ``widest``."""
     rng = np.random.default_rng(keys + width)
+    if widest:
+        q, k = (rng.uniform(-widest, widest, (1, heads, rows, width)).astype(np.float32) for rows in (queries, keys))
+        return q, k, rng.normal(size=(1, heads, keys, WIDTH)).astype(np.float32)
     q = rng.normal(size=(1, heads, queries, width)).astype(np.float32)
     return q, rng.normal(size=(1, heads, keys, width)).astype(np.float32), rng.normal(size=(1, heads, keys, WIDTH)).astype(np.float32)
 
@@ -98,7 +101,14 @@ def linear_form(kernel: Any) -> int:
 
 
 def prefill(
-    kernel: Any, map_name: str, length: int, causal: bool, goals: dict[str, float | None], about: str, instructions: float = 0
+    kernel: Any,
+    map_name: str,
+    length: int,
+    causal: bool,
+    goals: dict[str, float | None],
+    about: str,
+    instructions: float = 0,
+    widest: float = 0.0,
 ) -> Case:
     """As many queries as keys, 8 heads; "ours" is what the planner takes, "our quadratic form" is forced."""
     heads = 8
@@ -107,7 +117,7 @@ def prefill(
     def make(quick: bool) -> Makers:
         queries = 128 if quick else length
         few = 2 if quick else heads
-        q, k, v = inputs(few, queries, queries, width)
+        q, k, v = inputs(few, queries, queries, width, widest)
 
         def side(call: Callable[[], Array]) -> Side:
             return Side(call, oracle(q, k, v, kernel, causal), packages=("flashket", "numpy"))
@@ -290,8 +300,9 @@ def cases() -> Iterator[Case]:
         goals = {"ours": 2.0, "eager": None}
         yield prefill(angle, "angle_8f", 4096, causal, goals, f"angle attention, 8 angles a head, (1, 8, 4096, 64){text}", 20)
         for length, goal in ((4096, 15.0 if causal else 30.0), (32768, 100.0 if causal else 250.0)):
-            about = f"angle attention, 4 angles a head, linear form, (1, 8, {length}, 64){text}"
-            yield prefill(narrow, "angle_4f", length, causal, {"ours": goal}, about)
+            about = f"angle attention, 4 angles a head, linear form, (1, 8, {length}, 64){text}; angles "
+            yield prefill(narrow, "angle_4f", length, causal, {"ours": goal}, about + "normally distributed")
+            yield prefill(narrow, "angle_4f_within_2", length, causal, {"ours": goal}, about + "evenly within 2", widest=2.0)
     goals = {"our quadratic form": None, "unfused": 2.0}
     yield prefill(amplitude, "amplitude_64d", 1024, False, goals, "amplitude attention, (1, 8, 1024, 64)")
     yield decode(amplitude, "amplitude_64d")

@@ -103,8 +103,8 @@ def merged(paths: list[Path]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]
         for new in content["results"]:
             old = results.get(new["case"])
             kept = {} if old is None else {name: side for name, side in old["sides"].items() if side["status"] == "measured"}
-            sides = {name: kept[name] if side["status"] != "measured" and name in kept else side for name, side in new["sides"].items()}
-            results[new["case"]] = {**new, "sides": sides}
+            measured = {name: side for name, side in new["sides"].items() if side["status"] == "measured" or name not in kept}
+            results[new["case"]] = {**new, "sides": {**kept, **measured}}
     return about, results, figures
 
 
