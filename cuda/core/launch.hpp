@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// launch("name", kernel<...>, grid, threads, dynamic shared bytes, stream, arguments...): the one way kernels start.
+#pragma once
+#include "core/device.hpp"
+#include "core/runtime.hpp"
+
+namespace flashket::cuda {
+
+struct Grid {
+  int64_t x, y = 1, z = 1;  // x up to 2^31 - 1, y and z up to 65,535: put the long axis first
+};
+
+#if !defined(FLASHKET_EMULATE)
+template <class... P, class... A>
+void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size_t shared_bytes, Stream stream,
+            A&&... arguments) {
+  if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
+  if (shared_bytes > 48 * 1024)
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
+  kernel<<<blocks, threads, shared_bytes, stream>>>(static_cast<P>(arguments)...);
+  check_launch(name, stream);
+}
+#endif
+
+}  // namespace flashket::cuda
