@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// Compiles only if our declarations agree with cuStateVec's own header. Nothing here runs; built where the header is.
+#include <custatevec.h>
+
+#include <type_traits>
+
+#include "backends/custatevec_api.hpp"
+
+namespace flashket::cuda::custatevec {
+
+// An enumeration passes as int, also behind pointers; every other type must be the same.
+template <class T>
+struct Canonical {
+  using type = std::conditional_t<std::is_enum_v<T>, int, T>;
+};
+template <class T>
+struct Canonical<const T> {
+  using type = const typename Canonical<T>::type;
+};
+template <class T>
+struct Canonical<T*> {
+  using type = typename Canonical<T>::type*;
+};
+template <class A, class B>
+constexpr bool is_same_argument = std::is_same_v<typename Canonical<A>::type, typename Canonical<B>::type>;
+
+template <class Ours, class Theirs>
+struct Agree : std::false_type {};
+template <class R, class... P, class S, class... Q>
+struct Agree<R (*)(P...), S (*)(Q...)> {
+  static constexpr bool value =
+      sizeof...(P) == sizeof...(Q) && is_same_argument<R, S> && (is_same_argument<P, Q> && ...);
+};
+
+#define FLASHKET_AGREE(name, result, parameters) \
+  static_assert(Agree<result(*) parameters, decltype(&custatevec##name)>::value, "custatevec" #name);
+FLASHKET_CUSTATEVEC_FUNCTIONS(FLASHKET_AGREE)
+#undef FLASHKET_AGREE
+
+static_assert(kComplex32 == CUDA_C_32F && kComplex64 == CUDA_C_64F);
+static_assert(kRowMajor == CUSTATEVEC_MATRIX_LAYOUT_ROW);
+static_assert(kBroadcast == CUSTATEVEC_MATRIX_MAP_TYPE_BROADCAST &&
+              kIndexed == CUSTATEVEC_MATRIX_MAP_TYPE_MATRIX_INDEXED);
+static_assert(kCompute32 == CUSTATEVEC_COMPUTE_32F && kCompute64 == CUSTATEVEC_COMPUTE_64F);
+static_assert(kPauliX == CUSTATEVEC_PAULI_X && kPauliY == CUSTATEVEC_PAULI_Y && kPauliZ == CUSTATEVEC_PAULI_Z);
+static_assert(kRandomNumberOrder == CUSTATEVEC_SAMPLER_OUTPUT_RANDNUM_ORDER &&
+              kZeroState == CUSTATEVEC_STATE_VECTOR_TYPE_ZERO);
+
+}  // namespace flashket::cuda::custatevec

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/library.hpp"
+
+#include <dlfcn.h>
+#include <link.h>
+
+namespace flashket::cuda {
+
+Library::Library(const LibraryPlace& place, const std::vector<std::string>& folders) : title_(place.title) {
+  std::vector<std::string> candidates;
+  for (const std::string& folder : folders) {
+    candidates.push_back(folder + "/" + place.soname);
+    candidates.push_back(folder + "/" + place.wheel_folder + "/" + place.soname);
+  }
+  candidates.emplace_back(place.soname);
+  std::string tried;
+  for (const std::string& candidate : candidates) {
+    handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle_ != nullptr) break;
+    tried += std::string(tried.empty() ? "" : "; ") + dlerror();
+  }
+  if (handle_ == nullptr)
+    throw LibraryMissing(std::string(place.title) + " (" + place.soname + ") cannot be loaded: " + tried +
+                         "; run: pip install " + place.wheel);
+  const link_map* map = nullptr;
+  path_ = dlinfo(handle_, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr ? map->l_name : place.soname;
+}
+
+void* Library::symbol(const char* name) const {
+  void* found = dlsym(handle_, name);
+  if (found == nullptr)
+    throw LibraryMissing(std::string(title_) + " at " + path_ + " has no function " + name +
+                         ": it is another version than FlashKet needs");
+  return found;
+}
+
+}  // namespace flashket::cuda
