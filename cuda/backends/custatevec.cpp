@@ -44,7 +44,7 @@ struct Custatevec::Implementation {
   explicit Implementation(const std::vector<std::string>& folders)
       : cublas_lt(kCublasLt, folders), cublas(kCublas, folders), library(kPlace, folders) {
 #define FLASHKET_LOAD(name, result, parameters) \
-  call.name = reinterpret_cast<result(*) parameters>(library.symbol("custatevec" #name));
+  call.name = reinterpret_cast<decltype(call.name)>(library.symbol("custatevec" #name));
     FLASHKET_CUSTATEVEC_FUNCTIONS(FLASHKET_LOAD)
 #undef FLASHKET_LOAD
   }
@@ -179,7 +179,7 @@ std::vector<int64_t> Custatevec::sample(const T* states, int64_t count, int32_t 
     lib.check(lib.call.SamplerCreate(handle, states + (r << (n + 1)), kState<T>, n, &sampler, n_shots, &bytes),
               "SamplerCreate");
     const auto destroy = [&lib](custatevec::Sampler s) { lib.call.SamplerDestroy(s); };
-    const std::unique_ptr<custatevecSamplerDescriptor, decltype(destroy)> owner(sampler, destroy);
+    const std::unique_ptr<std::remove_pointer_t<custatevec::Sampler>, decltype(destroy)> owner(sampler, destroy);
     if (bytes > workspace.size()) workspace = Memory(bytes, stream);
     lib.check(lib.call.SamplerPreprocess(handle, sampler, workspace.get(), bytes), "SamplerPreprocess");
     lib.check(lib.call.SamplerSample(handle, sampler, indices.data() + r * shots, order.data(), n,

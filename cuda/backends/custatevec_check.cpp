@@ -38,13 +38,14 @@ struct Agree<R (*)(P...), S (*)(Q...)> {
 FLASHKET_CUSTATEVEC_FUNCTIONS(FLASHKET_AGREE)
 #undef FLASHKET_AGREE
 
-static_assert(kComplex32 == CUDA_C_32F && kComplex64 == CUDA_C_64F);
-static_assert(kRowMajor == CUSTATEVEC_MATRIX_LAYOUT_ROW);
-static_assert(kBroadcast == CUSTATEVEC_MATRIX_MAP_TYPE_BROADCAST &&
-              kIndexed == CUSTATEVEC_MATRIX_MAP_TYPE_MATRIX_INDEXED);
-static_assert(kCompute32 == CUSTATEVEC_COMPUTE_32F && kCompute64 == CUSTATEVEC_COMPUTE_64F);
-static_assert(kPauliX == CUSTATEVEC_PAULI_X && kPauliY == CUSTATEVEC_PAULI_Y && kPauliZ == CUSTATEVEC_PAULI_Z);
-static_assert(kRandomNumberOrder == CUSTATEVEC_SAMPLER_OUTPUT_RANDNUM_ORDER &&
-              kZeroState == CUSTATEVEC_STATE_VECTOR_TYPE_ZERO);
+static_assert(kComplex32 == int{CUDA_C_32F} && kComplex64 == int{CUDA_C_64F});
+static_assert(kRowMajor == int{CUSTATEVEC_MATRIX_LAYOUT_ROW});
+static_assert(kBroadcast == int{CUSTATEVEC_MATRIX_MAP_TYPE_BROADCAST} &&
+              kIndexed == int{CUSTATEVEC_MATRIX_MAP_TYPE_MATRIX_INDEXED});
+static_assert(kCompute32 == int{CUSTATEVEC_COMPUTE_32F} && kCompute64 == int{CUSTATEVEC_COMPUTE_64F});
+static_assert(kPauliX == int{CUSTATEVEC_PAULI_X} && kPauliY == int{CUSTATEVEC_PAULI_Y} &&
+              kPauliZ == int{CUSTATEVEC_PAULI_Z});
+static_assert(kRandomNumberOrder == int{CUSTATEVEC_SAMPLER_OUTPUT_RANDNUM_ORDER} &&
+              kZeroState == int{CUSTATEVEC_STATE_VECTOR_TYPE_ZERO});
 
 }  // namespace flashket::cuda::custatevec
