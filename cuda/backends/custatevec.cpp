@@ -19,6 +19,41 @@ constexpr LibraryPlace kPlace = {"cuStateVec", "libcustatevec.so.1", "cuquantum/
 constexpr LibraryPlace kCublas = {"cuBLAS", "libcublas.so.13", "nvidia/cu13/lib", "'flashket[cuquantum]'"};
 constexpr LibraryPlace kCublasLt = {"cuBLASLt", "libcublasLt.so.13", "nvidia/cu13/lib", "'flashket[cuquantum]'"};
 
+Library with_needed(const std::vector<std::string>& folders) {
+  Library::preload(kCublasLt, folders);
+  Library::preload(kCublas, folders);
+  return Library(kPlace, folders);
+}
+
+// exp(i theta P) of a rotation whose angle no feature changes; empty: the gate is none.
+struct PauliRotation {
+  std::vector<int> paulis;
+  double theta = 0;
+};
+
+PauliRotation pauli_rotation(const Gate& gate) {
+  const double theta = -0.5 * gate.angle.b0 * gate.angle.b1;
+  switch (gate.opcode) {
+    case Opcode::rx:
+    case Opcode::crx:
+      return {{custatevec::kPauliX}, theta};
+    case Opcode::ry:
+    case Opcode::cry:
+      return {{custatevec::kPauliY}, theta};
+    case Opcode::rz:
+    case Opcode::crz:
+      return {{custatevec::kPauliZ}, theta};
+    case Opcode::rxx:
+      return {{custatevec::kPauliX, custatevec::kPauliX}, theta};
+    case Opcode::ryy:
+      return {{custatevec::kPauliY, custatevec::kPauliY}, theta};
+    case Opcode::rzz:
+      return {{custatevec::kPauliZ, custatevec::kPauliZ}, theta};
+    default:
+      return {};
+  }
+}
+
 // One chunk of states in a call: row indices are int32 there.
 constexpr int64_t kMostStates = int64_t{1} << 30;
 
@@ -38,11 +73,10 @@ uint32_t log2_of(int64_t n) {
 }  // namespace
 
 struct Custatevec::Implementation {
-  Library cublas_lt, cublas, library;
+  Library library;
   Functions call{};
 
-  explicit Implementation(const std::vector<std::string>& folders)
-      : cublas_lt(kCublasLt, folders), cublas(kCublas, folders), library(kPlace, folders) {
+  explicit Implementation(const std::vector<std::string>& folders) : library(with_needed(folders)) {
 #define FLASHKET_LOAD(name, result, parameters) \
   call.name = reinterpret_cast<decltype(call.name)>(library.symbol("custatevec" #name));
     FLASHKET_CUSTATEVEC_FUNCTIONS(FLASHKET_LOAD)
@@ -109,10 +143,17 @@ void Custatevec::states(const GateList& circuit, const Rows& rows, T* out, Strea
   for (const Gate& gate : circuit.gates) {
     const GatePlace place = place_of(gate);
     const auto targets = static_cast<uint32_t>(place.n_targets), controls = place.control < 0 ? 0u : 1u;
+    const bool acts_on_all = place.is_fixed && is_power_of_two(rows.count);
+    const uint32_t bits = n + log2_of(rows.count);
+    if (const PauliRotation rotation = pauli_rotation(gate); acts_on_all && !rotation.paulis.empty()) {
+      lib.check(lib.call.ApplyPauliRotation(handle, out, kState<T>, bits, rotation.theta, rotation.paulis.data(),
+                                            place.targets, targets, &place.control, nullptr, controls),
+                "ApplyPauliRotation");
+      continue;
+    }
     gate_matrices(gate, rows, matrices.data(), stream);
     size_t bytes = 0;
-    if (place.is_fixed && is_power_of_two(rows.count)) {
-      const uint32_t bits = n + log2_of(rows.count);
+    if (acts_on_all) {
       lib.check(lib.call.ApplyMatrixGetWorkspaceSize(handle, kState<T>, bits, matrices.data(), kState<T>,
                                                      custatevec::kRowMajor, 0, targets, controls, kCompute<T>, &bytes),
                 "ApplyMatrixGetWorkspaceSize");

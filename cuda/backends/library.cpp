@@ -7,16 +7,29 @@
 
 namespace flashket::cuda {
 
-Library::Library(const LibraryPlace& place, const std::vector<std::string>& folders) : title_(place.title) {
-  std::vector<std::string> candidates;
+namespace {
+
+std::vector<std::string> candidates(const LibraryPlace& place, const std::vector<std::string>& folders) {
+  std::vector<std::string> paths;
   for (const std::string& folder : folders) {
-    candidates.push_back(folder + "/" + place.soname);
-    candidates.push_back(folder + "/" + place.wheel_folder + "/" + place.soname);
+    paths.push_back(folder + "/" + place.soname);
+    paths.push_back(folder + "/" + place.wheel_folder + "/" + place.soname);
   }
-  candidates.emplace_back(place.soname);
+  paths.emplace_back(place.soname);
+  return paths;
+}
+
+}  // namespace
+
+void Library::preload(const LibraryPlace& place, const std::vector<std::string>& folders) {
+  for (const std::string& path : candidates(place, folders))
+    if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) != nullptr) return;
+}
+
+Library::Library(const LibraryPlace& place, const std::vector<std::string>& folders) : title_(place.title) {
   std::string tried;
-  for (const std::string& candidate : candidates) {
-    handle_ = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+  for (const std::string& path : candidates(place, folders)) {
+    handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle_ != nullptr) break;
     tried += std::string(tried.empty() ? "" : "; ") + dlerror();
   }

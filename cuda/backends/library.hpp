@@ -22,6 +22,9 @@ struct LibraryPlace {
 
 class Library {
  public:
+  // Opens what a library needs from where its own wheel keeps it, so that the loader finds it by name; one that is not
+  // there is reported by the library that misses it.
+  static void preload(const LibraryPlace& place, const std::vector<std::string>& folders);
   // Looks in `folders` (each is tried itself and with the wheel folder below it), then where the system's loader looks.
   // Stays open until the process ends: CUDA libraries do not survive being closed. Throws LibraryMissing.
   Library(const LibraryPlace& place, const std::vector<std::string>& folders);
