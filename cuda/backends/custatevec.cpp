@@ -151,7 +151,7 @@ void Custatevec::states(const GateList& circuit, const Rows& rows, T* out, Strea
                 "ApplyPauliRotation");
       continue;
     }
-    gate_matrices(gate, rows, matrices.data(), stream);
+    gate_matrices(gate, place, rows, matrices.data(), stream);
     size_t bytes = 0;
     if (acts_on_all) {
       lib.check(lib.call.ApplyMatrixGetWorkspaceSize(handle, kState<T>, bits, matrices.data(), kState<T>,

@@ -11,16 +11,6 @@
 
 namespace flashket::cuda {
 
-// A call of a library failed; the text names the call and the library's reason.
-struct LibraryError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-struct PauliString {
-  std::vector<int> paulis;  // 1 X, 2 Y, 3 Z
-  std::vector<int32_t> qubits;
-};
-
 class Custatevec {
  public:
   // Opens the library on the first call; later calls return what it gave, whatever the folders. Throws LibraryMissing.

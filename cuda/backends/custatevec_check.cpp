@@ -3,35 +3,10 @@
 // Compiles only if our declarations agree with cuStateVec's own header. Nothing here runs; built where the header is.
 #include <custatevec.h>
 
-#include <type_traits>
-
 #include "backends/custatevec_api.hpp"
+#include "backends/header_check.hpp"
 
 namespace flashket::cuda::custatevec {
-
-// An enumeration passes as int, also behind pointers; every other type must be the same.
-template <class T>
-struct Canonical {
-  using type = std::conditional_t<std::is_enum_v<T>, int, T>;
-};
-template <class T>
-struct Canonical<const T> {
-  using type = const typename Canonical<T>::type;
-};
-template <class T>
-struct Canonical<T*> {
-  using type = typename Canonical<T>::type*;
-};
-template <class A, class B>
-constexpr bool is_same_argument = std::is_same_v<typename Canonical<A>::type, typename Canonical<B>::type>;
-
-template <class Ours, class Theirs>
-struct Agree : std::false_type {};
-template <class R, class... P, class S, class... Q>
-struct Agree<R (*)(P...), S (*)(Q...)> {
-  static constexpr bool value =
-      sizeof...(P) == sizeof...(Q) && is_same_argument<R, S> && (is_same_argument<P, Q> && ...);
-};
 
 #define FLASHKET_AGREE(name, result, parameters) \
   static_assert(Agree<result(*) parameters, decltype(&custatevec##name)>::value, "custatevec" #name);

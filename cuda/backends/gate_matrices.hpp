@@ -15,6 +15,11 @@ struct GateList {
   std::vector<Gate> gates;
 };
 
+struct PauliString {
+  std::vector<int> paulis;  // 1 X, 2 Y, 3 Z
+  std::vector<int32_t> qubits;
+};
+
 // Where a gate's matrix acts: bit k of its row and column indices is qubit targets[k]; control < 0: none.
 struct GatePlace {
   int n_targets;
@@ -24,11 +29,12 @@ struct GatePlace {
 
   int entries() const { return n_targets == 1 ? 4 : 16; }
 };
-GatePlace place_of(const Gate& gate);
+// expands_control: controlled gates become matrices of two qubits, the control the higher bit of their indices.
+GatePlace place_of(const Gate& gate, bool expands_control = false);
 
 // matrices[r * place.entries() ...], row-major complex (re, im), of rows 0 .. count - 1; of a fixed gate of one.
 // Angles and their sines in double whatever T is.
 template <class T>
-void gate_matrices(const Gate& gate, const Rows& rows, T* matrices, Stream stream);
+void gate_matrices(const Gate& gate, const GatePlace& place, const Rows& rows, T* matrices, Stream stream);
 
 }  // namespace flashket::cuda

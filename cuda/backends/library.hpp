@@ -13,6 +13,11 @@ struct LibraryMissing : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A call of a library failed; the text names the call and the library's reason.
+struct LibraryError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 struct LibraryPlace {
   const char* title;         // "cuStateVec"
   const char* soname;        // "libcustatevec.so.1"
