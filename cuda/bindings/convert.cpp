@@ -12,6 +12,16 @@ using HostArray = nb::ndarray<const T, nb::device::cpu, nb::c_contig, Shape...>;
 
 constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kRocmHost = 11, kCudaManaged = 13;  // DLPack's device types
 
+Similarity parse_similarity(const std::string& name) {
+  if (name == "fidelity") return Similarity::fidelity;
+  if (name == "hadamard") return Similarity::hadamard;
+  if (name == "projected") return Similarity::projected;
+  require(name == "dot", "unknown similarity " + name);
+  return Similarity::dot;
+}
+
+}  // namespace
+
 std::vector<Gate> parse_gates(const nb::tuple& program) {
   const auto opcodes = nb::cast<HostArray<int32_t, nb::ndim<1>>>(program[2]);
   const auto qubits = nb::cast<HostArray<int32_t, nb::shape<-1, 2>>>(program[3]);
@@ -29,16 +39,6 @@ std::vector<Gate> parse_gates(const nb::tuple& program) {
   }
   return gates;
 }
-
-Similarity parse_similarity(const std::string& name) {
-  if (name == "fidelity") return Similarity::fidelity;
-  if (name == "hadamard") return Similarity::hadamard;
-  if (name == "projected") return Similarity::projected;
-  require(name == "dot", "unknown similarity " + name);
-  return Similarity::dot;
-}
-
-}  // namespace
 
 KernelSpec parse_spec(const nb::tuple& t) {
   require(t.size() == 5, "spec must be (encoder, params, program, similarity, power or gamma)");

@@ -36,6 +36,9 @@ inline void require(bool condition, const std::string& what) {
 // (encoder, params, program arrays | None, similarity, power | gamma), as flashket._core takes it.
 KernelSpec parse_spec(const nb::tuple& spec);
 
+// (n_qubits, n_features, opcodes, qubits, features, coefficients)
+std::vector<Gate> parse_gates(const nb::tuple& program);
+
 // auto | half | split | simt
 Arithmetic parse_arithmetic(const std::string& name);
 
@@ -136,5 +139,6 @@ void bind_gram(nb::module_& m);
 void bind_attention(nb::module_& m);
 void bind_attention_backward(nb::module_& m);
 void bind_states(nb::module_& m);
+void bind_libraries(nb::module_& m);
 
 }  // namespace flashket::cuda::bindings

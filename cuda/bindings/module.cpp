@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // flashket_cuda._cuda, and flashket_cuda._emulated where FLASHKET_EMULATE is defined: check, release the GIL, call,
 // translate errors. Nothing waits for the device unless its argument says so or an array is in host memory.
+#include "backends/library.hpp"
 #include "bindings/convert.hpp"
 
 namespace flashket::cuda::bindings {
@@ -30,10 +31,20 @@ void translate_out_of_memory(const std::exception_ptr& thrown, void*) {
   }
 }
 
+// ImportError: Python makes a BackendUnavailable of it.
+void translate_missing_library(const std::exception_ptr& thrown, void*) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const LibraryMissing& error) {
+    PyErr_SetString(PyExc_ImportError, error.what());
+  }
+}
+
 }  // namespace
 
 void bind_devices(nb::module_& m) {
   nb::register_exception_translator(translate_out_of_memory);
+  nb::register_exception_translator(translate_missing_library);
   m.attr("is_emulated") = kIsEmulated;
   m.def("device_count", [] { return device_count(); }, "Return the number of devices; 0 without a driver.");
   m.def("device_reason", [] { return device_reason(); }, "Return why there is no device; empty when there is one.");
@@ -49,6 +60,7 @@ NB_MODULE(FLASHKET_MODULE, m) {
   bind_devices(m);
   bind_gram(m);
   bind_states(m);
+  bind_libraries(m);
   bind_attention(m);
 #if defined(FLASHKET_HAS_ATTENTION_BACKWARD)
   bind_attention_backward(m);
