@@ -115,7 +115,7 @@ def run_case(torch: Any, case: Any) -> dict[str, Any]:
             sides[name] = side.run
         except (Unavailable, ImportError) as reason:
             absent[name] = str(reason)
-        except Exception as failure:  # noqa: BLE001  # a peer may raise anything; ours is reported below
+        except Exception as failure:  # a peer may raise anything; ours is reported below
             if name == "ours":
                 raise
             absent[name] = f"{type(failure).__name__}: {failure}"[:400]

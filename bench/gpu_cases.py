@@ -317,7 +317,7 @@ def states_case(torch: Torch, feature_map: Any, n: int, qubits: int, peer: Calla
 
     def ours() -> Side:
         def run() -> Tensor:
-            return fk.states(x, feature_map=feature_map, backend="cuda")
+            return fk.states(x, feature_map=feature_map)
 
         def error() -> float:
             exact = fk.reference.states(x[:SAMPLED].double().cpu().numpy(), feature_map)
