@@ -47,12 +47,6 @@ std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-int current_device() {
-  int device = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  return device;
-}
-
 int attribute(cudaDeviceAttr which) {
   int value = 0;
   check(cudaDeviceGetAttribute(&value, which, current_device()), "cudaDeviceGetAttribute");
@@ -146,6 +140,12 @@ DeviceProperties device_properties(int device) {
           total,
           free_bytes,
           static_cast<size_t>(p.l2CacheSize)};
+}
+
+int current_device() {
+  int device = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  return device;
 }
 
 DeviceGuard::DeviceGuard(int device) : previous_(current_device()) {
