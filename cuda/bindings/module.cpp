@@ -30,8 +30,6 @@ void translate_out_of_memory(const std::exception_ptr& thrown, void*) {
   }
 }
 
-}  // namespace
-
 void bind_devices(nb::module_& m) {
   nb::register_exception_translator(translate_out_of_memory);
   m.attr("is_emulated") = kIsEmulated;
@@ -40,13 +38,16 @@ void bind_devices(nb::module_& m) {
   m.def("device_properties", &properties, nb::arg("device"), "Return a device's name, sizes and free memory.");
 }
 
+}  // namespace
 }  // namespace flashket::cuda::bindings
+
+using namespace flashket::cuda::bindings;
 
 NB_MODULE(FLASHKET_MODULE, m) {
   m.doc() = "FlashKet's device core; flashket calls it, users need not.";
   m.attr("__version__") = FLASHKET_VERSION;
-  using namespace flashket::cuda::bindings;
   bind_devices(m);
+  bind_memory(m);
   bind_gram(m);
   bind_states(m);
   bind_attention(m);

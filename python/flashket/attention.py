@@ -266,8 +266,8 @@ def _on_device(
         clamped = lengths
         if isinstance(lengths, DeviceArray):
             clamped = lengths.library.adopt(lengths.library.lengths(lengths.source, n_keys), place, "kv_lens")
-        rows = [array.with_contiguous_rows(place, name) for name, array in named.items()]
-        zero_rows = chosen.attention(kernel, *rows, result, mask=mask, kv_lens=clamped, counts=recorded, **options)
+        queries, keys, values = (array.with_contiguous_rows(place, name) for name, array in named.items())
+        zero_rows = chosen.attention(kernel, queries, keys, values, result, mask=mask, kv_lens=clamped, counts=recorded, **options)
     if recorded:
         visible = None if mask is None else np.broadcast_to(mask.library.to_host(mask.source), (*shape[:3], n_keys))
         known = lengths.library.to_host(lengths.source) if isinstance(lengths, DeviceArray) else lengths
