@@ -134,7 +134,7 @@ auto dispatch(Dtype dtype, F f) {
 // (rows, features) with contiguous rows.
 void check_rows(const View& x, const KernelSpec& spec);
 
-void bind_devices(nb::module_& m);
+void bind_memory(nb::module_& m);
 void bind_gram(nb::module_& m);
 void bind_attention(nb::module_& m);
 void bind_attention_backward(nb::module_& m);

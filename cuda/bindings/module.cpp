@@ -40,8 +40,6 @@ void translate_missing_library(const std::exception_ptr& thrown, void*) {
   }
 }
 
-}  // namespace
-
 void bind_devices(nb::module_& m) {
   nb::register_exception_translator(translate_out_of_memory);
   nb::register_exception_translator(translate_missing_library);
@@ -51,13 +49,16 @@ void bind_devices(nb::module_& m) {
   m.def("device_properties", &properties, nb::arg("device"), "Return a device's name, sizes and free memory.");
 }
 
+}  // namespace
 }  // namespace flashket::cuda::bindings
+
+using namespace flashket::cuda::bindings;
 
 NB_MODULE(FLASHKET_MODULE, m) {
   m.doc() = "FlashKet's device core; flashket calls it, users need not.";
   m.attr("__version__") = FLASHKET_VERSION;
-  using namespace flashket::cuda::bindings;
   bind_devices(m);
+  bind_memory(m);
   bind_gram(m);
   bind_states(m);
   bind_libraries(m);
