@@ -9,12 +9,6 @@
 
 namespace flashket::cuda {
 
-// A Program before it is compiled.
-struct GateList {
-  int32_t n_qubits, n_features;
-  std::vector<Gate> gates;
-};
-
 struct PauliString {
   std::vector<int> paulis;  // 1 X, 2 Y, 3 Z
   std::vector<int32_t> qubits;

@@ -22,7 +22,7 @@ Similarity parse_similarity(const std::string& name) {
 
 }  // namespace
 
-std::vector<Gate> parse_gates(const nb::tuple& program) {
+GateList parse_circuit(const nb::tuple& program) {
   const auto opcodes = nb::cast<HostArray<int32_t, nb::ndim<1>>>(program[2]);
   const auto qubits = nb::cast<HostArray<int32_t, nb::shape<-1, 2>>>(program[3]);
   const auto features = nb::cast<HostArray<int32_t, nb::shape<-1, 2>>>(program[4]);
@@ -30,14 +30,14 @@ std::vector<Gate> parse_gates(const nb::tuple& program) {
   const size_t n = opcodes.shape(0);
   require(qubits.shape(0) == n && features.shape(0) == n && coefficients.shape(0) == n,
           "program arrays must be (g,), (g, 2), (g, 2), (g, 4)");
-  std::vector<Gate> gates;
-  gates.reserve(n);
+  GateList circuit{nb::cast<int32_t>(program[0]), nb::cast<int32_t>(program[1]), {}};
+  circuit.gates.reserve(n);
   for (size_t i = 0; i < n; ++i) {
     const double* c = coefficients.data() + 4 * i;
     const int32_t *q = qubits.data() + 2 * i, *f = features.data() + 2 * i;
-    gates.push_back({static_cast<Opcode>(opcodes.data()[i]), q[0], q[1], {c[0], c[1], c[2], c[3], f[0], f[1]}});
+    circuit.gates.push_back({static_cast<Opcode>(opcodes.data()[i]), q[0], q[1], {c[0], c[1], c[2], c[3], f[0], f[1]}});
   }
-  return gates;
+  return circuit;
 }
 
 KernelSpec parse_spec(const nb::tuple& t) {
@@ -46,9 +46,8 @@ KernelSpec parse_spec(const nb::tuple& t) {
   spec.encoder = &find_encoder(nb::cast<std::string>(t[0]));
   spec.params = nb::cast<std::vector<double>>(t[1]);
   if (!t[2].is_none()) {
-    const auto program = nb::cast<nb::tuple>(t[2]);
-    spec.program = std::make_shared<CompiledProgram>(nb::cast<int32_t>(program[0]), nb::cast<int32_t>(program[1]),
-                                                     parse_gates(program));
+    spec.gates = std::make_shared<const GateList>(parse_circuit(nb::cast<nb::tuple>(t[2])));
+    spec.program = std::make_shared<CompiledProgram>(spec.gates->n_qubits, spec.gates->n_features, spec.gates->gates);
   }
   require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");
   spec.similarity = parse_similarity(nb::cast<std::string>(t[3]));

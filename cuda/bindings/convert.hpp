@@ -37,7 +37,7 @@ inline void require(bool condition, const std::string& what) {
 KernelSpec parse_spec(const nb::tuple& spec);
 
 // (n_qubits, n_features, opcodes, qubits, features, coefficients)
-std::vector<Gate> parse_gates(const nb::tuple& program);
+GateList parse_circuit(const nb::tuple& program);
 
 // auto | half | split | simt
 Arithmetic parse_arithmetic(const std::string& name);

@@ -17,9 +17,9 @@ using Strings = std::vector<std::vector<std::pair<int, int32_t>>>;  // (1 X | 2 
 template <class T>
 using HostArray = nb::ndarray<T, nb::device::cpu, nb::c_contig>;
 
-GateList parse_circuit(const nb::tuple& program) {
-  GateList circuit{nb::cast<int32_t>(program[0]), nb::cast<int32_t>(program[1]), parse_gates(program)};
-  // Refuses what the compiler of circuits refuses: qubits, features and opcodes out of range.
+// Refuses what the compiler of circuits refuses: qubits, features and opcodes out of range.
+GateList checked_circuit(const nb::tuple& program) {
+  GateList circuit = parse_circuit(program);
   const CompiledProgram check(circuit.n_qubits, circuit.n_features, circuit.gates);
   return circuit;
 }
@@ -64,7 +64,7 @@ auto dispatch_complex(const View& view, F f) {
 
 void custatevec_states(const Folders& folders, const nb::tuple& program, const In& x, const Out& out,
                        const nb::tuple& where) {
-  const GateList circuit = parse_circuit(program);
+  const GateList circuit = checked_circuit(program);
   const Place place = parse_place(where);
   const View rows = view(x, place), result = view(out, place);
   check_features(rows, circuit);
@@ -123,7 +123,7 @@ void custatevec_sample(const Folders& folders, const In& states, const HostArray
 
 void cutensornet_mps(const Folders& folders, const nb::tuple& program, const In& x, int64_t max_bond, const Out& out,
                      const nb::tuple& where) {
-  const GateList circuit = parse_circuit(program);
+  const GateList circuit = checked_circuit(program);
   const Place place = parse_place(where);
   const View rows = view(x, place), result = view(out, place);
   check_features(rows, circuit);
@@ -145,7 +145,7 @@ void cutensornet_mps(const Folders& folders, const nb::tuple& program, const In&
 void cutensornet_expectations(const Folders& folders, const nb::tuple& program, const In& x, const Strings& strings,
                               const std::string& dtype, const HostArray<double>& out,
                               const std::optional<HostArray<double>>& gradients, const nb::tuple& where) {
-  const GateList circuit = parse_circuit(program);
+  const GateList circuit = checked_circuit(program);
   const Place place = parse_place(where);
   const View rows = view(x, place);
   check_features(rows, circuit);

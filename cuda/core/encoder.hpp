@@ -31,9 +31,16 @@ struct Rows {
 
 enum class Pair : int { product, real_dot, complex_dot, distance, transfer };
 
+// A Program before it is compiled.
+struct GateList {
+  int32_t n_qubits, n_features;
+  std::vector<Gate> gates;
+};
+
 struct EncodeArgs {
   const std::vector<double>& params;  // params[0] is the number of features, the rest is the map's own: as on the host
   const CompiledProgram* program;     // of circuits
+  const GateList* gates = nullptr;    // the same circuit, for libraries that apply gates
 };
 
 struct Encoder {
@@ -61,11 +68,12 @@ struct KernelSpec {
   const Encoder* encoder;
   std::vector<double> params;
   std::shared_ptr<CompiledProgram> program;
+  std::shared_ptr<const GateList> gates;
   Similarity similarity;
   int power = 1;
   double gamma = 1;
 
-  EncodeArgs args() const { return {params, program.get()}; }
+  EncodeArgs args() const { return {params, program.get(), gates.get()}; }
   int64_t depth() const { return encoder->depth(args()); }
   int64_t row_elements() const { return cuda::row_elements(encoder->pair, depth()); }
 };
