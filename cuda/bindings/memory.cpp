@@ -45,12 +45,17 @@ nb::tuple empty(const std::vector<size_t>& shape, const std::string& dtype_name,
   }
   void* data = owned->memory.get();
   const nb::capsule owner(owned.release(), [](void* p) noexcept {
-    const std::unique_ptr<Owned> last(static_cast<Owned*>(p));
-    const DeviceGuard device(last->device);
-    last->memory = Memory();
+    auto* last = static_cast<Owned*>(p);
+    try {
+      const DeviceGuard device(last->device);
+      delete last;
+    } catch (const DeviceError&) {
+      // The process ends and the driver is gone, and the memory with it.
+      return;
+    }
   });
   const int device_type = kIsEmulated ? nb::device::cpu::value : nb::device::cuda::value;
-  nb::ndarray<> array(data, shape.size(), shape.data(), owner, nullptr, dtype, device_type, place.device);
+  nb::ndarray<nb::array_api> array(data, shape.size(), shape.data(), owner, nullptr, dtype, device_type, place.device);
   return nb::make_tuple(array, reinterpret_cast<uintptr_t>(data));
 }
 

@@ -213,7 +213,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         why=why,
         bytes=n_bytes,
         flops=linear_flops or rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
-        refused=tuple(refusals(kernel, FLOAT64, op, not_worth).items()),
+        refused=tuple((name, reason) for name, reason in refusals(kernel, FLOAT64, op, not_worth).items() if name != chosen.name),
         limit=limit,
     )
 

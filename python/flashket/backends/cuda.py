@@ -113,7 +113,9 @@ class CudaBackend:
         """Say whether the device core has code for this; float32 and float64 are alike, 16-bit inputs compute in float32."""
         from flashket.planner import _state_qubits
 
-        module = self.module()
+        module, reason = _load()
+        if module is None:
+            return Capability(False, reason)
         if not hasattr(module, op):
             return Capability(False, f"this build of flashket_cuda has no {op}")
         if op == "gram" and mps_bond(kernel):
