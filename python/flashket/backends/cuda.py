@@ -123,7 +123,7 @@ class CudaBackend:
         if _state_qubits(kernel, op) > _MOST_QUBITS:
             return Capability(False, f"no device holds a state of more than {_MOST_QUBITS} qubits")
         try:
-            module.describe(_spec(kernel, op))
+            module.describe(self._spec(kernel, op))
         except ValueError as error:
             return Capability(False, f"the device core cannot encode this: {error}")
         return Capability(True)
@@ -132,12 +132,12 @@ class CudaBackend:
         """Write the Gram matrix."""
         to = _Written(out)
         right = None if y is None else _operand(y)
-        self._run("gram", "gram", _spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
+        self._run("gram", "gram", self._spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
         to.back()
 
     def gram_matvec(self, kernel: Kernel, x: Any, a: Any, y: Any, out: Any, *, shots: int, seed: int) -> None:
         """Write the Gram matrix times ``a``."""
-        to, spec = _Written(out), _spec(kernel, "gram_matvec")
+        to, spec = _Written(out), self._spec(kernel, "gram_matvec")
         right = None if y is None else _operand(y)
         self._run("gram_matvec", "gram_matvec", spec, _operand(x), _operand(a), right, to.operand, shots, seed, "auto", _place(x))
         to.back()
@@ -167,7 +167,7 @@ class CudaBackend:
         visible = None if mask is None else _operand(_unbroadcast(mask))
         lengths = None if kv_lens is None else _operand(kv_lens)
         options = (normalization, temperature, causal, shots, seed, "auto")
-        arguments = (_spec(kernel, "attention"), *(_operand(each) for each in (q, k, v)), to.operand, visible, lengths, options)
+        arguments = (self._spec(kernel, "attention"), *(_operand(each) for each in (q, k, v)), to.operand, visible, lengths, options)
         zero_rows = self._run("attention", "attention", *arguments, counts, _place(q))
         to.back()
         return int(zero_rows)
@@ -181,6 +181,10 @@ class CudaBackend:
         to = _Written(out)
         self._run("states", "states", _states_spec(feature_map), _operand(x), to.operand, _place(x))
         to.back()
+
+    def _spec(self, kernel: Kernel, op: str) -> Spec:
+        """Return what the module takes for a kernel, or for the states of its feature map."""
+        return _states_spec(kernel.feature_map) if op == "states" else kernel._lower()  # type: ignore[attr-defined]  # state kernels have one
 
     def _run(self, place: str, function: str, *arguments: Any) -> Any:
         """Call the module and translate its errors."""
@@ -208,10 +212,6 @@ class _Written:
         """Put the result where the caller wants it."""
         if not self.is_direct:
             self.out[...] = self.memory
-
-
-def _spec(kernel: Kernel, op: str) -> Spec:
-    return _states_spec(kernel.feature_map) if op == "states" else kernel._lower()  # type: ignore[attr-defined]  # state kernels have one
 
 
 def _states_spec(feature_map: FeatureMap) -> Spec:
