@@ -9,12 +9,11 @@
 #include <stdexcept>
 
 #include "core/launch.hpp"
+#include "feature_maps/rows.hpp"
 #include "states/numbers.hpp"
 
 namespace flashket::cuda {
 namespace {
-
-using statevector::feature;
 
 constexpr int kThreads = 128;
 constexpr int64_t kRecord = 11, kPhases = kTransferElements / 2;
@@ -36,7 +35,7 @@ int64_t sites(const EncodeArgs& args) { return static_cast<int64_t>(args.params.
 int64_t depth(const EncodeArgs& args) { return 1 + (sites(args) + 1) / 2; }
 
 FK_DEVICE double factor(const Rows& x, int64_t row, double scale, double index, double offset) {
-  return index < 0 ? offset : scale * feature(x, row, static_cast<int64_t>(index)) + offset;
+  return index < 0 ? offset : scale * load_element(x, row, static_cast<int64_t>(index)) + offset;
 }
 
 // scratch: of every row of the launch, the turns of its gates, its sums, and whether an angle is not finite.

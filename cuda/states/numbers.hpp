@@ -1,9 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Numbers of the state kernels: complex values, angles as fixed-point turns, rows of any type.
+// Numbers of the state kernels: complex values, angles as fixed-point turns.
 #pragma once
 #include "core/device.hpp"
-#include "core/encoder.hpp"
 
 namespace flashket::cuda::statevector {
 
@@ -29,20 +28,6 @@ FK_DEVICE T square(Complex<T> a) {
 FK_DEVICE Complex<double> divide(Complex<double> a, Complex<double> b, double b_square) {
   const double scale = 1 / b_square;
   return {(a.re * b.re + a.im * b.im) * scale, (a.im * b.re - a.re * b.im) * scale};
-}
-
-FK_DEVICE double feature(const Rows& rows, int64_t row, int64_t index) {
-  const int64_t at = row * rows.stride + index;
-  switch (rows.dtype) {
-    case Dtype::f16:
-      return to_float(static_cast<const half_t*>(rows.data)[at]);
-    case Dtype::bf16:
-      return to_float(static_cast<const bfloat16_t*>(rows.data)[at]);
-    case Dtype::f32:
-      return static_cast<const float*>(rows.data)[at];
-    default:
-      return static_cast<const double*>(rows.data)[at];
-  }
 }
 
 // angle / (unit of turns), 2^64 = one turn, from that unit as the sum of two doubles: the quotient's rounding is made

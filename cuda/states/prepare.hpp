@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "core/launch.hpp"
+#include "feature_maps/rows.hpp"
 #include "states/compiled.hpp"
 #include "states/numbers.hpp"
 
@@ -73,8 +74,8 @@ struct PreparedRows {
 };
 
 FK_DEVICE double angle_of(const AngleExpression& e, const Rows& rows, int64_t row) {
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * feature(rows, row, e.f0) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * feature(rows, row, e.f1) + e.b1;
+  const double first = e.f0 < 0 ? e.b0 : e.a0 * load_element(rows, row, e.f0) + e.b0;
+  const double second = e.f1 < 0 ? e.b1 : e.a1 * load_element(rows, row, e.f1) + e.b1;
   return first * second;
 }
 

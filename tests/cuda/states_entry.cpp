@@ -4,6 +4,7 @@
 // copied to the emulator's device and back. A failed call returns its error's text.
 #include <cstring>
 
+#include "gram/mps.hpp"
 #include "states/run.hpp"
 #include "states/states.hpp"
 
@@ -66,6 +67,27 @@ void run(const KernelSpec& spec, const RowArrays& x, T* out, int64_t out_element
   copy_to_host(out, result.get(), sizeof(T) * static_cast<size_t>(out_elements), nullptr);
 }
 
+template <class C, class T>
+void run_mps_in(const MpsView& x, const MpsView* y, T* out, int64_t stride, const MpsGramOptions& options) {
+  const DeviceMps<C> left(x, nullptr);
+  if (!y) return mps_gram<C, T>(left, nullptr, out, stride, options, nullptr);
+  const DeviceMps<C> right(*y, nullptr);
+  mps_gram<C, T>(left, &right, out, stride, options, nullptr);
+}
+
+template <class T>
+void run_mps(const MpsView& x, const MpsView* y, T* out, int32_t compute, const MpsGramOptions& options) {
+  const int64_t cols = y ? y->rows : x.rows, count = x.rows * cols;
+  const Array<T> result(count, nullptr);
+  if (compute == 0)
+    mps_gram(x, y, result.data(), cols, options, nullptr);
+  else if (compute == 8)
+    run_mps_in<double>(x, y, result.data(), cols, options);
+  else if constexpr (sizeof(T) == 4)
+    run_mps_in<float>(x, y, result.data(), cols, options);
+  copy_to_host(out, result.get(), sizeof(T) * static_cast<size_t>(count), nullptr);
+}
+
 }  // namespace
 }  // namespace flashket::cuda
 
@@ -85,6 +107,23 @@ const char* flashket_test_encode(const char* name, const double* params, int64_t
       run(spec, *x, static_cast<double*>(out), out_elements, pitch, as_states);
     else
       run(spec, *x, static_cast<float*>(out), out_elements, pitch, as_states);
+  });
+}
+
+// Bonds, offsets and tensors of x and of y (rows_y < 0: y is x); compute 0: as the library chooses, 4, 8: bytes.
+const char* flashket_test_mps(int64_t n_sites, int64_t rows_x, const int32_t* bonds_x, const int64_t* offsets_x,
+                              const double* tensors_x, int64_t rows_y, const int32_t* bonds_y, const int64_t* offsets_y,
+                              const double* tensors_y, void* out, int32_t is_double, int32_t compute,
+                              int32_t is_hadamard, int32_t power, int32_t log, int64_t shots, uint64_t seed) {
+  return guarded([&] {
+    const flashket::MpsView x{rows_x, n_sites, bonds_x, offsets_x, tensors_x};
+    const flashket::MpsView y{rows_y, n_sites, bonds_y, offsets_y, tensors_y};
+    const flashket::MpsGramOptions options{
+        is_hadamard ? flashket::Similarity::hadamard : flashket::Similarity::fidelity, power, log != 0, shots, seed};
+    if (is_double)
+      run_mps(x, rows_y < 0 ? nullptr : &y, static_cast<double*>(out), compute, options);
+    else
+      run_mps(x, rows_y < 0 ? nullptr : &y, static_cast<float*>(out), compute, options);
   });
 }
 
