@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // launch("name", kernel<...>, grid, threads, dynamic shared bytes, stream, arguments...): the one way kernels start.
 #pragma once
+#include <tuple>
+
 #include "core/device.hpp"
 #include "core/runtime.hpp"
 
@@ -20,6 +22,23 @@ void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
   kernel<<<blocks, threads, shared_bytes, stream>>>(static_cast<P>(arguments)...);
+  check_launch(name, stream);
+}
+#else
+// Runs on the calling thread and is done when it returns.
+template <class... P, class... A>
+void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size_t shared_bytes, Stream stream,
+            A&&... arguments) {
+  if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
+  struct Call {
+    void (*kernel)(P...);
+    std::tuple<P...> values;
+  } call{kernel, {static_cast<P>(arguments)...}};
+  const auto body = [](void* context) {
+    const Call& c = *static_cast<const Call*>(context);
+    std::apply(c.kernel, c.values);
+  };
+  emulator::run(name, {grid.x, grid.y, grid.z}, threads, shared_bytes, body, &call);
   check_launch(name, stream);
 }
 #endif
