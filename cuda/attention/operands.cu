@@ -64,8 +64,7 @@ FK_KERNEL void PackRowsKernel(Form form, const float* rows, int64_t count, int64
 }
 
 // A thread a pair of values.
-FK_KERNEL void PackValuesKernel(Problem p, int64_t width, uint32_t* out, uint8_t* is_bad, uint8_t* is_tile_bad,
-                                int64_t n_tiles) {
+FK_KERNEL void PackValuesKernel(Problem p, int64_t width, uint32_t* out, uint8_t* is_bad, uint8_t* is_pair_bad) {
   const int64_t at = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   const int64_t index = at / (width / 2), first = at % (width / 2) * 2;
   if (index >= p.n_pairs * p.n_keys) return;
@@ -79,7 +78,7 @@ FK_KERNEL void PackValuesKernel(Problem p, int64_t width, uint32_t* out, uint8_t
     if (!(fabsf(values[k]) < INFINITY)) {
       values[k] = 0;
       is_bad[index] = 1;
-      is_tile_bad[pair * n_tiles + key / kKeyTile] = 1;
+      is_pair_bad[pair] = 1;
     }
   }
   out[at] = pack_bfloat16(values[0], values[1]);
@@ -158,13 +157,13 @@ void pack_rows(const KernelSpec& spec, const float* rows, int64_t count, int64_t
 }
 
 PackedValues pack_values(const Problem& p, int64_t width, Stream stream) {
-  const int64_t n = p.n_pairs * p.n_keys, n_tiles = divide_up(p.n_keys, kKeyTile);
+  const int64_t n = p.n_pairs * p.n_keys;
   PackedValues packed{Array<bfloat16_t>(n * width, stream), Array<uint8_t>(n, stream),
-                      Array<uint8_t>(p.n_pairs * n_tiles, stream)};
+                      Array<uint8_t>(p.n_pairs, stream)};
   fill_bytes(packed.is_bad.get(), 0, packed.is_bad.size(), stream);
-  fill_bytes(packed.is_tile_bad.get(), 0, packed.is_tile_bad.size(), stream);
+  fill_bytes(packed.is_pair_bad.get(), 0, packed.is_pair_bad.size(), stream);
   launch("PackValuesKernel", PackValuesKernel, {divide_up(n * (width / 2), kThreads)}, kThreads, 0, stream, p, width,
-         reinterpret_cast<uint32_t*>(packed.values.data()), packed.is_bad.data(), packed.is_tile_bad.data(), n_tiles);
+         reinterpret_cast<uint32_t*>(packed.values.data()), packed.is_bad.data(), packed.is_pair_bad.data());
   return packed;
 }
 

@@ -44,7 +44,7 @@ constexpr int kKeyTile = 64;  // keys that the matrix-unit kernels look at toget
 struct PackedValues {
   Array<bfloat16_t> values;
   Array<uint8_t> is_bad;       // [pair][key]
-  Array<uint8_t> is_tile_bad;  // [pair][key / kKeyTile]
+  Array<uint8_t> is_pair_bad;  // [pair]: any of its keys
 };
 PackedValues pack_values(const Problem& problem, int64_t width, Stream stream);
 
