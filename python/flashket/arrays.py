@@ -95,7 +95,10 @@ def to_array(value: Any, place: str, name: str, backend: str) -> Any:
 
 def is_on_device(named: list[tuple[str, Any]], place: str) -> bool:
     """Say whether (name, array) pairs are in a device's memory; refuse them where only some are, or not all on one device."""
-    if all(isinstance(array, np.ndarray) for _, array in named):
+    for _, array in named:
+        if not isinstance(array, np.ndarray):
+            break
+    else:
         return False
     from flashket.device_arrays import check_together
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -138,12 +139,17 @@ def backends() -> list[Backend]:
     >>> [backend.name for backend in backends()]
     ['cuda', 'custatevec', 'cutensornet', 'cpu']
     """
+    return list(_all())
+
+
+@cache
+def _all() -> tuple[Backend, ...]:
     from flashket.backends.cpu import CPU
     from flashket.backends.cuda import CUDA
     from flashket.backends.custatevec import CUSTATEVEC
     from flashket.backends.cutensornet import CUTENSORNET
 
-    return [CUDA, CUSTATEVEC, CUTENSORNET, CPU]
+    return CUDA, CUSTATEVEC, CUTENSORNET, CPU
 
 
 def select(
@@ -182,16 +188,15 @@ def select(
     BackendUnavailable
         For a backend that is absent or cannot do this, with the reason.
     """
-    candidates = backends()
+    candidates = _all()
     name = (os.environ.get("FLASHKET_BACKEND") or "auto") if requested == "auto" else requested
     if name == "auto":
-        refused = []
         for backend in candidates:
-            answer = _automatic(backend, kernel, dtype, op, on_device, not_worth)
-            if answer:
+            if backend.available and _automatic(backend, kernel, dtype, op, on_device, not_worth):
                 return backend
-            refused.append(f"{backend.name}: {answer.reason}")
-        raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", "; ".join(refused)))
+        refused = refusals(kernel, dtype, op, not_worth, on_device=on_device)
+        text = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", text))
     for backend in candidates:
         if backend.name == name:
             answer = _answer(backend, kernel, dtype, op, on_device)
@@ -203,9 +208,11 @@ def select(
     raise InputError(explanation(place, f"{where} must name a backend", repr(name), do))
 
 
-def refusals(kernel: Kernel, dtype: np.dtype[Any], op: str, not_worth: Callable[[], str] | None = None) -> dict[str, str]:
-    """Return the backends that "auto" would not take for host arrays, each with its reason."""
-    answers = {backend.name: _automatic(backend, kernel, dtype, op, False, not_worth) for backend in backends()}
+def refusals(
+    kernel: Kernel, dtype: np.dtype[Any], op: str, not_worth: Callable[[], str] | None = None, *, on_device: bool = False
+) -> dict[str, str]:
+    """Return the backends that "auto" does not take, each with its reason; arguments as for :func:`select`."""
+    answers = {backend.name: _automatic(backend, kernel, dtype, op, on_device, not_worth) for backend in _all()}
     return {name: answer.reason for name, answer in answers.items() if not answer}
 
 
