@@ -88,7 +88,6 @@ def expectations(X: Any, *, feature_map: FeatureMap, paulis: Any, dtype: Any = N
     Notes
     -----
     Waits for the device. Cost: the states, then a pass over them for each string. Right to the precision of the states.
-
     """
     place = "expectations"
     states, strings = _states(X, feature_map, dtype, place), parse_paulis(paulis, feature_map.n_qubits, place)
