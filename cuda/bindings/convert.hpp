@@ -140,5 +140,6 @@ void bind_attention(nb::module_& m);
 void bind_attention_backward(nb::module_& m);
 void bind_states(nb::module_& m);
 void bind_libraries(nb::module_& m);
+void bind_mps(nb::module_& m);
 
 }  // namespace flashket::cuda::bindings

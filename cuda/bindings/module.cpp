@@ -62,6 +62,7 @@ NB_MODULE(FLASHKET_MODULE, m) {
   bind_gram(m);
   bind_states(m);
   bind_libraries(m);
+  bind_mps(m);
   bind_attention(m);
 #if defined(FLASHKET_HAS_ATTENTION_BACKWARD)
   bind_attention_backward(m);

@@ -118,8 +118,11 @@ class CudaBackend:
             return Capability(False, reason)
         if not hasattr(module, op):
             return Capability(False, f"this build of flashket_cuda has no {op}")
-        if op == "gram" and mps_bond(kernel):
-            return Capability(False, "matrix product states have no device code; their overlaps run on the host")
+        bond = self._bond(kernel) if op == "gram" else None
+        if bond is not None:
+            largest = int(getattr(module, "largest_mps_bond", 0))
+            reason = f"the states need bonds of {bond}, the device sweeps matrix product states of up to {largest}"
+            return Capability(bond <= largest, "" if bond <= largest else reason)
         if _state_qubits(kernel, op) > _MOST_QUBITS:
             return Capability(False, f"no device holds a state of more than {_MOST_QUBITS} qubits")
         try:
@@ -129,8 +132,13 @@ class CudaBackend:
         return Capability(True)
 
     def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
-        """Write the Gram matrix."""
+        """Write the Gram matrix. Matrix product states are made on the host, which waits; their overlaps on the device."""
         to = _Written(out)
+        bond = self._bond(kernel)
+        if bond is not None:
+            self._gram_of_mps(kernel, bond, x, y, to, log, shots, seed)
+            to.back()
+            return
         right = None if y is None else _operand(y)
         self._run("gram", "gram", self._spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
         to.back()
@@ -181,6 +189,19 @@ class CudaBackend:
         to = _Written(out)
         self._run("states", "states", _states_spec(feature_map), _operand(x), to.operand, _place(x))
         to.back()
+
+    def _bond(self, kernel: Kernel) -> int | None:
+        """Return the bond of the matrix product states that a Gram matrix goes through; None: it does not."""
+        return mps_bond(kernel)
+
+    def _gram_of_mps(self, kernel: Kernel, bond: int, x: Any, y: Any, to: _Written, log: bool, shots: int, seed: int) -> None:
+        from flashket.mps import write_gram
+
+        def run(left: Any, right: Any, out: Any, *options: Any) -> None:
+            self._run("gram", "mps_gram", left, right, to.operand, *options, _place(to.out))
+
+        rows = [each if each is None or isinstance(each, np.ndarray) else each.library.to_host(each.source) for each in (x, y)]
+        write_gram(kernel, bond, rows[0], rows[1], to.out, log=log, shots=shots, seed=seed, run=run)
 
     def _spec(self, kernel: Kernel, op: str) -> Spec:
         """Return what the module takes for a kernel, or for the states of its feature map."""

@@ -49,6 +49,9 @@ class CustatevecBackend(CuQuantumBackend):
         self._run("states", "custatevec_states", folders(), self._program(feature_map), _operand(x), to.operand, _place(x))
         to.back()
 
+    def _bond(self, kernel: Kernel) -> int | None:
+        return None
+
     def _spec(self, kernel: Kernel, op: str) -> Spec:
         # Its gates are applied one by one: a line or a closed form that the own kernels would take is a circuit here.
         feature_map: FeatureMap = kernel.feature_map  # type: ignore[attr-defined]  # capabilities() has seen it

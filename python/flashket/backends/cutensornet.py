@@ -19,9 +19,6 @@ from flashket.structure import mps_bond, mps_elements
 if TYPE_CHECKING:
     from flashket.kernels import Kernel
 
-_LARGEST_BOND = 32
-"""Of the states whose overlaps the device core sweeps."""
-
 
 class CutensornetBackend(CuQuantumBackend):
     """Matrix product states by cuTensorNet; their overlaps by the device core's transfer sweeps."""
@@ -33,15 +30,14 @@ class CutensornetBackend(CuQuantumBackend):
         feature_map = getattr(kernel, "feature_map", None)
         if op != "gram" or feature_map is None or kernel.similarity not in ("fidelity", "hadamard"):
             return Capability(False, "cuTensorNet makes matrix product states: it runs the Gram matrix of Fidelity and HadamardTest")
-        if not hasattr(self.module(), "mps_gram"):
-            return Capability(False, "this build of flashket_cuda has no overlaps of matrix product states")
         if feature_map.n_qubits < 2:
             return Capability(False, "cuTensorNet factorises states of two qubits and more")
         if not (answer := self._has_program(feature_map)):
             return answer
         bond = _exact_bond(kernel)
-        if bond > _LARGEST_BOND:
-            return Capability(False, f"the states need bonds of {bond}, the device's sweeps go to {_LARGEST_BOND}")
+        largest = int(self.module().largest_mps_bond)
+        if bond > largest:
+            return Capability(False, f"the states need bonds of {bond}, the device sweeps matrix product states of up to {largest}")
         return Capability(True)
 
     def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
