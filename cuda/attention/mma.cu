@@ -5,8 +5,8 @@
 //   out_i = sum_j K_ij v_j / sum_j K_ij,   K_ij = |s_ij|^2 and its like, s = Q K^T or a product of such
 //
 // A weight of sum normalisation is the kernel value itself: no exponential, no running maximum, no rescaling, and sums
-// over parts of the keys add exactly. Softmax weights are exp((K - 1) / T): kernel values lie in 0 .. 1, so 1 is a bound
-// that replaces the running maximum; packed_shape() keeps 1 / T so small that no weight underflows.
+// over parts of the keys add exactly. Softmax weights are exp((K - 1) / T): kernel values lie in 0 .. 1, so 1 is a
+// bound that replaces the running maximum; packed_shape() keeps 1 / T so small that no weight underflows.
 //
 // A block has 4 warps and 128 rows, a warp 32 rows (two 16-row operands, so that a fragment of keys or values from
 // shared memory feeds two MMAs). Query fragments stay in registers, or where those are short in shared memory; tiles of
@@ -20,10 +20,9 @@
 //
 // Overlaps are fp16 products with fp32 sums (entries <= 1: 11 bits), weights and values bf16 (weights span 1 .. 1e-38),
 // sums fp32. Tiles in which every row sees every key take no look at masks.
-#include "attention/mma.hpp"
-
 #include <math.h>
 
+#include "attention/mma.hpp"
 #include "core/launch.hpp"
 #include "gram/value.hpp"
 
@@ -210,8 +209,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   copy_async_wait<0>();
   __syncthreads();
   // The lane's address in a 16 x 16 block of rows for the left operand, and of keys for the right one.
-  const half_t* const query =
-      query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
+  const half_t* const query = query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
   uint32_t fragments[Layout::keeps_queries ? 1 : 2][Layout::keeps_queries ? 1 : k_steps][4];
   if constexpr (!Layout::keeps_queries) {
 #pragma unroll
@@ -220,7 +218,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       for (int k = 0; k < k_steps; ++k) load_matrix_x4(fragments[m][k], query + m * 16 * Layout::row_pitch + k * 16);
     __syncthreads();
   }
-  const auto queries = [&](int m, int k, uint32_t(&a)[4]) {
+  const auto queries = [&](int m, int k, uint32_t (&a)[4]) {
     if constexpr (Layout::keeps_queries) {
       load_matrix_x4(a, query + m * 16 * Layout::row_pitch + k * 16);
     } else {
@@ -297,11 +295,11 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       };
       if (p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit) {
 #pragma unroll 2
-        for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float(&)[2][2][4]) {});
+        for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float (&)[2][2][4]) {});
       } else {
 #pragma unroll 1
         for (int n = 0; n < kKeys / 16; ++n)
-          strip(n, [&](int first_key, float(&weights)[2][2][4]) {
+          strip(n, [&](int first_key, float (&weights)[2][2][4]) {
 #pragma unroll
             for (int m = 0; m < 2; ++m)
 #pragma unroll
@@ -358,8 +356,8 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
               pass.partials.numerator[at * p.v_dim + d * 8 + first_col + c] = out[m][d][2 * u + c];
         continue;
       }
-      const int32_t left = finish_row(p, pass.finish, pass.weighing, pair, row, n_admissible, static_cast<double>(sum),
-                                      lane % 4 == 0);
+      const int32_t left =
+          finish_row(p, pass.finish, pass.weighing, pair, row, n_admissible, static_cast<double>(sum), lane % 4 == 0);
       if (left != kRowDone) continue;
       const float inverse = n_admissible == 0 ? 0.0f : 1.0f / sum;
       const int64_t at = out_offset(p, place_of(p, pair, row));

@@ -48,7 +48,8 @@ struct ProductOverlap {
     for (int part = 0; part < kStageElements; part += 16) {
 #pragma unroll 4
       for (int e = part; e < part + 16; e += 2) {
-        const Four<C> xc = staged(a, e, ty), xs = staged(a, e + 1, ty), yc = staged(b, e, tx), ys = staged(b, e + 1, tx);
+        const Four<C> xc = staged(a, e, ty), xs = staged(a, e + 1, ty), yc = staged(b, e, tx),
+                      ys = staged(b, e + 1, tx);
 #pragma unroll
         for (int r = 0; r < R; ++r)
 #pragma unroll
@@ -140,8 +141,8 @@ struct SumOverlap {
   }
 };
 
-// Product of 2 x 2 matrices along a line of qubits; cpp/gram/transfer.hpp has the formula. One row at a time: a pair has
-// four sums and an exponent.
+// Product of 2 x 2 matrices along a line of qubits; cpp/gram/transfer.hpp has the formula. One row at a time: a pair
+// has four sums and an exponent.
 template <class C>
 struct TransferOverlap {
   static constexpr int R = 1, steps = 2, depth = steps * static_cast<int>(kTransferElements);

@@ -11,9 +11,8 @@
 // keeps both the transposing stores and the reads free of bank conflicts without padding.
 //
 // A weight of -1 marks a key that the row may not see: its value is skipped, not multiplied by 0, since it may be NaN.
-#include "attention/simt.hpp"
-
 #include "attention/score.hpp"
+#include "attention/simt.hpp"
 #include "core/launch.hpp"
 #include "noise/binomial.hpp"
 
@@ -326,8 +325,8 @@ FK_KERNEL void __launch_bounds__(kThreads) AttendKernel(Pass pass) {
         if (local >= n_rows) continue;
         const RowPlace at = place_of(p, pair_index, first_row + local);
         const uint64_t key = stream_key(o.seed, StreamDomain::attention, at.batch, at.head);
-        value = static_cast<C>(sample_value(static_cast<double>(value), o.shots, pass.scoring.power, key, at.query + length - p.n_queries,
-                              j0 + tx * kFour + entry % kFour));
+        value = static_cast<C>(sample_value(static_cast<double>(value), o.shots, pass.scoring.power, key,
+                                            at.query + length - p.n_queries, j0 + tx * kFour + entry % kFour));
       }
 #pragma unroll
       for (int r = 0; r < kFour; ++r)

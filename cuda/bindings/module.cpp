@@ -64,7 +64,5 @@ NB_MODULE(FLASHKET_MODULE, m) {
   bind_libraries(m);
   bind_mps(m);
   bind_attention(m);
-#if defined(FLASHKET_HAS_ATTENTION_BACKWARD)
   bind_attention_backward(m);
-#endif
 }

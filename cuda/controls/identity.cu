@@ -22,9 +22,22 @@ void encode(const Rows& rows, T* out, int64_t pitch, const EncodeArgs& args, Str
   launch("EncodeIdentity", EncodeIdentity<T>, {blocks}, kEncoderThreads, 0, stream, rows, n, out, pitch);
 }
 
+FK_KERNEL void __launch_bounds__(kEncoderThreads)
+    PullBackIdentity(int64_t count, int64_t n_features, const double* slopes, int64_t pitch, double* d_rows) {
+  const int64_t i = int64_t{blockIdx.x} * kEncoderThreads + threadIdx.x;
+  if (i < count * n_features) d_rows[i] = slopes[i / n_features * pitch + i % n_features];
+}
+
+void pull_back(const Rows& rows, const double* slopes, int64_t pitch, double* d_rows, const EncodeArgs& args,
+               Stream stream) {
+  const int64_t n = depth(args), blocks = (rows.count * n + kEncoderThreads - 1) / kEncoderThreads;
+  launch("PullBackIdentity", PullBackIdentity, {blocks}, kEncoderThreads, 0, stream, rows.count, n, slopes, pitch,
+         d_rows);
+}
+
 }  // namespace
 
 extern const Encoder identity_encoder;
-const Encoder identity_encoder = {"identity", Pair::real_dot, depth, encode<float>, encode<double>};
+const Encoder identity_encoder = {"identity", Pair::real_dot, depth, encode<float>, encode<double>, pull_back};
 
 }  // namespace flashket::cuda

@@ -51,6 +51,10 @@ struct Encoder {
   // (rows.count, row_elements) row-major, `pitch` elements from row to row. Rows of any dtype; T float or double.
   void (*encode_f32)(const Rows& rows, float* out, int64_t pitch, const EncodeArgs& args, Stream stream);
   void (*encode_f64)(const Rows& rows, double* out, int64_t pitch, const EncodeArgs& args, Stream stream);
+  // d_rows (rows.count, n_features) = slopes (rows.count, row_elements), `pitch` apart, of the encoded rows times the
+  // encoding's derivative; nullptr: not on the device.
+  void (*pull_back)(const Rows& rows, const double* slopes, int64_t pitch, double* d_rows, const EncodeArgs& args,
+                    Stream stream) = nullptr;
 };
 
 constexpr int64_t row_elements(Pair pair, int64_t depth) {

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Amplitude encoding: |x> = (x, sqrt(bias)) / norm, <x|y> a real dot product. The norm is summed in double, scaled where
-// needed, so it neither overflows nor underflows. A row of zeros without bias becomes NaN. params: n_features, bias.
-// Cost: a warp a row, which is read twice and written once.
+// Amplitude encoding: |x> = (x, sqrt(bias)) / norm, <x|y> a real dot product. The norm is summed in double, scaled
+// where needed, so it neither overflows nor underflows. A row of zeros without bias becomes NaN. params: n_features,
+// bias. Cost: a warp a row, which is read twice and written once.
 #include "feature_maps/rows.hpp"
 
 namespace flashket::cuda {
@@ -32,9 +32,34 @@ void encode(const Rows& rows, T* out, int64_t pitch, const EncodeArgs& args, Str
          n_features(args), args.params[1], out, pitch);
 }
 
+// u = z / |z|: what points along u changes nothing.
+FK_KERNEL void __launch_bounds__(kEncoderThreads)
+    PullBackAmplitude(Rows rows, int64_t n_features, double bias, const double* slopes, int64_t pitch, double* d_rows) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int64_t row = int64_t{blockIdx.x} * (kEncoderThreads / kWarp) + threadIdx.x / kWarp;
+  if (row >= rows.count) return;
+  const AmplitudeNorm by = amplitude_norm(rows, row, n_features, bias, lane);
+  const double* from = slopes + row * pitch;
+  double along = bias > 0 && lane == 0 ? from[n_features] * (by.root_bias / by.norm) : 0.0;
+  for (int64_t j = lane; j < n_features; j += kWarp)
+    along += from[j] * (load_element(rows, row, j) * by.scale / by.norm);
+  along = sum_over_warp(along);
+  for (int64_t j = lane; j < n_features; j += kWarp) {
+    const double unit = load_element(rows, row, j) * by.scale / by.norm;
+    d_rows[row * n_features + j] = (from[j] - along * unit) / by.norm * by.scale;
+  }
+}
+
+void pull_back(const Rows& rows, const double* slopes, int64_t pitch, double* d_rows, const EncodeArgs& args,
+               Stream stream) {
+  constexpr int64_t kRows = kEncoderThreads / kWarp;
+  launch("PullBackAmplitude", PullBackAmplitude, {(rows.count + kRows - 1) / kRows}, kEncoderThreads, 0, stream, rows,
+         n_features(args), args.params[1], slopes, pitch, d_rows);
+}
+
 }  // namespace
 
 extern const Encoder amplitude_encoder;
-const Encoder amplitude_encoder = {"amplitude", Pair::real_dot, depth, encode<float>, encode<double>};
+const Encoder amplitude_encoder = {"amplitude", Pair::real_dot, depth, encode<float>, encode<double>, pull_back};
 
 }  // namespace flashket::cuda

@@ -26,12 +26,32 @@ FK_KERNEL void __launch_bounds__(kEncoderThreads)
 template <class T>
 void encode(const Rows& rows, T* out, int64_t pitch, const EncodeArgs& args, Stream stream) {
   const int64_t n = depth(args), blocks = (rows.count * n + kEncoderThreads - 1) / kEncoderThreads;
-  launch("EncodeAngle", EncodeAngle<T>, {blocks}, kEncoderThreads, 0, stream, rows, n, 0.5 * args.params[1], out, pitch);
+  launch("EncodeAngle", EncodeAngle<T>, {blocks}, kEncoderThreads, 0, stream, rows, n, 0.5 * args.params[1], out,
+         pitch);
+}
+
+// d cos(h x) = -h sin(h x), d sin(h x) = h cos(h x)
+FK_KERNEL void __launch_bounds__(kEncoderThreads) PullBackAngle(Rows rows, int64_t n_features, double half_bandwidth,
+                                                                const double* slopes, int64_t pitch, double* d_rows) {
+  const int64_t i = int64_t{blockIdx.x} * kEncoderThreads + threadIdx.x;
+  if (i >= rows.count * n_features) return;
+  const int64_t row = i / n_features, j = i - row * n_features;
+  double sine, cosine;
+  sincos(half_bandwidth * load_element(rows, row, j), &sine, &cosine);
+  const double* from = slopes + row * pitch + 2 * j;
+  d_rows[i] = half_bandwidth * (from[1] * cosine - from[0] * sine);
+}
+
+void pull_back(const Rows& rows, const double* slopes, int64_t pitch, double* d_rows, const EncodeArgs& args,
+               Stream stream) {
+  const int64_t n = depth(args), blocks = (rows.count * n + kEncoderThreads - 1) / kEncoderThreads;
+  launch("PullBackAngle", PullBackAngle, {blocks}, kEncoderThreads, 0, stream, rows, n, 0.5 * args.params[1], slopes,
+         pitch, d_rows);
 }
 
 }  // namespace
 
 extern const Encoder angle_encoder;
-const Encoder angle_encoder = {"angle", Pair::product, depth, encode<float>, encode<double>};
+const Encoder angle_encoder = {"angle", Pair::product, depth, encode<float>, encode<double>, pull_back};
 
 }  // namespace flashket::cuda

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "gram/score.hpp"
-
 #include <algorithm>
+
+#include "gram/score.hpp"
 
 namespace flashket::cuda {
 namespace {
@@ -28,7 +28,8 @@ auto encode_function(const Encoder& encoder) {
 }
 
 Rows rows_from(const Rows& rows, int64_t first, int64_t count) {
-  const auto* data = static_cast<const unsigned char*>(rows.data) + first * rows.stride * static_cast<int64_t>(size_of(rows.dtype));
+  const auto* data =
+      static_cast<const unsigned char*>(rows.data) + first * rows.stride * static_cast<int64_t>(size_of(rows.dtype));
   return {data, rows.dtype, count, rows.length, rows.stride};
 }
 
@@ -37,13 +38,13 @@ bool is_16_bit(const Rows& rows) { return size_of(rows.dtype) == 2; }
 template <class C>
 EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, const Rows& rows, Stream stream) {
   const int64_t pitch = spec.row_elements();
-  const int64_t together =
-      std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1, std::max<int64_t>(rows.count, 1));
+  const int64_t together = std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1,
+                                               std::max<int64_t>(rows.count, 1));
   EncodedRows<half_t> result{Array<half_t>(rows.count * shape.row_elements(), stream), shape.row_elements()};
   const Array<C> encoded(together * pitch, stream);
   for (int64_t first = 0; first < rows.count; first += together) {
     const int64_t count = std::min(together, rows.count - first);
-    encode_function<C>(*spec.encoder)(rows_from(rows, first, count), encoded.data(), pitch, spec.args(), stream);
+    encode_function<C> (*spec.encoder)(rows_from(rows, first, count), encoded.data(), pitch, spec.args(), stream);
     make_planes(shape, encoded.data(), count, pitch, result.data.data() + first * result.pitch, stream);
   }
   return result;
@@ -86,7 +87,7 @@ template <class C>
 EncodedRows<C> Scorer<T>::encode_rows(const KernelSpec& spec, const Rows& rows) const {
   const int64_t pitch = spec.row_elements();
   EncodedRows<C> result{Array<C>(rows.count * pitch, stream_), pitch};
-  encode_function<C>(*spec.encoder)(rows, result.data.data(), pitch, spec.args(), stream_);
+  encode_function<C> (*spec.encoder)(rows, result.data.data(), pitch, spec.args(), stream_);
   return result;
 }
 

@@ -167,7 +167,8 @@ FK_KERNEL void InterleaveKernel(const T* encoded, int64_t pitch, int64_t depth, 
 }  // namespace
 
 extern const Encoder program_encoder;
-const Encoder program_encoder = {"program", Pair::complex_dot, depth, encode_rows<float>, encode_rows<double>};
+const Encoder program_encoder = {"program",          Pair::complex_dot,   depth,
+                                 encode_rows<float>, encode_rows<double>, statevector::pull_back_states};
 
 template <class T>
 void states(const KernelSpec& spec, const Rows& x, T* out, Stream stream) {
