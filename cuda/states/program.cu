@@ -9,6 +9,7 @@
 // Cost: an exchange for every register_bits qubits that a layer acts on, a sincos an amplitude for every polynomial.
 #include <stdexcept>
 
+#include "states/adjoint.hpp"
 #include "states/bloch_sums.hpp"
 #include "states/states.hpp"
 
