@@ -13,9 +13,9 @@ constexpr int kMostFloatPower = 2;
 constexpr double kMostFloatGamma = 16;
 // Long lines of transfer matrices lose 1e-7 of an overlap a step.
 constexpr int64_t kMostFloatSteps = 9;
-// Equal factors near 1 all round the same way. In plain floats two roundings a feature, 4e-8 of the value each; on the
-// matrix units one cut (not a rounding) for 4 features, 1e-7 of the value.
-constexpr int64_t kMostFloatFeatures = 16, kMostSplitFeatures = 32;
+// Equal factors near 1 all round the same way: in plain floats two roundings a feature, on the matrix units, which cut
+// instead of rounding, up to 5e-7 of the value for 4 features (1.9e-6 for 16, as the emulator of sm_80 adds).
+constexpr int64_t kMostFloatFeatures = 16;
 // What one pass of encoding may hold before its rows become planes.
 constexpr int64_t kEncodedBytes = int64_t{64} << 20;
 
@@ -54,7 +54,7 @@ EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, c
 
 // float64 results: double multiply-adds. float32 results, automatic:
 //   half    x and y are 16-bit and the pair is one of the matrix units' (product, real or complex dot of states)
-//   split   the same pairs of float32 rows, power <= 2; products up to 32 features
+//   split   the same pairs of float32 rows, power <= 2; products up to 16 features
 //   simt    everything else, in double where float would leave the numbers contract: logarithms, shots (counts then
 //           equal the host's), powers > 2, products of more features, narrow Gaussians, long lines
 template <class T>
@@ -67,7 +67,7 @@ Engine choose_engine(const KernelSpec& spec, bool is_16_bit, const GramOptions& 
                              (spec.similarity == Similarity::fidelity || spec.similarity == Similarity::hadamard);
   Arithmetic arithmetic = options.arithmetic;
   if (arithmetic == Arithmetic::automatic) {
-    const bool is_split_exact = spec.power <= kMostFloatPower && (!is_product || depth <= kMostSplitFeatures);
+    const bool is_split_exact = spec.power <= kMostFloatPower && (!is_product || depth <= kMostFloatFeatures);
     arithmetic = is_16_bit ? Arithmetic::half : is_split_exact ? Arithmetic::split : Arithmetic::simt;
   }
   if (may_use_units && arithmetic != Arithmetic::simt) {
