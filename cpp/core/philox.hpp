@@ -5,13 +5,22 @@
 #pragma once
 #include <cstdint>
 
+// What the device core shares with the host is compiled for both.
+#if !defined(FLASHKET_HD)
+#if defined(__CUDACC__)
+#define FLASHKET_HD __host__ __device__
+#else
+#define FLASHKET_HD
+#endif
+#endif
+
 namespace flashket {
 
 struct PhiloxBlock {
   uint32_t word[4];
 };
 
-inline PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
+FLASHKET_HD inline PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   uint32_t c0 = counter.word[0], c1 = counter.word[1], c2 = counter.word[2], c3 = counter.word[3];
   for (int round = 0; round < 10; ++round) {
@@ -32,7 +41,7 @@ inline PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
 // The key of one score matrix: Gram uses batch = head = 0 and its own domain, attention one per (batch, query head).
 enum class StreamDomain : uint32_t { gram = 1, attention = 2 };
 
-inline uint64_t stream_key(uint64_t seed, StreamDomain domain, int64_t batch, int64_t head) {
+FLASHKET_HD inline uint64_t stream_key(uint64_t seed, StreamDomain domain, int64_t batch, int64_t head) {
   const PhiloxBlock b = philox({{static_cast<uint32_t>(batch), static_cast<uint32_t>(head),
                                  static_cast<uint32_t>(domain), static_cast<uint32_t>(batch >> 32)}},
                                seed);
