@@ -1,9 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "gram/gram.hpp"
-
 #include <stdexcept>
 
+#include "gram/gram.hpp"
 #include "gram/score.hpp"
 
 namespace flashket::cuda {

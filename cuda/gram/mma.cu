@@ -9,10 +9,10 @@
 //   product  each k16 product is the product of 4 cosines of differences; values are multiplied up in registers
 //   real     x.y        complex  re = a a' + b b', im = a b' - b a' of x = a + ib, y = a' + ib', then |.|^2
 //
-// Split: x y = hi lo' + lo hi' + hi hi', the small parts first. The matrix units cut sums instead of rounding them, which
-// adds up over a long depth: so sums stay short (32 elements, of complex rows 16) and join their total by compensated
-// addition in fp32. Cost: 1 (half) or 3 (split) products of 16 for 4 features of a pair; 4 times that for complex. What
-// is read comes mostly from L2: blocks at work share rows (tiles.hpp). One streaming store a value.
+// Split: x y = hi lo' + lo hi' + hi hi', the small parts first. The matrix units cut sums instead of rounding them,
+// which adds up over a long depth: so sums stay short (32 elements, of complex rows 16) and join their total by
+// compensated addition in fp32. Cost: 1 (half) or 3 (split) products of 16 for 4 features of a pair; 4 times that for
+// complex. What is read comes mostly from L2: blocks at work share rows (tiles.hpp). One streaming store a value.
 #include "gram/overlap.hpp"
 #include "gram/score.hpp"
 
@@ -200,9 +200,9 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
         for (int i = 0; i < S::m; ++i)
 #pragma unroll
           for (int h = 0; h < 2; ++h) {
-            float(&to_re)[4] = kIsSplit ? rest_re.value[i][j + h] : re.value[i][j + h];
-            float(&to_im)[4] = kIsSplit ? rest_im.value[i][j + h] : im.value[i][j + h];
-            const uint32_t(&x_re)[4] = a[i][part_a];
+            float (&to_re)[4] = kIsSplit ? rest_re.value[i][j + h] : re.value[i][j + h];
+            float (&to_im)[4] = kIsSplit ? rest_im.value[i][j + h] : im.value[i][j + h];
+            const uint32_t (&x_re)[4] = a[i][part_a];
             uint32_t x_im[4];
 #pragma unroll
             for (int e = 0; e < 4; ++e) x_im[e] = a[i][S::parts + part_a][e];
@@ -237,8 +237,8 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
 
 template <Form kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
-    ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid,
-             Finish finish, float* out, int64_t stride) {
+    ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
+             float* out, int64_t stride) {
   using S = MmaShape<kForm, kIsSplit>;
   int64_t i0, j0;
   if (!tile_of_block(grid, region, blockIdx.x, S::rows, S::cols, i0, j0)) return;
@@ -291,8 +291,8 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
 
   // Overlaps to shared memory; the common similarity is finished here, where a value costs two instructions.
   const bool is_plain = scoring.similarity == Similarity::fidelity && scoring.power == 1;
-  const float scale = kIsProduct ? power_of_two<float>(-8 * (steps % 4))
-                                 : static_cast<float>(1 / (kSumScale * kSumScale));
+  const float scale =
+      kIsProduct ? power_of_two<float>(-8 * (steps % 4)) : static_cast<float>(1 / (kSumScale * kSumScale));
   float* tile = dynamic_shared<float>();
 #pragma unroll
   for (int i = 0; i < S::m; ++i)

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "gram/score.hpp"
-
 #include <algorithm>
+
+#include "gram/score.hpp"
 
 namespace flashket::cuda {
 namespace {
@@ -13,9 +13,9 @@ constexpr int kMostFloatPower = 2;
 constexpr double kMostFloatGamma = 16;
 // Long lines of transfer matrices lose 1e-7 of an overlap a step.
 constexpr int64_t kMostFloatSteps = 9;
-// Equal factors near 1 all round the same way. In plain floats two roundings a feature, 4e-8 of the value each; on the
-// matrix units one cut (not a rounding) for 4 features, 1e-7 of the value.
-constexpr int64_t kMostFloatFeatures = 16, kMostSplitFeatures = 32;
+// Equal factors near 1 all round the same way: in plain floats two roundings a feature, on the matrix units, which cut
+// instead of rounding, up to 5e-7 of the value for 4 features (1.9e-6 for 16, as the emulator of sm_80 adds).
+constexpr int64_t kMostFloatFeatures = 16;
 // What one pass of encoding may hold before its rows become planes.
 constexpr int64_t kEncodedBytes = int64_t{64} << 20;
 
@@ -28,7 +28,8 @@ auto encode_function(const Encoder& encoder) {
 }
 
 Rows rows_from(const Rows& rows, int64_t first, int64_t count) {
-  const auto* data = static_cast<const unsigned char*>(rows.data) + first * rows.stride * static_cast<int64_t>(size_of(rows.dtype));
+  const auto* data =
+      static_cast<const unsigned char*>(rows.data) + first * rows.stride * static_cast<int64_t>(size_of(rows.dtype));
   return {data, rows.dtype, count, rows.length, rows.stride};
 }
 
@@ -37,13 +38,13 @@ bool is_16_bit(const Rows& rows) { return size_of(rows.dtype) == 2; }
 template <class C>
 EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, const Rows& rows, Stream stream) {
   const int64_t pitch = spec.row_elements();
-  const int64_t together =
-      std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1, std::max<int64_t>(rows.count, 1));
+  const int64_t together = std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1,
+                                               std::max<int64_t>(rows.count, 1));
   EncodedRows<half_t> result{Array<half_t>(rows.count * shape.row_elements(), stream), shape.row_elements()};
   const Array<C> encoded(together * pitch, stream);
   for (int64_t first = 0; first < rows.count; first += together) {
     const int64_t count = std::min(together, rows.count - first);
-    encode_function<C>(*spec.encoder)(rows_from(rows, first, count), encoded.data(), pitch, spec.args(), stream);
+    encode_function<C> (*spec.encoder)(rows_from(rows, first, count), encoded.data(), pitch, spec.args(), stream);
     make_planes(shape, encoded.data(), count, pitch, result.data.data() + first * result.pitch, stream);
   }
   return result;
@@ -53,7 +54,7 @@ EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, c
 
 // float64 results: double multiply-adds. float32 results, automatic:
 //   half    x and y are 16-bit and the pair is one of the matrix units' (product, real or complex dot of states)
-//   split   the same pairs of float32 rows, power <= 2; products up to 32 features
+//   split   the same pairs of float32 rows, power <= 2; products up to 16 features
 //   simt    everything else, in double where float would leave the numbers contract: logarithms, shots (counts then
 //           equal the host's), powers > 2, products of more features, narrow Gaussians, long lines
 template <class T>
@@ -66,7 +67,7 @@ Engine choose_engine(const KernelSpec& spec, bool is_16_bit, const GramOptions& 
                              (spec.similarity == Similarity::fidelity || spec.similarity == Similarity::hadamard);
   Arithmetic arithmetic = options.arithmetic;
   if (arithmetic == Arithmetic::automatic) {
-    const bool is_split_exact = spec.power <= kMostFloatPower && (!is_product || depth <= kMostSplitFeatures);
+    const bool is_split_exact = spec.power <= kMostFloatPower && (!is_product || depth <= kMostFloatFeatures);
     arithmetic = is_16_bit ? Arithmetic::half : is_split_exact ? Arithmetic::split : Arithmetic::simt;
   }
   if (may_use_units && arithmetic != Arithmetic::simt) {
@@ -86,7 +87,7 @@ template <class C>
 EncodedRows<C> Scorer<T>::encode_rows(const KernelSpec& spec, const Rows& rows) const {
   const int64_t pitch = spec.row_elements();
   EncodedRows<C> result{Array<C>(rows.count * pitch, stream_), pitch};
-  encode_function<C>(*spec.encoder)(rows, result.data.data(), pitch, spec.args(), stream_);
+  encode_function<C> (*spec.encoder)(rows, result.data.data(), pitch, spec.args(), stream_);
   return result;
 }
 

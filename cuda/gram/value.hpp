@@ -88,7 +88,7 @@ FK_DEVICE void normalise(T& value, int& exponent) {
   if (field == 0 || field == 2 * F::bias + 1) return;
   const typename F::Bits mask = static_cast<typename F::Bits>(2 * F::bias + 1) << F::mantissa;
   value = same_bits<T>(static_cast<typename F::Bits>((same_bits<typename F::Bits>(value) & ~mask) |
-                                                   (static_cast<typename F::Bits>(F::bias) << F::mantissa)));
+                                                     (static_cast<typename F::Bits>(F::bias) << F::mantissa)));
   exponent += field - F::bias;
 }
 
