@@ -114,13 +114,22 @@ struct SweepOptions {
   Scoring scoring;
   Finish finish;
   bool is_same;
+  bool is_double;     // what is stored
   int64_t first_row;  // of the launch
   int64_t columns;    // squares from left to right
 };
 
-template <int Chi, class C, class T>
+template <class T, class C>
+FK_DEVICE void finish(const SweepOptions& options, C exact, int64_t i, int64_t j, void* out, int64_t stride) {
+  const T value = static_cast<T>(finish_value<T>(options.finish, options.is_same, exact, i, j));
+  T* to = static_cast<T*>(out);
+  to[i * stride + j] = value;
+  if (options.is_same) to[j * stride + i] = value;
+}
+
+template <int Chi, class C>
 FK_KERNEL void __launch_bounds__(kThreads)
-    MpsGramKernel(MpsPointers<C> x, MpsPointers<C> y, SweepOptions options, T* out, int64_t stride) {
+    MpsGramKernel(MpsPointers<C> x, MpsPointers<C> y, SweepOptions options, void* out, int64_t stride) {
   using S = SweepShape<Chi>;
   __shared__ C scratch[kThreads / kWarp];
   const int64_t i0 = options.first_row + blockIdx.x / options.columns * S::side;
@@ -224,13 +233,14 @@ FK_KERNEL void __launch_bounds__(kThreads)
   const Overlap<C> overlap{v[0][0].re, v[0][0].im, exponent};
   const C exact = options.finish.is_log ? log_kernel_value(options.scoring, overlap)
                                         : plain(scaled_kernel_value(options.scoring, overlap));
-  const T value = static_cast<T>(finish_value<T>(options.finish, options.is_same, exact, i, j));
-  out[i * stride + j] = value;
-  if (options.is_same) out[j * stride + i] = value;
+  if (options.is_double)
+    finish<double>(options, exact, i, j, out, stride);
+  else
+    finish<float>(options, exact, i, j, out, stride);
 }
 
-template <int Chi, class C, class T>
-void sweep(const MpsPointers<C>& x, const MpsPointers<C>& y, SweepOptions options, T* out, int64_t stride,
+template <int Chi, class C>
+void sweep(const MpsPointers<C>& x, const MpsPointers<C>& y, SweepOptions options, void* out, int64_t stride,
            Stream stream) {
   using S = SweepShape<Chi>;
   options.columns = (y.rows + S::side - 1) / S::side;
@@ -238,7 +248,7 @@ void sweep(const MpsPointers<C>& x, const MpsPointers<C>& y, SweepOptions option
                 rows_at_once = std::max<int64_t>(1, kMaxBlocks / options.columns);
   for (int64_t first = 0; first < rows; first += rows_at_once) {
     options.first_row = first * S::side;
-    launch("MpsGramKernel", MpsGramKernel<Chi, C, T>, Grid{std::min(rows_at_once, rows - first) * options.columns},
+    launch("MpsGramKernel", MpsGramKernel<Chi, C>, Grid{std::min(rows_at_once, rows - first) * options.columns},
            kThreads, sizeof(Complex<C>) * S::total, stream, x, y, options, out, stride);
   }
 }
@@ -295,6 +305,7 @@ void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stri
   o.scoring = {Pair::complex_dot, options.similarity, is_sampled ? 1 : options.power, 1, 1};
   o.finish = {options.log, true, options.shots, options.power, stream_key(options.seed, StreamDomain::gram, 0, 0)};
   o.is_same = y == nullptr;
+  o.is_double = sizeof(T) == 8;
   const MpsPointers<C> a = pointers(x), b = pointers(other);
   const int32_t bond = std::max(x.largest_bond, other.largest_bond);
   if (bond <= 4)
@@ -318,17 +329,10 @@ void mps_gram(const MpsView& x, const MpsView* y, T* out, int64_t stride, const 
               Stream stream) {
   check(options, x.n_sites, y ? y->n_sites : x.n_sites);
   if (y) checked_bond(*y);
-  const auto run = [&](auto zero) {
-    using C = decltype(zero);
-    const DeviceMps<C> left(x, stream);
-    if (!y) return mps_gram<C, T>(left, nullptr, out, stride, options, stream);
-    const DeviceMps<C> right(*y, stream);
-    mps_gram<C, T>(left, &right, out, stride, options, stream);
-  };
-  if constexpr (sizeof(T) == 4) {
-    if (x.n_sites <= kFloatSites) return run(0.0f);
-  }
-  run(0.0);
+  const DeviceMps<double> left(x, stream);
+  if (!y) return mps_gram<double, T>(left, nullptr, out, stride, options, stream);
+  const DeviceMps<double> right(*y, stream);
+  mps_gram<double, T>(left, &right, out, stride, options, stream);
 }
 template void mps_gram(const MpsView&, const MpsView*, float*, int64_t, const MpsGramOptions&, Stream);
 template void mps_gram(const MpsView&, const MpsView*, double*, int64_t, const MpsGramOptions&, Stream);

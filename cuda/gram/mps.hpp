@@ -31,14 +31,12 @@ class DeviceMps {
 
 // out[i * stride + j] = kernel(x_i, y_j) in device memory; y == nullptr: y is x, the result exactly symmetric and its
 // diagonal exactly 1. C is what is computed in, T what is stored. Cost: 16 n chi^3 FMA a pair, chi the largest bond
-// rounded up to 4, 8, 16 or 32. Relative error of an overlap: about n times the rounding of C.
+// rounded up to 4, 8, 16 or 32. Relative error of an overlap: a few roundings of C for every site.
 template <class C, class T>
 void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stride, const MpsGramOptions& options,
               Stream stream);
 
-// The same from states in host memory. In double, unless 2 n_sites roundings of float32 are within the contract of
-// float32 results: up to kFloatSites sites.
-constexpr int64_t kFloatSites = 8;
+// The same from states in host memory, computed in double as on the host: float32 sweeps lose about 1e-6 in 40 sites.
 template <class T>
 void mps_gram(const MpsView& x, const MpsView* y, T* out, int64_t stride, const MpsGramOptions& options, Stream stream);
 
