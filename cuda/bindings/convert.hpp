@@ -133,6 +133,7 @@ void check_rows(const View& x, const KernelSpec& spec);
 
 void bind_memory(nb::module_& m);
 void bind_gram(nb::module_& m);
+void bind_mps(nb::module_& m);
 void bind_attention(nb::module_& m);
 void bind_attention_backward(nb::module_& m);
 void bind_states(nb::module_& m);

@@ -49,6 +49,7 @@ NB_MODULE(FLASHKET_MODULE, m) {
   bind_devices(m);
   bind_memory(m);
   bind_gram(m);
+  bind_mps(m);
   bind_states(m);
   bind_attention(m);
 #if defined(FLASHKET_HAS_ATTENTION_BACKWARD)

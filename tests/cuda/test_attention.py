@@ -123,7 +123,9 @@ def test_nan_reaches_its_own_rows_only(device):
     q, k, v = inputs((1, 2, 2, 40, 40, 3, 4))
     q[0, 1, 7] = np.nan
     v[0, 0, 30] = np.nan
-    got = host(fk.attention(*(device.array("torch", each) for each in (q, k, v)), kernel=fk.Fidelity(fk.Angle(3)), causal=True, backend="cuda"))
+    got = host(
+        fk.attention(*(device.array("torch", each) for each in (q, k, v)), kernel=fk.Fidelity(fk.Angle(3)), causal=True, backend="cuda")
+    )
     assert np.isnan(got[0, 1, 7]).all() and np.isnan(got[0, 0, 30:]).all()
     assert np.isfinite(np.delete(got[0, 1], 7, axis=0)).all() and np.isfinite(got[0, 0, :30]).all()
 
@@ -147,7 +149,9 @@ def test_libraries(device, library):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Amplitude(64)), fk.Fidelity(fk.Angle(8)), fk.HadamardTest(fk.Amplitude(32), power=2)], ids=repr)
+@pytest.mark.parametrize(
+    "kernel", [fk.Fidelity(fk.Amplitude(64)), fk.Fidelity(fk.Angle(8)), fk.HadamardTest(fk.Amplitude(32), power=2)], ids=repr
+)
 @pytest.mark.parametrize("causal", [False, True])
 def test_16_bit_inputs(device, kernel, causal, dtype):
     arrays = [device.torch(each, dtype) for each in inputs((1, 2, 1, 40, 70, kernel.n_features, 64))]

@@ -45,7 +45,9 @@ def test_products_keep_their_digits(device, n, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 111), (7, 64), (33, 65), (130, 1), (67, 129)], ids=str)
-@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(5)), fk.Fidelity(fk.Amplitude(17)), fk.HadamardTest(fk.Angle(4), power=2)], ids=repr)
+@pytest.mark.parametrize(
+    "kernel", [fk.Fidelity(fk.Angle(5)), fk.Fidelity(fk.Amplitude(17)), fk.HadamardTest(fk.Angle(4), power=2)], ids=repr
+)
 def test_sizes(device, kernel, sizes, dtype):
     n, m = sizes
     x, y = rows(n, kernel.n_features, dtype), rows(m, kernel.n_features, dtype, 1)
@@ -130,7 +132,9 @@ def test_samples_are_the_hosts(device, kernel, shots, symmetric):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(8)), fk.Fidelity(fk.Amplitude(16)), fk.Projected(fk.Angle(4)), fk.Fidelity(fk.IQP(3))], ids=repr)
+@pytest.mark.parametrize(
+    "kernel", [fk.Fidelity(fk.Angle(8)), fk.Fidelity(fk.Amplitude(16)), fk.Projected(fk.Angle(4)), fk.Fidelity(fk.IQP(3))], ids=repr
+)
 def test_16_bit_inputs_give_float32(device, kernel, dtype):
     x, y = (device.torch(rows(n, kernel.n_features, np.float32, seed), dtype) for n, seed in ((33, 0), (20, 1)))
     got = fk.gram(x, y, kernel=kernel, backend="cuda")

@@ -118,8 +118,9 @@ class CudaBackend:
             return Capability(False, reason)
         if not hasattr(module, op):
             return Capability(False, f"this build of flashket_cuda has no {op}")
-        if op == "gram" and mps_bond(kernel):
-            return Capability(False, "matrix product states have no device code; their overlaps run on the host")
+        bond = mps_bond(kernel) if op == "gram" else None
+        if bond:
+            return Capability(bond <= module.max_mps_bond, f"overlaps of bond {bond} run on the host, above {module.max_mps_bond}")
         if _state_qubits(kernel, op) > _MOST_QUBITS:
             return Capability(False, f"no device holds a state of more than {_MOST_QUBITS} qubits")
         try:
@@ -130,9 +131,28 @@ class CudaBackend:
 
     def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix."""
+        bond = mps_bond(kernel)
+        if bond:
+            self._mps_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed)
+            return
         to = _Written(out)
         right = None if y is None else _operand(y)
         self._run("gram", "gram", _spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
+        to.back()
+
+    def _mps_gram(self, kernel: Kernel, bond: int, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
+        """Make the states on the host and sweep their overlaps on the device."""
+        if not isinstance(x, np.ndarray):
+            wanted = f"rows of {kernel!r} must be in host memory, where its matrix product states are made"
+            raise InputError(explanation("gram", wanted, x.text(), "copy them there; the overlaps run on the device all the same"))
+        from flashket.mps import write_gram
+
+        to = _Written(out)
+
+        def overlaps(*arguments: Any) -> None:
+            self._run("gram", "mps_gram", *arguments, _HOST_PLACE)
+
+        write_gram(kernel, bond, x, y, to.memory, log=log, shots=shots, seed=seed, overlaps=overlaps)
         to.back()
 
     def gram_matvec(self, kernel: Kernel, x: Any, a: Any, y: Any, out: Any, *, shots: int, seed: int) -> None:
