@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+#include "states/states.hpp"
+
+#include "bindings/convert.hpp"
+
+namespace flashket::cuda::bindings {
+
+void bind_states(nb::module_& m) {
+  m.def(
+      "states",
+      [](const nb::tuple& spec, const In& x, const Out& out, const nb::tuple& where) {
+        const KernelSpec kernel = parse_spec(spec);
+        const Place place = parse_place(where);
+        const View rows = view(x, place), result = view(out, place);
+        check_rows(rows, kernel);
+        require(result.shape.size() == 2 && result.shape[0] == rows.shape[0] && result.is_contiguous() &&
+                    is_complex(result.dtype),
+                "out must be complex (n, 2^n_qubits), contiguous");
+        dispatch(result.dtype.bits == 128 ? Dtype::f64 : Dtype::f32, [&](auto zero) {
+          using T = decltype(zero);
+          const Running running(place);
+          const Staged from(rows, Staged::Use::read, place);
+          Staged to(result, Staged::Use::write, place);
+          states<T>(kernel, from.rows(), static_cast<T*>(to.data()), place.stream);
+          to.back();
+        });
+      },
+      nb::arg("spec"), nb::arg("x"), nb::arg("out"), nb::arg("place"),
+      "Write the statevector of every row of x into out.");
+}
+
+}  // namespace flashket::cuda::bindings
