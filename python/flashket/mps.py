@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from flashket.feature_maps._base import finite_float, positive_int
 from flashket.kernels import Fidelity, Kernel
 from flashket.memory import require
 from flashket.structure import mps_elements
+
+Overlaps: TypeAlias = Callable[..., None]
+"""What sweeps pairs of states: the compiled module's ``mps_gram``, or the device's."""
 
 _LARGEST_ERROR = {FLOAT32: 2e-6, FLOAT64: 1e-12}
 """How wrong truncation may make a kernel value that :func:`flashket.gram` returns: the accuracy promised for its dtype."""
@@ -197,7 +200,7 @@ def _build(feature_map: FeatureMap, x: Array, max_bond: int, cutoff: float) -> M
 
 
 def write_gram(
-    kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Any, *, log: bool, shots: int, seed: int, run: Callable[..., None]
+    kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Any, *, log: bool, shots: int, seed: int, run: Overlaps
 ) -> None:
     """Write the Gram matrix of a kernel whose states have at most this bond; raise ResourceLimit where truncation would show.
 

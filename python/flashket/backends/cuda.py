@@ -120,7 +120,7 @@ class CudaBackend:
             return Capability(False, f"this build of flashket_cuda has no {op}")
         bond = self._bond(kernel) if op == "gram" else None
         if bond is not None:
-            largest = int(getattr(module, "largest_mps_bond", 0))
+            largest = int(module.max_mps_bond)
             reason = f"the states need bonds of {bond}, the device sweeps matrix product states of up to {largest}"
             return Capability(bond <= largest, "" if bond <= largest else reason)
         if _state_qubits(kernel, op) > _MOST_QUBITS:
@@ -197,11 +197,11 @@ class CudaBackend:
     def _gram_of_mps(self, kernel: Kernel, bond: int, x: Any, y: Any, to: _Written, log: bool, shots: int, seed: int) -> None:
         from flashket.mps import write_gram
 
-        def run(left: Any, right: Any, out: Any, *options: Any) -> None:
-            self._run("gram", "mps_gram", left, right, to.operand, *options, _place(to.out))
+        def run(a: Any, b: Any, out: Any, *options: Any) -> None:
+            self._run("gram", "mps_gram", a, b, to.operand, *options, _place(to.out))
 
-        rows = [each if each is None or isinstance(each, np.ndarray) else each.library.to_host(each.source) for each in (x, y)]
-        write_gram(kernel, bond, rows[0], rows[1], to.out, log=log, shots=shots, seed=seed, run=run)
+        left, right = (each if each is None or isinstance(each, np.ndarray) else each.library.to_host(each.source) for each in (x, y))
+        write_gram(kernel, bond, left, right, to.out, log=log, shots=shots, seed=seed, run=run)
 
     def _spec(self, kernel: Kernel, op: str) -> Spec:
         """Return what the module takes for a kernel, or for the states of its feature map."""

@@ -35,7 +35,7 @@ class CutensornetBackend(CuQuantumBackend):
         if not (answer := self._has_program(feature_map)):
             return answer
         bond = _exact_bond(kernel)
-        largest = int(self.module().largest_mps_bond)
+        largest = int(self.module().max_mps_bond)
         if bond > largest:
             return Capability(False, f"the states need bonds of {bond}, the device sweeps matrix product states of up to {largest}")
         return Capability(True)
