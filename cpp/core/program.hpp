@@ -80,7 +80,7 @@ class CompiledProgram {
   std::vector<PhaseTerm> terms_;
   std::vector<Operation> operations_;
   mutable std::mutex plans_mutex_;
-  mutable std::array<std::atomic<const Plan*>, 2> plans_{};  // one for each type of element
+  mutable std::array<std::atomic<const Plan*>, 4> plans_{};  // for each type of element, host and device
 };
 
 }  // namespace flashket

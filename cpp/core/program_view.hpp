@@ -10,7 +10,7 @@
 namespace flashket {
 
 constexpr int32_t kMaxQubits = 40;
-constexpr int32_t kMaxRegisterQubits = 3;
+constexpr int32_t kMaxRegisterQubits = 4;
 
 // angle = (a0 x[f0] + b0) (a1 x[f1] + b1) radians; feature -1: the factor is b alone.
 struct AngleExpression {
