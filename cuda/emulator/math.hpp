@@ -39,6 +39,7 @@ struct dim3 {
 };
 
 // ---- bits ----
+namespace emulator {
 template <class To, class From>
 inline To bits_as(From from) {
   static_assert(sizeof(To) == sizeof(From));
@@ -46,16 +47,18 @@ inline To bits_as(From from) {
   memcpy(&to, &from, sizeof to);
   return to;
 }
-inline unsigned __float_as_uint(float x) { return bits_as<unsigned>(x); }
-inline int __float_as_int(float x) { return bits_as<int>(x); }
-inline float __uint_as_float(unsigned x) { return bits_as<float>(x); }
-inline float __int_as_float(int x) { return bits_as<float>(x); }
-inline long long __double_as_longlong(double x) { return bits_as<long long>(x); }
-inline double __longlong_as_double(long long x) { return bits_as<double>(x); }
-inline int __double2hiint(double x) { return static_cast<int>(bits_as<uint64_t>(x) >> 32); }
-inline int __double2loint(double x) { return static_cast<int>(bits_as<uint64_t>(x)); }
+}  // namespace emulator
+inline unsigned __float_as_uint(float x) { return emulator::bits_as<unsigned>(x); }
+inline int __float_as_int(float x) { return emulator::bits_as<int>(x); }
+inline float __uint_as_float(unsigned x) { return emulator::bits_as<float>(x); }
+inline float __int_as_float(int x) { return emulator::bits_as<float>(x); }
+inline long long __double_as_longlong(double x) { return emulator::bits_as<long long>(x); }
+inline double __longlong_as_double(long long x) { return emulator::bits_as<double>(x); }
+inline int __double2hiint(double x) { return static_cast<int>(emulator::bits_as<uint64_t>(x) >> 32); }
+inline int __double2loint(double x) { return static_cast<int>(emulator::bits_as<uint64_t>(x)); }
 inline double __hiloint2double(int high, int low) {
-  return bits_as<double>(static_cast<uint64_t>(static_cast<uint32_t>(high)) << 32 | static_cast<uint32_t>(low));
+  return emulator::bits_as<double>(static_cast<uint64_t>(static_cast<uint32_t>(high)) << 32 |
+                                   static_cast<uint32_t>(low));
 }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
@@ -93,6 +96,7 @@ inline double __ddiv_rn(double a, double b) { return a / b; }
 inline double __dsqrt_rn(double a) { return ::sqrt(a); }
 inline double __fma_rn(double a, double b, double c) { return ::fma(a, b, c); }
 
+namespace emulator {
 // Conversions saturate; NaN becomes 0 (int) as in PTX cvt.
 template <class To, class From>
 inline To saturating(From x) {
@@ -102,16 +106,17 @@ inline To saturating(From x) {
   if (x >= high) return ~To{0} < To{0} ? static_cast<To>(~(To{1} << (8 * sizeof(To) - 1))) : ~To{0};
   return x <= low ? static_cast<To>(low) : static_cast<To>(x);
 }
-inline int __float2int_rn(float x) { return saturating<int>(::rintf(x)); }
-inline int __float2int_rz(float x) { return saturating<int>(::truncf(x)); }
-inline int __float2int_rd(float x) { return saturating<int>(::floorf(x)); }
-inline int __float2int_ru(float x) { return saturating<int>(::ceilf(x)); }
-inline unsigned __float2uint_rn(float x) { return saturating<unsigned>(::rintf(x)); }
-inline unsigned __float2uint_rz(float x) { return saturating<unsigned>(::truncf(x)); }
-inline long long __float2ll_rn(float x) { return saturating<long long>(::rintf(x)); }
-inline int __double2int_rn(double x) { return saturating<int>(::rint(x)); }
-inline int __double2int_rz(double x) { return saturating<int>(::trunc(x)); }
-inline long long __double2ll_rn(double x) { return saturating<long long>(::rint(x)); }
+}  // namespace emulator
+inline int __float2int_rn(float x) { return emulator::saturating<int>(::rintf(x)); }
+inline int __float2int_rz(float x) { return emulator::saturating<int>(::truncf(x)); }
+inline int __float2int_rd(float x) { return emulator::saturating<int>(::floorf(x)); }
+inline int __float2int_ru(float x) { return emulator::saturating<int>(::ceilf(x)); }
+inline unsigned __float2uint_rn(float x) { return emulator::saturating<unsigned>(::rintf(x)); }
+inline unsigned __float2uint_rz(float x) { return emulator::saturating<unsigned>(::truncf(x)); }
+inline long long __float2ll_rn(float x) { return emulator::saturating<long long>(::rintf(x)); }
+inline int __double2int_rn(double x) { return emulator::saturating<int>(::rint(x)); }
+inline int __double2int_rz(double x) { return emulator::saturating<int>(::trunc(x)); }
+inline long long __double2ll_rn(double x) { return emulator::saturating<long long>(::rint(x)); }
 inline float __double2float_rn(double x) { return static_cast<float>(x); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
 inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
@@ -191,23 +196,25 @@ inline double max(double a, float b) { return ::fmax(a, b); }
 inline float half_bits_to_float(uint16_t bits) {
   const uint32_t magnitude = static_cast<uint32_t>(bits & 0x7fff) << 13;
   // The exponent is 112 too small; infinity and NaN keep the largest one.
-  const float value =
-      magnitude >= 0x0f800000u ? bits_as<float>(magnitude | 0x7f800000u) : bits_as<float>(magnitude) * 0x1p112f;
+  const float value = magnitude >= 0x0f800000u ? emulator::bits_as<float>(magnitude | 0x7f800000u)
+                                               : emulator::bits_as<float>(magnitude) * 0x1p112f;
   return bits & 0x8000 ? -value : value;
 }
 inline uint16_t float_to_half_bits(float x) {
-  const uint32_t bits = bits_as<uint32_t>(x), sign = bits >> 16 & 0x8000;
-  const float magnitude = bits_as<float>(bits & 0x7fffffffu);
+  const uint32_t bits = emulator::bits_as<uint32_t>(x), sign = bits >> 16 & 0x8000;
+  const float magnitude = emulator::bits_as<float>(bits & 0x7fffffffu);
   if (magnitude != magnitude) return 0x7fff;  // what cvt.rn.f16.f32 gives
   if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00);
   if (magnitude < 0x1p-14f)  // subnormal: a whole number of 2^-24; the addition rounds it
-    return static_cast<uint16_t>(sign | (bits_as<uint32_t>(magnitude + 0.5f) - 0x3f000000u));
-  const uint32_t m = bits_as<uint32_t>(magnitude);
+    return static_cast<uint16_t>(sign | (emulator::bits_as<uint32_t>(magnitude + 0.5f) - 0x3f000000u));
+  const uint32_t m = emulator::bits_as<uint32_t>(magnitude);
   return static_cast<uint16_t>(sign | ((m + 0xfff + (m >> 13 & 1) - (112u << 23)) >> 13));
 }
-inline float bfloat16_bits_to_float(uint16_t bits) { return bits_as<float>(static_cast<uint32_t>(bits) << 16); }
+inline float bfloat16_bits_to_float(uint16_t bits) {
+  return emulator::bits_as<float>(static_cast<uint32_t>(bits) << 16);
+}
 inline uint16_t float_to_bfloat16_bits(float x) {
-  const uint32_t bits = bits_as<uint32_t>(x);
+  const uint32_t bits = emulator::bits_as<uint32_t>(x);
   if (x != x) return 0x7fff;
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }

@@ -32,8 +32,8 @@ float add_products(float c, const float* a, const float* b) {
   terms[8] = static_cast<double>(c);
   double largest = 0, plain = 0;
   for (const double t : terms) largest = std::max(largest, std::fabs(t)), plain += t;
+  if (!(std::fabs(plain) <= DBL_MAX)) return static_cast<float>(plain);  // first: std::max passes over NaN
   if (largest == 0) return c;
-  if (!(std::fabs(plain) <= DBL_MAX)) return static_cast<float>(plain);
   const int64_t exponent = static_cast<int64_t>(bits_as<uint64_t>(largest) >> 52) - 1023;
   const double unit = bits_as<double>(static_cast<uint64_t>(exponent - 24 + 1023) << 52);
   const double scale = bits_as<double>(static_cast<uint64_t>(24 - exponent + 1023) << 52);

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Amplitude encoding: |x> = (x, sqrt(bias)) / norm, <x|y> a real dot product. The norm is summed in double, scaled where
-// needed, so it neither overflows nor underflows. A row of zeros without bias becomes NaN. params: n_features, bias.
-// Cost: a warp a row, which is read twice and written once.
+// Amplitude encoding: |x> = (x, sqrt(bias)) / norm, <x|y> a real dot product. The norm is summed in double, scaled
+// where needed, so it neither overflows nor underflows. A row of zeros without bias becomes NaN. params: n_features,
+// bias. Cost: a warp a row, which is read twice and written once.
 #include "feature_maps/rows.hpp"
 
 namespace flashket::cuda {

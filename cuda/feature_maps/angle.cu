@@ -26,7 +26,8 @@ FK_KERNEL void __launch_bounds__(kEncoderThreads)
 template <class T>
 void encode(const Rows& rows, T* out, int64_t pitch, const EncodeArgs& args, Stream stream) {
   const int64_t n = depth(args), blocks = (rows.count * n + kEncoderThreads - 1) / kEncoderThreads;
-  launch("EncodeAngle", EncodeAngle<T>, {blocks}, kEncoderThreads, 0, stream, rows, n, 0.5 * args.params[1], out, pitch);
+  launch("EncodeAngle", EncodeAngle<T>, {blocks}, kEncoderThreads, 0, stream, rows, n, 0.5 * args.params[1], out,
+         pitch);
 }
 
 }  // namespace

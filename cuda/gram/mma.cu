@@ -9,10 +9,10 @@
 //   product  each k16 product is the product of 4 cosines of differences; values are multiplied up in registers
 //   real     x.y        complex  re = a a' + b b', im = a b' - b a' of x = a + ib, y = a' + ib', then |.|^2
 //
-// Split: x y = hi lo' + lo hi' + hi hi', the small parts first. The matrix units cut sums instead of rounding them, which
-// adds up over a long depth: so sums stay short (32 elements, of complex rows 16) and join their total by compensated
-// addition in fp32. Cost: 1 (half) or 3 (split) products of 16 for 4 features of a pair; 4 times that for complex. What
-// is read comes mostly from L2: blocks at work share rows (tiles.hpp). One streaming store a value.
+// Split: x y = hi lo' + lo hi' + hi hi', the small parts first. The matrix units cut sums instead of rounding them,
+// which adds up over a long depth: so sums stay short (32 elements, of complex rows 16) and join their total by
+// compensated addition in fp32. Cost: 1 (half) or 3 (split) products of 16 for 4 features of a pair; 4 times that for
+// complex. What is read comes mostly from L2: blocks at work share rows (tiles.hpp). One streaming store a value.
 #include "gram/overlap.hpp"
 #include "gram/score.hpp"
 
@@ -36,22 +36,40 @@ struct MmaShape {
   static constexpr int blocks = kForm == Form::product ? 2 : 1;
 };
 
-// One step of both operands on its way to shared memory; rows beyond the region become zeros.
+// A thread's share of every step: one column of 16-byte pieces of both operands.
 template <class S>
-FK_DEVICE void load_step(const half_t* x, const half_t* y, const Region& region, int64_t i0, int64_t j0,
-                         int64_t row_elements, int64_t step, half_t* to) {
-  constexpr int kPieces = S::planes * kPlaneStep / 8;
-#pragma unroll
-  for (int at = 0; at < (S::rows + S::cols) * kPieces / kThreads; ++at) {
-    const int piece = at * kThreads + static_cast<int>(threadIdx.x), r = piece / kPieces, p = piece % kPieces;
-    const bool is_left = r < S::rows;
-    const int64_t row = is_left ? i0 + r : j0 + (r - S::rows), count = is_left ? region.rows : region.cols;
-    const bool is_valid = row < count;
-    const half_t* from = (is_left ? x : y) + (is_valid ? row : 0) * row_elements + step * (S::planes * kPlaneStep) + p * 8;
-    copy_async_16(to + r * S::pitch + p * 8, from, is_valid);
+struct Loader {
+  static constexpr int pieces = S::planes * kPlaneStep / 8, together = kThreads / pieces;  // rows at a time
+  static_assert(S::rows % together == 0 && S::cols % together == 0);
+  const half_t *x, *y;
+  half_t* to;
+  int x_rows, y_rows;  // from the thread's first row to the end of the region
+  int64_t apart;
+
+  FK_DEVICE Loader(const half_t* x_planes, const half_t* y_planes, const Region& region, int64_t i0, int64_t j0,
+                   int64_t row_elements, half_t* stages) {
+    const int row = static_cast<int>(threadIdx.x) / pieces, piece = static_cast<int>(threadIdx.x) % pieces;
+    x = x_planes + (i0 + row) * row_elements + piece * 8;
+    y = y_planes + (j0 + row) * row_elements + piece * 8;
+    to = stages + row * S::pitch + piece * 8;
+    x_rows = static_cast<int>(region.rows - i0 < S::rows ? region.rows - i0 : S::rows) - row;
+    y_rows = static_cast<int>(region.cols - j0 < S::cols ? region.cols - j0 : S::cols) - row;
+    apart = together * row_elements;
   }
-  copy_async_commit();
-}
+
+  // The next step on its way to shared memory; rows beyond the region become zeros and are not read.
+  FK_DEVICE void load(int stage) {
+#pragma unroll
+    for (int r = 0; r < S::rows; r += together)
+      copy_async_16(to + stage * S::stage + r * S::pitch, x + r / together * apart, r < x_rows);
+#pragma unroll
+    for (int r = 0; r < S::cols; r += together)
+      copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart, r < y_rows);
+    copy_async_commit();
+    x += S::planes * kPlaneStep;
+    y += S::planes * kPlaneStep;
+  }
+};
 
 // The fragment of a 16 x 16 piece of the left operand, and of 16 columns of the right one: registers 0, 1 of its first
 // 8 columns, 2, 3 of the others.
@@ -66,7 +84,7 @@ FK_DEVICE void load_right(uint32_t (&b)[4], const half_t* from) {
   load_matrix_x4(b, from + ((lane & 7) + (lane >> 4) * 8) * kPitch + ((lane >> 3) & 1) * 8);
 }
 
-// Half of a warp's columns' accumulators belong to one right fragment: j and j + 1.
+// Of a warp: lane l holds rows l / 4, l / 4 + 8 and columns 2 (l % 4), + 1 of every 16 x 8 piece.
 template <class S>
 struct Accumulators {
   float value[S::m][S::n][4];
@@ -182,9 +200,9 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
         for (int i = 0; i < S::m; ++i)
 #pragma unroll
           for (int h = 0; h < 2; ++h) {
-            float(&to_re)[4] = kIsSplit ? rest_re.value[i][j + h] : re.value[i][j + h];
-            float(&to_im)[4] = kIsSplit ? rest_im.value[i][j + h] : im.value[i][j + h];
-            const uint32_t(&x_re)[4] = a[i][part_a];
+            float (&to_re)[4] = kIsSplit ? rest_re.value[i][j + h] : re.value[i][j + h];
+            float (&to_im)[4] = kIsSplit ? rest_im.value[i][j + h] : im.value[i][j + h];
+            const uint32_t (&x_re)[4] = a[i][part_a];
             uint32_t x_im[4];
 #pragma unroll
             for (int e = 0; e < 4; ++e) x_im[e] = a[i][S::parts + part_a][e];
@@ -219,15 +237,14 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
 
 template <Form kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
-    ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int64_t steps, Region region, TileGrid grid,
-             Finish finish, float* out, int64_t stride) {
+    ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
+             float* out, int64_t stride) {
   using S = MmaShape<kForm, kIsSplit>;
   int64_t i0, j0;
   if (!tile_of_block(grid, region, blockIdx.x, S::rows, S::cols, i0, j0)) return;
   half_t* stages = dynamic_shared<half_t>();
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
   const int warp_row = warp / 2 * S::warp_rows, warp_col = warp % 2 * S::warp_cols;
-  const int64_t row_elements = steps * (S::planes * kPlaneStep);
 
   constexpr bool kIsProduct = kForm == Form::product, kIsComplex = kForm == Form::complex;
   Accumulators<S> total, im, rest, rest_im;
@@ -241,10 +258,11 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
         im.value[i][j][e] = rest.value[i][j][e] = rest_im.value[i][j][e] = 0.0f;
       }
 
-  load_step<S>(x, y, region, i0, j0, row_elements, 0, stages);
-  for (int64_t step = 0; step < steps; ++step) {
+  Loader<S> loader(x, y, region, i0, j0, int64_t{steps} * (S::planes * kPlaneStep), stages);
+  loader.load(0);
+  for (int step = 0; step < steps; ++step) {
     if (step + 1 < steps) {
-      load_step<S>(x, y, region, i0, j0, row_elements, step + 1, stages + (step + 1) % 2 * S::stage);
+      loader.load((step + 1) % 2);
       copy_async_wait<1>();
     } else {
       copy_async_wait<0>();
@@ -273,8 +291,8 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
 
   // Overlaps to shared memory; the common similarity is finished here, where a value costs two instructions.
   const bool is_plain = scoring.similarity == Similarity::fidelity && scoring.power == 1;
-  const float scale = kIsProduct ? power_of_two<float>(-8 * static_cast<int>(steps % 4))
-                                 : static_cast<float>(1 / (kSumScale * kSumScale));
+  const float scale =
+      kIsProduct ? power_of_two<float>(-8 * (steps % 4)) : static_cast<float>(1 / (kSumScale * kSumScale));
   float* tile = dynamic_shared<float>();
 #pragma unroll
   for (int i = 0; i < S::m; ++i)

@@ -8,12 +8,11 @@
 //   real     the elements themselves; complex: real and imaginary parts in planes of their own.
 //
 // A split operand is two planes, hi = fp16(x), lo = fp16(x - hi): 22 bits. Elements of normalised rows are at most 1;
-// powers of two (kProductScale, kSumScale) bring them to where lo has no denormals that matter. Order of planes: hi, lo,
-// of complex rows re hi, re lo, im hi, im lo. Missing elements are 0, missing features of a product cos 0, sin 0.
+// powers of two (kProductScale, kSumScale) bring them to where lo has no denormals that matter. Order of planes: hi,
+// lo, of complex rows re hi, re lo, im hi, im lo. Missing elements are 0, missing features of a product cos 0, sin 0.
 // Cost: reads the encoded rows once, writes 2 bytes an element and plane.
-#include "gram/planes.hpp"
-
 #include "core/launch.hpp"
+#include "gram/planes.hpp"
 
 namespace flashket::cuda {
 namespace {
@@ -33,7 +32,8 @@ FK_DEVICE void product_elements(const C* row, int64_t n_features, int64_t first,
   const C leading = (first & 8 ? sine[0] : cosine[0]) * static_cast<C>(kProductScale);
 #pragma unroll
   for (int e = 0; e < kRun; ++e) {
-    value[e] = leading * ((e & 4 ? sine[1] : cosine[1]) * ((e & 2 ? sine[2] : cosine[2]) * (e & 1 ? sine[3] : cosine[3])));
+    value[e] =
+        leading * ((e & 4 ? sine[1] : cosine[1]) * ((e & 2 ? sine[2] : cosine[2]) * (e & 1 ? sine[3] : cosine[3])));
     out[e] = static_cast<float>(value[e]);
   }
 }
@@ -67,8 +67,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
     uint32_t packed[kRun / 2];
 #pragma unroll
     for (int e = 0; e < kRun; e += 2) packed[e / 2] = pack_half(rounded[e], rounded[e + 1]);
-    *reinterpret_cast<uint4*>(to + side * kParts * kPlaneStep) =
-        make_uint4(packed[0], packed[1], packed[2], packed[3]);
+    *reinterpret_cast<uint4*>(to + side * kParts * kPlaneStep) = make_uint4(packed[0], packed[1], packed[2], packed[3]);
     if constexpr (kIsSplit) {
 #pragma unroll
       for (int e = 0; e < kRun; ++e)

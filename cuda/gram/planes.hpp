@@ -9,9 +9,9 @@ namespace flashket::cuda {
 
 enum class Form : int { product, real, complex };
 
-constexpr int kPlaneStep = 32;          // elements of a plane that lie together: two k16 products of the matrix units
-constexpr double kProductScale = 4;     // of the 16 elements of 4 features
-constexpr double kSumScale = 16384;     // of elements of sums
+constexpr int kPlaneStep = 32;       // elements of a plane that lie together: two k16 products of the matrix units
+constexpr double kProductScale = 4;  // of the 16 elements of 4 features
+constexpr double kSumScale = 16384;  // of elements of sums
 
 struct PlaneShape {
   Form form;

@@ -49,8 +49,7 @@ class Scorer {
   EncodedRows<C> encode_rows(const KernelSpec& spec, const Rows& rows) const;
   EncodedRows<half_t> plane_rows(const KernelSpec& spec, const Rows& rows) const;
   template <class C>
-  void score_with(const EncodedRows<C>& x, const EncodedRows<C>& y, const Region& region, T* out,
-                  int64_t stride) const;
+  void score_with(const EncodedRows<C>& x, const EncodedRows<C>& y, const Region& region, T* out, int64_t stride) const;
 
   Scoring scoring_;
   Finish finish_;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// What tile kernels share: which tile a block computes, and how a finished tile in shared memory is stored, mirrored and
-// sampled. Internal to gram/.
+// What tile kernels share: which tile a block computes, and how a finished tile in shared memory is stored, mirrored
+// and sampled. Internal to gram/.
 #pragma once
 #include "core/launch.hpp"
 #include "gram/value.hpp"
@@ -31,7 +31,7 @@ struct Finish {
 constexpr int64_t kSuper = 1024;
 
 struct TileGrid {
-  int64_t super_rows, super_cols;  // squares; of a symmetric matrix those on and above the diagonal count
+  int64_t super_rows, super_cols;    // squares; of a symmetric matrix those on and above the diagonal count
   int64_t tiles_down, tiles_across;  // in a square
   bool is_symmetric;
 
@@ -116,8 +116,8 @@ FK_DEVICE C finish_value(const Finish& finish, bool is_same, C value, int64_t ro
     const bool is_swapped = is_same && col < row;
     // An estimate without a power is one of the value as it would be stored, as on the host.
     const double p = finish.power == 1 ? static_cast<double>(static_cast<T>(value)) : static_cast<double>(value);
-    value = static_cast<C>(sample_value(p, finish.shots, finish.power, finish.key, is_swapped ? col : row,
-                                        is_swapped ? row : col));
+    value = static_cast<C>(
+        sample_value(p, finish.shots, finish.power, finish.key, is_swapped ? col : row, is_swapped ? row : col));
   }
   return value;
 }

@@ -57,7 +57,7 @@ struct FloatFormat<double> {
 };
 
 template <class To, class From>
-FK_DEVICE To bits_as(From value) {
+FK_DEVICE To same_bits(From value) {
   static_assert(sizeof(To) == sizeof(From));
   To result;
   memcpy(&result, &value, sizeof result);
@@ -68,7 +68,7 @@ FK_DEVICE To bits_as(From value) {
 template <class T>
 FK_DEVICE int exponent_field(T value) {
   using F = FloatFormat<T>;
-  return static_cast<int>(bits_as<typename F::Bits>(value) >> F::mantissa) & (2 * F::bias + 1);
+  return static_cast<int>(same_bits<typename F::Bits>(value) >> F::mantissa) & (2 * F::bias + 1);
 }
 
 // 2^e, 0 below the normal numbers, infinity above.
@@ -77,7 +77,7 @@ FK_DEVICE T power_of_two(int e) {
   using F = FloatFormat<T>;
   const int field = e + F::bias;
   const int clamped = field < 0 ? 0 : field > 2 * F::bias + 1 ? 2 * F::bias + 1 : field;
-  return bits_as<T>(static_cast<typename F::Bits>(clamped) << F::mantissa);
+  return same_bits<T>(static_cast<typename F::Bits>(clamped) << F::mantissa);
 }
 
 // Moves value's power of two to exponent. 0, denormals, infinity and NaN stay as they are.
@@ -87,8 +87,8 @@ FK_DEVICE void normalise(T& value, int& exponent) {
   const int field = exponent_field(value);
   if (field == 0 || field == 2 * F::bias + 1) return;
   const typename F::Bits mask = static_cast<typename F::Bits>(2 * F::bias + 1) << F::mantissa;
-  value = bits_as<T>(static_cast<typename F::Bits>((bits_as<typename F::Bits>(value) & ~mask) |
-                                                   (static_cast<typename F::Bits>(F::bias) << F::mantissa)));
+  value = same_bits<T>(static_cast<typename F::Bits>((same_bits<typename F::Bits>(value) & ~mask) |
+                                                     (static_cast<typename F::Bits>(F::bias) << F::mantissa)));
   exponent += field - F::bias;
 }
 
