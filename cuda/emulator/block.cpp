@@ -65,7 +65,7 @@ struct Block {
   char* dynamic;
   size_t dynamic_bytes;
   int at_barrier = 0, first_at_barrier = 0, votes = 0, done = 0;
-  uint32_t alive[kMaxThreads / kLanes] = {};
+  uint32_t alive[kMaxThreads / kLanes] = {}, collected[kMaxThreads / kLanes] = {};  // lanes, by warp; at a collective
   std::exception_ptr error = nullptr;
 };
 
@@ -130,12 +130,14 @@ void wait(Thread& t) { t.fiber.leave(); }
 bool try_together(Thread& t) {
   const int first = t.index / kLanes * kLanes;
   const uint32_t needed = t.mask & block->alive[t.index / kLanes];
+  uint32_t& collected = block->collected[t.index / kLanes];
+  if (needed & ~collected) return false;
   void* lanes[kLanes];
   for (int l = 0; l < kLanes; ++l) {
     lanes[l] = nullptr;
     if (!(needed >> l & 1)) continue;
     const Thread& other = *pool[first + l];
-    if (other.state != State::at_collective || other.together != t.together || other.mask != t.mask) return false;
+    if (other.together != t.together || other.mask != t.mask) return false;
     if (t.aligned && other.site.line != t.site.line) return false;
     lanes[l] = other.mine;
   }
@@ -144,6 +146,7 @@ bool try_together(Thread& t) {
   if (t.together) t.together(lanes, t.site);
   for (int l = 0; l < kLanes; ++l)
     if (needed >> l & 1) pool[first + l]->state = State::ready;
+  collected &= ~needed;
   return true;
 }
 
@@ -188,6 +191,7 @@ void run_block(std::vector<int>& order, Order kind, std::mt19937& random) {
   for (int w = 0; w * kLanes < block->threads; ++w) {
     const int lanes = std::min(kLanes, block->threads - w * kLanes);
     block->alive[w] = lanes == kLanes ? 0xffffffffu : (1u << lanes) - 1;
+    block->collected[w] = 0;
   }
   for (int i = 0; i < block->threads; ++i) {
     Thread& t = *pool[i];
@@ -248,6 +252,7 @@ void collective(const char* name, Together together, void* mine, uint32_t mask, 
   t.aligned = aligned;
   t.site = site;
   t.state = State::at_collective;
+  block->collected[t.index / kLanes] |= 1u << t.index % kLanes;
   if (!try_together(t)) wait(t);
 }
 

@@ -74,6 +74,26 @@ void test_products() {
   }
 }
 
+// NaN and infinity reach their own rows and columns only.
+void test_not_numbers() {
+  for (const bool is_half : {true, false}) {
+    const uint16_t one = is_half ? 0x3c00 : 0x3f80, infinity = is_half ? 0x7c00 : 0x7f80;
+    std::vector<uint16_t> a(256, one), b(128, one);
+    for (int k = 0; k < 16; ++k) a[3 * 16 + k] = infinity + 1;  // row 3: nothing but NaN
+    a[5 * 16 + 9] = infinity;
+    b[4 * 8 + 6] = infinity + 1;  // in column 6
+    const Array<uint16_t> da = test::to_device(a), db = test::to_device(b);
+    const Array<float> dc = test::to_device(std::vector<float>(128, 0.0f)), out(128, nullptr);
+    launch("ProductKernel", ProductKernel, {1}, 32, 0, nullptr, da.data(), db.data(), dc.data(), out.data(), is_half);
+    const std::vector<float> got = test::to_host(out);
+    for (int i = 0; i < 16; ++i)
+      for (int j = 0; j < 8; ++j) {
+        const float v = got[i * 8 + j];
+        test::check(i == 3 || j == 6 ? std::isnan(v) : i == 5 ? v > 3e38f : v == 16, "NaN or infinity in mma");
+      }
+  }
+}
+
 // Four matrices, number m's element (r, c) = 100 m + 10 r + c.
 FK_KERNEL void LoadKernel(uint32_t* plain, uint32_t* transposed) {
   __shared__ __align__(16) uint16_t tile[32][8];
@@ -247,6 +267,7 @@ int main() {
   for (const char* order : {"forward", "reverse", "random"}) {
     setenv("FLASHKET_EMULATOR_ORDER", order, 1);
     test_products();
+    test_not_numbers();
     test_loads();
     test_shuffles();
     test_pipeline();
