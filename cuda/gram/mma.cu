@@ -40,10 +40,10 @@ struct MmaShape {
 template <class S>
 struct Loader {
   static constexpr int pieces = S::planes * kPlaneStep / 8, together = kThreads / pieces;  // rows at a time
-  static_assert(S::rows % together == 0 && S::cols % together == 0);
+  static_assert(S::rows % together == 0 && S::cols % together == 0 && (S::rows + S::cols) / together <= 32);
   const half_t *x, *y;
   half_t* to;
-  int x_rows, y_rows;  // from the thread's first row to the end of the region
+  uint32_t valid;  // a bit for each of its rows, those of x first
   int64_t apart;
 
   FK_DEVICE Loader(const half_t* x_planes, const half_t* y_planes, const Region& region, int64_t i0, int64_t j0,
@@ -52,8 +52,11 @@ struct Loader {
     x = x_planes + (i0 + row) * row_elements + piece * 8;
     y = y_planes + (j0 + row) * row_elements + piece * 8;
     to = stages + row * S::pitch + piece * 8;
-    x_rows = static_cast<int>(region.rows - i0 < S::rows ? region.rows - i0 : S::rows) - row;
-    y_rows = static_cast<int>(region.cols - j0 < S::cols ? region.cols - j0 : S::cols) - row;
+    valid = 0;
+    for (int r = 0; r < S::rows; r += together)
+      if (i0 + row + r < region.rows) valid |= 1u << r / together;
+    for (int r = 0; r < S::cols; r += together)
+      if (j0 + row + r < region.cols) valid |= 1u << (S::rows + r) / together;
     apart = together * row_elements;
   }
 
@@ -61,10 +64,11 @@ struct Loader {
   FK_DEVICE void load(int stage) {
 #pragma unroll
     for (int r = 0; r < S::rows; r += together)
-      copy_async_16(to + stage * S::stage + r * S::pitch, x + r / together * apart, r < x_rows);
+      copy_async_16(to + stage * S::stage + r * S::pitch, x + r / together * apart, valid >> r / together & 1);
 #pragma unroll
     for (int r = 0; r < S::cols; r += together)
-      copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart, r < y_rows);
+      copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart,
+                    valid >> (S::rows + r) / together & 1);
     copy_async_commit();
     x += S::planes * kPlaneStep;
     y += S::planes * kPlaneStep;
