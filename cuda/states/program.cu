@@ -59,10 +59,14 @@ FK_KERNEL void __launch_bounds__(1 << kMaxGroupBits)
     b.write_all(out, to_row);
 }
 
-BlockShape shape_of(const StatePass& pass, int32_t register_bits) {
+template <class T>
+BlockShape shape_of(const StatePass& pass) {
+  constexpr int32_t register_bits = kRegisterBits<T>;
   BlockShape shape{};
   shape.size_bits = std::max(pass.n_local, register_bits);
-  shape.group_bits = std::min(shape.size_bits - register_bits, kMaxGroupBits);
+  // 128 registers a thread: two blocks of 256 threads fit where their memory does.
+  const bool is_alone = (static_cast<int64_t>(sizeof(Complex<T>)) << shape.size_bits) > 64 * 1024;
+  shape.group_bits = std::min(shape.size_bits - register_bits, is_alone ? kMaxGroupBits : kMaxGroupBits - 1);
   shape.row_bits = std::max(kMinBlockThreadBits - shape.group_bits, 0);
   shape.low_bits = (shape.size_bits + 1) / 2;
   shape.line_bits = shape.size_bits <= 4 ? 2 : shape.size_bits <= 8 ? 3 : 4;
@@ -76,7 +80,7 @@ int32_t largest_block() {
   const int32_t usual = sizeof(T) == 4 ? 13 : 12;
   StatePass pass{};
   pass.n_local = usual + 1;
-  return shape_of(pass, kRegisterBits<T>).template shared_bytes<T>() <= shared_per_block() ? usual + 1 : usual;
+  return shape_of<T>(pass).template shared_bytes<T>() <= shared_per_block() ? usual + 1 : usual;
 }
 
 // Blocks of large states are smaller than they could be, so that a multiprocessor works on several.
@@ -121,7 +125,7 @@ void run_program(const CompiledProgram& program, const Rows& x, T* out, int64_t 
     prepare(p, x, first, count, prepared, stream);
     for (size_t i = 0; i < compiled.passes.size(); ++i) {
       const StatePass& pass = compiled.passes[i];
-      const BlockShape shape = shape_of(pass, R);
+      const BlockShape shape = shape_of<T>(pass);
       const int64_t row_blocks = (count + (int64_t{1} << shape.row_bits) - 1) >> shape.row_bits;
       // Straight from registers, where neighbouring threads then write at least whole sectors.
       const bool is_direct = layout != Layout::bloch && pass.n_local >= R + 3 && pass.end_lowest >= 3;

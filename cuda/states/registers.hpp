@@ -3,6 +3,8 @@
 // Operations on the amplitudes that one thread holds in registers: v[i], bit j of i is the qubit of register j. Twin of
 // the host's states/tile.hpp and states/diagonal.hpp.
 #pragma once
+#include <type_traits>
+
 #include "states/prepare.hpp"
 
 namespace flashket::cuda::statevector {
@@ -124,6 +126,8 @@ FK_DEVICE void apply_operation(Registers<T>& v, const RowOperation<T>& op, uint3
   }
 }
 
+constexpr int highest_bit(int i) { return i >= 8 ? 3 : i >= 4 ? 2 : i >= 2 ? 1 : 0; }  // i < 16
+
 // Position `index` among those whose register bits are 0.
 template <class T>
 FK_DEVICE uint32_t spread(uint32_t index, const int32_t* registers) {
@@ -135,14 +139,15 @@ FK_DEVICE uint32_t spread(uint32_t index, const int32_t* registers) {
   return index;
 }
 
-// offsets[i] = the register bits of amplitude i at their positions.
-template <class T>
-FK_DEVICE void register_offsets(const int32_t* registers, uint32_t (&offsets)[kAmplitudes<T>]) {
-  offsets[0] = 0;
-#pragma unroll
-  for (int j = 0; j < kRegisterBits<T>; ++j)
-#pragma unroll
-    for (int i = 0; i < 1 << j; ++i) offsets[i + (1 << j)] = offsets[i] | 1u << registers[j];
+// Calls f(constant i, j) for all amplitudes i in an order in which each differs from the one before in bit j alone (-1:
+// the first), so that an address is one step from the last and no table of addresses lives in registers.
+template <int Count, class F, int K = 0>
+FK_DEVICE void for_each_amplitude(const F& f) {
+  if constexpr (K < Count) {
+    constexpr int bit = K == 0 ? -1 : K & 1 ? 0 : K & 2 ? 1 : K & 4 ? 2 : 3;
+    f(std::integral_constant<int, (K ^ K >> 1)>{}, std::integral_constant<int, bit>{});
+    for_each_amplitude<Count, F, K + 1>(f);
+  }
 }
 
 // x where bit j of base is 1, 0 elsewhere.
@@ -160,6 +165,12 @@ FK_DEVICE void multiply_by_polynomial(Registers<T>& v, const Uint<T>* m, int row
   Uint<T> linear[R];
 #pragma unroll
   for (int j = 0; j < R; ++j) linear[j] = m[(registers[j] << row_bits) + registers[j]];
+  Uint<T> pairs[R][R];
+#pragma unroll
+  for (int j = 1; j < R; ++j)
+#pragma unroll
+    for (int l = 0; l < R; ++l)
+      if (l < j) pairs[j][l] = m[(registers[j] << row_bits) + registers[l]];
   Uint<T> phase[kAmplitudes<T>];
   phase[0] = constant;
 #pragma unroll
@@ -174,18 +185,16 @@ FK_DEVICE void multiply_by_polynomial(Registers<T>& v, const Uint<T>* m, int row
       for (int j = 0; j < R; ++j) linear[j] += where_bit(base, k, row[registers[j]]);
     }
   }
+  // phase[i] = phase without the highest bit j of i, and what bit j adds to it. Bounds are constants, so that all
+  // indices are known and arrays stay in registers.
 #pragma unroll
-  for (int k = 0; k < R; ++k) {
-    Uint<T> step[kAmplitudes<T> / 2];
-    step[0] = linear[k];
+  for (int i = 1; i < kAmplitudes<T>; ++i) {
+    const int j = highest_bit(i);
+    Uint<T> step = linear[j];
 #pragma unroll
-    for (int j = 0; j < k; ++j) {
-      const Uint<T> pair = m[(registers[k] << row_bits) + registers[j]];
-#pragma unroll
-      for (int i = 0; i < 1 << j; ++i) step[i + (1 << j)] = step[i] + pair;
-    }
-#pragma unroll
-    for (int i = 0; i < 1 << k; ++i) phase[i + (1 << k)] = phase[i] + step[i];
+    for (int l = 0; l < R; ++l)
+      if (l < j && (i >> l & 1)) step += pairs[j][l];
+    phase[i] = phase[i - (1 << j)] + step;
   }
 #pragma unroll
   for (int i = 0; i < kAmplitudes<T>; ++i) {
