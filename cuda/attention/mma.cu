@@ -55,15 +55,17 @@ struct Shared {
   static constexpr int row_pitch = length + kPad, value_pitch = width + kPad;
   static constexpr int keys = kKeys * row_pitch, values = kKeys * value_pitch;  // of one buffer, 16-bit values
   // Queries pass through the buffers of keys, or stay behind all buffers.
-  static constexpr bool keeps_queries = length + 2 * width > 192;
+  static constexpr bool keeps_queries = length + 2 * width > 208;
   static constexpr int queries = keeps_queries ? kRows * row_pitch : 0;
   static constexpr size_t bytes = 2 * (2 * keys + 2 * values + queries);
 };
 
-// Scores of 32 rows with 16 keys.
-template <Form form, int length>
+// Scores of 32 rows with 16 keys. Queries in registers want all steps unrolled; a product has so many accumulators in
+// flight then that those in shared memory are taken four at a time.
+template <Form form, int length, bool are_in_registers>
 struct Scores {
   static constexpr int k_steps = length / 16, n_planes = form == Form::complex ? 3 : 1;
+  static constexpr int k_unroll = form == Form::product && !are_in_registers ? 4 : k_steps;
   float sum[n_planes][2][2][4];
 
   // `key`: the lane's address in the first 16 columns of the 16 keys.
@@ -99,7 +101,7 @@ struct Scores {
         }
       }
     } else {
-#pragma unroll
+#pragma unroll (k_unroll)
       for (int k = 0; k < k_steps; ++k) {
         uint32_t b[4];
         load_matrix_x4(b, key + k * 16);
@@ -156,16 +158,25 @@ FK_DEVICE void weigh(const Pass& pass, const Scores& s, float (&weights)[2][2][4
     each(weights, [&](int m, int h, int e) { return __expf((weights[m][h][e] - 1.0f) * pass.inverse_temperature); });
 }
 
-// Rows first .. first + 63 of 16-bit values to shared memory; zeros from row `end` on.
+// Rows first .. first + 63 of 16-bit values to shared memory; zeros from row `end` on. A thread keeps to one column
+// where rows have a power of two of 16-byte words, so that its addresses differ by constants.
 template <int length, class T>
 FK_DEVICE void copy_rows(const T* from, int first, int end, T* to) {
-  constexpr int in_row = length / 8, step = kThreads / in_row;
-  const int row = static_cast<int>(threadIdx.x) / in_row, col = static_cast<int>(threadIdx.x) % in_row * 8;
-  from += int64_t{first + row} * length + col;
-  to += row * (length + kPad) + col;
+  constexpr int in_row = length / 8;
+  if constexpr (kThreads % in_row == 0) {
+    constexpr int step = kThreads / in_row;
+    const int row = static_cast<int>(threadIdx.x) / in_row, col = static_cast<int>(threadIdx.x) % in_row * 8;
+    from += int64_t{first + row} * length + col;
+    to += row * (length + kPad) + col;
 #pragma unroll
-  for (int i = 0; i < kKeys; i += step)
-    copy_async_16(to + i * (length + kPad), from + i * length, first + row + i < end);
+    for (int i = 0; i < kKeys; i += step)
+      copy_async_16(to + i * (length + kPad), from + i * length, first + row + i < end);
+  } else {
+    from += int64_t{first} * length;
+#pragma unroll
+    for (int n = static_cast<int>(threadIdx.x); n < kKeys * in_row; n += kThreads)  // rows follow each other in memory
+      copy_async_16(to + n / in_row * (length + kPad) + n % in_row * 8, from + n * 8, first + n / in_row < end);
+  }
 }
 
 template <Form form, int length, int width>
@@ -268,7 +279,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       const half_t* const key = key_buffers + buffer * Layout::keys + key_offset;
       const bfloat16_t* const value = value_buffers + buffer * Layout::values + value_offset;
       const auto strip = [&](int n, auto hide) {
-        Scores<form, length> scores;
+        Scores<form, length, !Layout::keeps_queries> scores;
         scores.compute(queries, key + n * 16 * Layout::row_pitch);
         float weights[2][2][4];
         weigh(pass, scores, weights);
@@ -296,7 +307,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
         }
       };
       if (p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit) {
-#pragma unroll 2
+#pragma unroll (width > 64 ? 1 : 2)
         for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float(&)[2][2][4]) {});
       } else {
 #pragma unroll 1
@@ -381,15 +392,14 @@ void launch_matrix(const Pass& pass, Stream stream) {
          stream, pass);
 }
 
-template <Form form>
-void launch_form(const PackedShape& shape, const Pass& pass, Stream stream) {
-  if (shape.length <= 32)
-    shape.width <= 64 ? launch_matrix<form, 32, 64>(pass, stream) : launch_matrix<form, 32, 128>(pass, stream);
-  else if (shape.length <= 64)
-    shape.width <= 64 ? launch_matrix<form, 64, 64>(pass, stream) : launch_matrix<form, 64, 128>(pass, stream);
-  else
-    shape.width <= 64 ? launch_matrix<form, 128, 64>(pass, stream) : launch_matrix<form, 128, 128>(pass, stream);
+template <Form form, int length>
+void launch_length(const PackedShape& shape, const Pass& pass, Stream stream) {
+  shape.width <= 64 ? launch_matrix<form, length, 64>(pass, stream) : launch_matrix<form, length, 128>(pass, stream);
 }
+
+// Lengths for head dimensions of 64 and 128, without and with a bias, for 16 and 32 angles, and for 5 and 6 qubits.
+// Other rows are padded with zeros to the next one.
+constexpr int kDotLengths[] = {64, 80, 128, 144}, kOtherLengths[] = {64, 128};
 
 }  // namespace
 
@@ -399,9 +409,17 @@ PackedShape packed_shape(const KernelSpec& spec, const Problem& problem, const A
   const bool is_bounded =
       options.normalization == Normalization::sum || 1 / options.temperature <= kLargestInverseTemperature;
   if (options.arithmetic == Arithmetic::simt || options.shots > 0 || !is_overlap || !is_bounded || length == 0 ||
-      length > 128 || problem.v_dim > 128)
+      problem.v_dim > 128)
     return {0, 0};
-  return {length <= 32 ? 32 : length <= 64 ? 64 : 128, problem.v_dim <= 64 ? 64 : 128};
+  const int64_t width = problem.v_dim <= 64 ? 64 : 128;
+  if (packed_form(spec.encoder->pair) == Form::dot) {
+    for (const int64_t l : kDotLengths)
+      if (length <= l) return {l, width};
+  } else {
+    for (const int64_t l : kOtherLengths)
+      if (length <= l) return {l, width};
+  }
+  return {0, 0};
 }
 
 void mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const PackedShape& shape,
@@ -424,17 +442,23 @@ void mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& fini
     sums = PartialSums<float>(pass.splits.count, problem, stream);
     pass.partials = sums.view();
   }
-  switch (packed_form(spec.encoder->pair)) {
-    case Form::dot:
-      launch_form<Form::dot>(shape, pass, stream);
-      break;
-    case Form::product:
-      launch_form<Form::product>(shape, pass, stream);
-      break;
-    case Form::complex:
-      launch_form<Form::complex>(shape, pass, stream);
-      break;
-  }
+  const Form form = packed_form(spec.encoder->pair);
+  if (form == Form::dot && shape.length == 64)
+    launch_length<Form::dot, 64>(shape, pass, stream);
+  else if (form == Form::dot && shape.length == 80)
+    launch_length<Form::dot, 80>(shape, pass, stream);
+  else if (form == Form::dot && shape.length == 128)
+    launch_length<Form::dot, 128>(shape, pass, stream);
+  else if (form == Form::dot)
+    launch_length<Form::dot, 144>(shape, pass, stream);
+  else if (form == Form::product && shape.length == 64)
+    launch_length<Form::product, 64>(shape, pass, stream);
+  else if (form == Form::product)
+    launch_length<Form::product, 128>(shape, pass, stream);
+  else if (shape.length == 64)
+    launch_length<Form::complex, 64>(shape, pass, stream);
+  else
+    launch_length<Form::complex, 128>(shape, pass, stream);
   if (pass.splits.count > 1) combine(problem, finish, weighing, -1, pass.splits, pass.partials, stream);
 }
 

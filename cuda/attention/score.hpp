@@ -28,6 +28,11 @@ FK_DEVICE Four<C> staged(C* elements, int e, int group) {
   return group_at(elements + e * kStageRows, group ^ (e / kFour));
 }
 
+template <class C>
+FK_DEVICE C element(const C* elements, int e, int group, int row) {
+  return elements[e * kStageRows + (group ^ (e / kFour)) * kFour + row];
+}
+
 // prod (c c' + s s'). Scaled: mantissa and exponent apart, nothing underflows.
 template <class C, bool is_scaled>
 struct ProductOverlap {
@@ -152,25 +157,22 @@ struct TransferOverlap {
   // Row 4 ty + first alone; elements_left of the rows from this stage on.
   FK_DEVICE void add(C* a, C* b, int ty, int tx, int first, int64_t elements_left) {
     const bool is_start = elements_left == n_steps * kTransferElements;
-#pragma unroll
+#pragma unroll 1
     for (int s = 0; s < steps; ++s) {
       constexpr int n = static_cast<int>(kTransferElements);
       if (s * n >= elements_left) break;
-      C x[n], y[kFour][n];
+      C x[n];
 #pragma unroll
-      for (int e = 0; e < n; ++e) {
-        const int at = s * n + e;
-        x[e] = a[at * kStageRows + (ty ^ (at / kFour)) * kFour + first];
-        const Four<C> group = staged(b, at, tx);
-#pragma unroll
-        for (int c = 0; c < kFour; ++c) y[c][e] = group.x[c];
-      }
+      for (int e = 0; e < n; ++e) x[e] = element(a, s * n + e, ty, first);
 #pragma unroll
       for (int c = 0; c < kFour; ++c) {
+        C y[n];
+#pragma unroll
+        for (int e = 0; e < n; ++e) y[e] = element(b, s * n + e, tx, c);
         if (is_start && s == 0)
-          state[c].begin(x[0], x[1], y[c][0], y[c][1], n_steps);
+          state[c].begin(x[0], x[1], y[0], y[1], n_steps);
         else
-          state[c].step(x, y[c]);
+          state[c].step(x, y);
       }
     }
 #pragma unroll

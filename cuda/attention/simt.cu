@@ -225,8 +225,9 @@ FK_DEVICE void multiply(C* weights, C* v, int ty, int tx, C (&sum)[kFour][kFour]
   }
 }
 
+// Two blocks on a multiprocessor in float.
 template <class C, Pair pair, bool is_scaled>
-FK_KERNEL void __launch_bounds__(kThreads) AttendKernel(Pass pass) {
+FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(Pass pass) {
   const Problem& p = pass.problem;
   const PassOptions& o = pass.options;
   C* const a = dynamic_shared<C>();
