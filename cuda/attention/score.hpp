@@ -51,7 +51,7 @@ struct ProductOverlap {
   }
   FK_DEVICE void add(C* a, C* b, int ty, int tx) {
     for (int part = 0; part < kStageElements; part += 16) {
-#pragma unroll 4
+#pragma unroll 2
       for (int e = part; e < part + 16; e += 2) {
         const Four<C> xc = staged(a, e, ty), xs = staged(a, e + 1, ty), yc = staged(b, e, tx),
                       ys = staged(b, e + 1, tx);
@@ -98,7 +98,7 @@ struct SumOverlap {
         }
   }
   FK_DEVICE void add(C* a, C* b, int ty, int tx) {
-#pragma unroll 4
+#pragma unroll 2
     for (int e = 0; e < depth; ++e) {
       const Four<C> x = staged(a, e, ty), y = staged(b, e, tx);
       Four<C> u, v;
