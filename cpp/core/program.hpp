@@ -4,11 +4,13 @@
 // * runs of one-qubit gates on a qubit become one unitary, also across the phases that commute with them. CX is CZ
 //   between two Hadamards of its target, which join the unitaries there; controlled rotations, RXX and RYY likewise.
 // * diagonal gates become phases of pairs of qubits, or, where a run of them has many (also as CX, phase, CX), one
-//   polynomial of degree 2 in the bits of the basis index. Equal polynomials share their table.
-// SWAP relabels. The first unitary of every qubit acts on |0>, so the circuit starts with a product state.
+//   polynomial of degree 2 in the signs of the basis index. Equal polynomials share their table.
+// SWAP relabels. The first unitary of every qubit acts on |0>, so the circuit starts with a product state. Equal angles
+// are computed once, and unitaries that no feature turns here, once for all rows.
 #pragma once
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -71,12 +73,19 @@ class CompiledProgram {
   const PlanView* plan(PlanShape shape) const;
 
   int32_t n_qubits_, n_features_, n_tables_ = 0, n_scales_ = 0;
-  std::vector<AngleExpression> angles_;
+  // As AngleArrays; n_angles_ of them without what fills up.
+  std::array<std::vector<double>, 4> angle_numbers_;
+  std::array<std::vector<int32_t>, 2> angle_features_;
+  int32_t n_angles_ = 0;
   std::vector<AngleUse> uses_;
   std::vector<Factor> factors_;
   std::vector<Unitary> initial_, unitaries_, final_;
+  std::vector<Complex> fixed_initial_, fixed_rests_, fixed_pivots_;
+  std::vector<Core> fixed_cores_;
+  bool is_uniform_ = true;
   std::vector<PairPhase> pair_phases_;
   std::vector<PhasePolynomial> polynomials_;
+  std::vector<PhaseSum> sums_;
   std::vector<PhaseTerm> terms_;
   std::vector<Operation> operations_;
   mutable std::mutex plans_mutex_;

@@ -151,7 +151,11 @@ struct Block {
   void run(const Pass& pass, const BlockPlace& place, T* re, T* im) const {
     const int64_t size = padded_size<T>(pass.n_local);
     using Factors = const Complex(*)[2];
-    if (&pass == plan.passes)
+    const bool is_first = &pass == plan.passes;
+    // Equal amplitudes that the first phases meet are never written.
+    bool is_uniform = is_first && program.is_uniform && pass.tile_begin < pass.tile_end &&
+                      plan.tiles[pass.tile_begin].polynomial >= 0 && pass.n_local >= kLaneBits<T>;
+    if (is_first && !is_uniform)
       apply_product<T>(re, im, reinterpret_cast<Factors>(row.initial), *row.scale, place, program.n_qubits,
                        worker.product, true);
     uint64_t ready = 0;  // tables that are filled
@@ -168,7 +172,12 @@ struct Block {
         continue;
       }
       const uint64_t* coefficients = row.coefficients + tile.polynomial * coefficients_of(program.n_qubits);
-      apply_polynomial<T>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size);
+      if (is_uniform)
+        apply_polynomial<true>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size,
+                               row.uniform_amplitude(program));
+      else
+        apply_polynomial<false>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size, {});
+      is_uniform = false;
       if (table) ready |= uint64_t{1} << slot;
     }
     if (&pass == plan.passes + plan.n_passes - 1 && *row.has_final)

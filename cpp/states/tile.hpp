@@ -54,25 +54,14 @@ FLASHKET_INLINE void unitary_on_register(TileRegisters<T, K>& v, const RowOperat
   }
 }
 
-// The same value, of which the compiler knows nothing. Without it GCC computes the exchanged lanes of all operations
-// before it looks which one is wanted.
-template <class T>
-FLASHKET_INLINE Vec<T> opaque(Vec<T> v) {
-#if defined(__x86_64__)
-  __asm__("" : "+v"(v));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(v));
-#endif
-  return v;
-}
-
 template <int L, int IsSwapped, int Kind, class T, int K>
 FLASHKET_INLINE void unitary_on_lane(TileRegisters<T, K>& v, const RowOperation<T>& op) {
   if constexpr (L < kLaneBits<T>) {
     const Vec<T> re = where_lanes<T>(1u << L, -op.re, op.re), im = splat<T>(op.im);  // r, and -r* where the bit is 1
     FLASHKET_UNROLL
     for (int i = 0; i < (1 << K); ++i) {
-      const Vec<T> a_re = opaque<T>(v.re[i]), a_im = opaque<T>(v.im[i]);
+      // Without opaque GCC computes the exchanged lanes of all operations before it looks which one is wanted.
+      const Vec<T> a_re = opaque(v.re[i]), a_im = opaque(v.im[i]);
       const Vec<T> b_re = exchange_lanes<T, 1 << L>(a_re), b_im = exchange_lanes<T, 1 << L>(a_im);
       if constexpr (IsSwapped)
         add_multiple<Kind, T>(b_re, b_im, a_re, a_im, re, im, v.re[i], v.im[i]);
