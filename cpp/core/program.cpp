@@ -160,7 +160,6 @@ class CompiledProgram::Builder {
     }
     p_.n_scales_ = static_cast<int32_t>(p_.unitaries_.size()) / kScaleInterval;
     compute_fixed();
-    fill_up_angles();
   }
 
  private:
@@ -187,24 +186,14 @@ class CompiledProgram::Builder {
     std::array<uint64_t, 5> bits;
     static_assert(sizeof bits == sizeof e);
     std::memcpy(bits.data(), &e, sizeof e);
-    const auto [place, is_new] = angles_.try_emplace(bits, p_.n_angles_);
+    const auto [place, is_new] = angles_.try_emplace(bits, static_cast<int32_t>(p_.angles_.size()));
     if (is_new) {
-      const double numbers[] = {e.a0, e.b0, e.a1, e.b1};
-      const int32_t features[] = {e.f0, e.f1};
-      for (int i = 0; i < 4; ++i) p_.angle_numbers_[i].push_back(numbers[i]);
-      for (int i = 0; i < 2; ++i) p_.angle_features_[i].push_back(features[i] < 0 ? p_.n_features_ : features[i]);
-      // Whatever stands beside a feature that is not there.
-      if (e.f0 < 0) p_.angle_numbers_[0].back() = 0;
-      if (e.f1 < 0) p_.angle_numbers_[2].back() = 0;
-      ++p_.n_angles_;
+      AngleExpression own = e;
+      if (e.f0 < 0) own.a0 = 0, own.f0 = p_.n_features_;
+      if (e.f1 < 0) own.a1 = 0, own.f1 = p_.n_features_;
+      p_.angles_.push_back(own);
     }
     return place->second;
-  }
-
-  void fill_up_angles() {
-    const size_t size = (p_.n_angles_ + kAnglePadding - 1) / kAnglePadding * kAnglePadding;
-    for (auto& numbers : p_.angle_numbers_) numbers.resize(size);
-    for (auto& features : p_.angle_features_) features.resize(size);
   }
 
   int32_t use(int32_t angle, int32_t multiple) {
@@ -257,6 +246,7 @@ class CompiledProgram::Builder {
       if (initial.is_fixed) multiply_fixed(initial, u);
       p_.fixed_initial_.insert(p_.fixed_initial_.end(), {u[0][0], u[1][0]});
       if (!initial.is_fixed || u[0][0].re != u[1][0].re || u[0][0].im != u[1][0].im) p_.is_uniform_ = false;
+      p_.uniform_ = p_.uniform_ * u[0][0];
     }
     p_.fixed_rests_.assign(p_.n_qubits_, {1, 0});
     p_.fixed_pivots_.assign(p_.n_scales_ + 1, {1, 0});
@@ -404,27 +394,25 @@ class CompiledProgram::Builder {
     }
   }
 
-  // A coefficient of the polynomial that is being made.
-  struct Coefficient {
-    uint64_t offset = 0;
-    std::map<int32_t, int32_t> multiples;  // of each angle
+  // The polynomial that is being made.
+  struct Sums {
+    std::map<std::pair<int32_t, int32_t>, int32_t> multiples;  // of each coefficient and angle
+    std::map<int32_t, uint64_t> fixed;
   };
-  using Coefficients = std::map<int32_t, Coefficient>;
 
   // a, b < 0: not there.
-  Coefficient& coefficient(Coefficients& all, int32_t a, int32_t b) const {
+  int32_t coefficient(int32_t a, int32_t b) const {
     const int64_t low = std::min(a, b), high = std::max(a, b);
-    const int64_t at = high < 0 ? 0 : low < 0 ? 1 + high : 1 + p_.n_qubits_ + pairs_of(high) + low;
-    return all[static_cast<int32_t>(at)];
+    return static_cast<int32_t>(high < 0 ? 0 : low < 0 ? 1 + high : 1 + p_.n_qubits_ + pairs_of(high) + low);
   }
 
   // A bit is (1 - s) / 2 of its sign s.
-  void add_terms(const Diagonal& d, Coefficients& all) {
+  void add_terms(const Diagonal& d, Sums& sums) {
     const Gate& g = d.gate;
     const auto turn = [&](int32_t a, int32_t b, int32_t multiple) {
-      coefficient(all, a, b).multiples[angle(g.angle)] += multiple;
+      sums.multiples[{coefficient(a, b), angle(g.angle)}] += multiple;
     };
-    const auto fixed = [&](int32_t a, int32_t b, uint64_t offset) { coefficient(all, a, b).offset += offset; };
+    const auto fixed = [&](int32_t a, int32_t b, uint64_t phase) { sums.fixed[coefficient(a, b)] += phase; };
     switch (g.opcode) {
       case Opcode::p:
       case Opcode::rz:
@@ -455,38 +443,36 @@ class CompiledProgram::Builder {
   }
 
   bool is_same(const PhasePolynomial& x, const PhasePolynomial& y) const {
-    const int32_t n = x.sum_end - x.sum_begin;
-    if (n != y.sum_end - y.sum_begin) return false;
-    for (int32_t i = 0; i < n; ++i) {
-      const PhaseSum &s = p_.sums_[x.sum_begin + i], &t = p_.sums_[y.sum_begin + i];
-      if (s.coefficient != t.coefficient || s.offset != t.offset) return false;
-      const auto equal = [](const PhaseTerm& u, const PhaseTerm& v) {
-        return u.angle == v.angle && u.multiple == v.multiple;
-      };
-      const PhaseTerm* terms = p_.terms_.data();
-      if (!std::equal(terms + s.term_begin, terms + s.term_end, terms + t.term_begin, terms + t.term_end, equal))
-        return false;
-    }
-    return true;
+    const PhaseTerm* terms = p_.terms_.data();
+    const FixedPhase* fixed = p_.fixed_phases_.data();
+    return std::equal(terms + x.term_begin, terms + x.term_end, terms + y.term_begin, terms + y.term_end,
+                      [](const PhaseTerm& s, const PhaseTerm& t) {
+                        return s.coefficient == t.coefficient && s.angle == t.angle && s.multiple == t.multiple;
+                      }) &&
+           std::equal(fixed + x.fixed_begin, fixed + x.fixed_end, fixed + y.fixed_begin, fixed + y.fixed_end,
+                      [](const FixedPhase& s, const FixedPhase& t) {
+                        return s.coefficient == t.coefficient && s.phase == t.phase;
+                      });
   }
 
   void add_polynomial() {
-    Coefficients coefficients;
+    Sums sums;
     uint64_t qubits = 0;
     for (const Diagonal& d : run_) {
-      add_terms(d, coefficients);
+      add_terms(d, sums);
       for (const int32_t q : {d.gate.q0, d.gate.q1, d.parity_with})
         if (q >= 0) qubits |= uint64_t{1} << q;
     }
-    const size_t n_sums = p_.sums_.size(), n_terms = p_.terms_.size();
-    const auto count = [](const auto& list) { return static_cast<int32_t>(list.size()); };
-    for (const auto& [at, c] : coefficients) {
-      const int32_t begin = count(p_.terms_);
-      for (const auto& [angle, multiple] : c.multiples)
-        if (multiple != 0) p_.terms_.push_back({angle, multiple});
-      p_.sums_.push_back({at, begin, count(p_.terms_), c.offset});
+    const auto n_terms = [this] { return static_cast<int32_t>(p_.terms_.size()); };
+    const auto n_fixed = [this] { return static_cast<int32_t>(p_.fixed_phases_.size()); };
+    PhasePolynomial polynomial{n_terms(), n_terms(), 0, n_fixed(), 0, -1};
+    for (const auto& [at, multiple] : sums.multiples) {
+      p_.terms_.push_back({at.first, at.second, multiple});
+      if (at.first == 0) ++polynomial.constant_end;
     }
-    const PhasePolynomial polynomial{static_cast<int32_t>(n_sums), count(p_.sums_), -1};
+    for (const auto& [at, phase] : sums.fixed) p_.fixed_phases_.push_back({at, phase});
+    polynomial.term_end = n_terms();
+    polynomial.fixed_end = n_fixed();
     for (int32_t q = 0; q < p_.n_qubits_; ++q)
       if ((qubits >> q & 1) && (!is_started_[q] || waits(q))) flush(q);
     size_t index = 0;
@@ -494,8 +480,8 @@ class CompiledProgram::Builder {
     if (index == p_.polynomials_.size()) {
       p_.polynomials_.push_back(polynomial);
     } else {
-      p_.sums_.resize(n_sums);
-      p_.terms_.resize(n_terms);
+      p_.terms_.resize(polynomial.term_begin);
+      p_.fixed_phases_.resize(polynomial.fixed_begin);
       if (p_.polynomials_[index].table < 0 && p_.n_tables_ < kMaxTables) p_.polynomials_[index].table = p_.n_tables_++;
     }
     add_operation(OperationKind::polynomial, index, qubits);
@@ -569,7 +555,7 @@ ProgramView CompiledProgram::view() const {
   ProgramView v{};
   v.n_qubits = n_qubits_;
   v.n_features = n_features_;
-  v.n_angles = n_angles_;
+  v.n_angles = static_cast<int32_t>(angles_.size());
   v.n_uses = static_cast<int32_t>(uses_.size());
   v.n_unitaries = static_cast<int32_t>(unitaries_.size());
   v.n_pair_phases = static_cast<int32_t>(pair_phases_.size());
@@ -577,8 +563,7 @@ ProgramView CompiledProgram::view() const {
   v.n_scales = n_scales_;
   v.n_tables = n_tables_;
   v.scale_interval = kScaleInterval;
-  v.angles = {angle_numbers_[0].data(), angle_numbers_[1].data(),  angle_numbers_[2].data(),
-              angle_numbers_[3].data(), angle_features_[0].data(), angle_features_[1].data()};
+  v.angles = angles_.data();
   v.uses = uses_.data();
   v.factors = factors_.data();
   v.initial = initial_.data();
@@ -589,10 +574,11 @@ ProgramView CompiledProgram::view() const {
   v.fixed_rests = fixed_rests_.data();
   v.fixed_pivots = fixed_pivots_.data();
   v.is_uniform = is_uniform_;
+  v.uniform = uniform_;
   v.pair_phases = pair_phases_.data();
   v.polynomials = polynomials_.data();
-  v.sums = sums_.data();
   v.terms = terms_.data();
+  v.fixed_phases = fixed_phases_.data();
   v.owner = this;
   v.plan = [](const void* owner, PlanShape shape) { return static_cast<const CompiledProgram*>(owner)->plan(shape); };
   return v;

@@ -73,20 +73,18 @@ class CompiledProgram {
   const PlanView* plan(PlanShape shape) const;
 
   int32_t n_qubits_, n_features_, n_tables_ = 0, n_scales_ = 0;
-  // As AngleArrays; n_angles_ of them without what fills up.
-  std::array<std::vector<double>, 4> angle_numbers_;
-  std::array<std::vector<int32_t>, 2> angle_features_;
-  int32_t n_angles_ = 0;
+  std::vector<AngleExpression> angles_;
   std::vector<AngleUse> uses_;
   std::vector<Factor> factors_;
   std::vector<Unitary> initial_, unitaries_, final_;
   std::vector<Complex> fixed_initial_, fixed_rests_, fixed_pivots_;
   std::vector<Core> fixed_cores_;
   bool is_uniform_ = true;
+  Complex uniform_{1, 0};
   std::vector<PairPhase> pair_phases_;
   std::vector<PhasePolynomial> polynomials_;
-  std::vector<PhaseSum> sums_;
   std::vector<PhaseTerm> terms_;
+  std::vector<FixedPhase> fixed_phases_;
   std::vector<Operation> operations_;
   mutable std::mutex plans_mutex_;
   mutable std::array<std::atomic<const Plan*>, 2> plans_{};  // one for each type of element

@@ -18,15 +18,6 @@ struct AngleExpression {
   int32_t f0, f1;
 };
 
-constexpr int32_t kAnglePadding = 8;
-
-// Many of them, each member an array, filled up with zeros to a multiple of kAnglePadding. Features that are -1 are
-// n_features here, where a row has a zero.
-struct AngleArrays {
-  const double *a0, *b0, *a1, *b1;
-  const int32_t *f0, *f1;
-};
-
 // cos and sin of `multiple` quarters of an angle.
 struct AngleUse {
   int32_t angle, multiple;
@@ -68,20 +59,19 @@ struct PairPhase {
 constexpr int64_t pairs_of(int64_t n) { return n * (n - 1) / 2; }
 constexpr int64_t coefficients_of(int64_t n) { return 1 + n + pairs_of(n); }
 
-// `multiple` quarters of an angle.
+// What a coefficient is the sum of: `multiple` quarters of an angle, and fixed phases.
 struct PhaseTerm {
-  int32_t angle, multiple;
+  int32_t coefficient, angle, multiple;
 };
-
-// One coefficient: offset (fixed point, 2^64 = one turn) and terms.
-struct PhaseSum {
-  int32_t coefficient, term_begin, term_end;
-  uint64_t offset;
+struct FixedPhase {
+  int32_t coefficient;
+  uint64_t phase;  // fixed point, 2^64 = one turn
 };
 
 struct PhasePolynomial {
-  int32_t sum_begin, sum_end;  // coefficients that are left out are zero
-  int32_t table;               // slot of its cos and sin table; -1: it runs once, a table would not pay
+  int32_t term_begin, constant_end, term_end;  // terms of coefficient 0 come first
+  int32_t fixed_begin, fixed_end;
+  int32_t table;  // slot of its cos and sin table; -1: it runs once, a table would not pay
 };
 
 enum class OperationKind : int32_t { unitary, pair_phase, scale, polynomial };
@@ -128,7 +118,7 @@ struct ProgramView {
   int32_t n_qubits, n_features;
   int32_t n_angles, n_uses, n_unitaries, n_pair_phases, n_polynomials, n_scales, n_tables;
   int32_t scale_interval;  // unitaries for each scale
-  AngleArrays angles;
+  const AngleExpression* angles;  // in place of -1 features are n_features: a row ends in a zero
   const AngleUse* uses;
   const Factor* factors;
   const Unitary* initial;    // n_qubits, acting on |0>
@@ -139,11 +129,12 @@ struct ProgramView {
   const Core* fixed_cores;       // as unitaries
   const Complex* fixed_rests;    // for each qubit the phase of 1 that the last of them leaves
   const Complex* fixed_pivots;   // n_scales + 1, of each run of scale_interval unitaries the product
-  int32_t is_uniform;            // the circuit starts with equal amplitudes, whatever the row
+  int32_t is_uniform;            // the circuit starts with equal amplitudes, whatever the row:
+  Complex uniform;               // this
   const PairPhase* pair_phases;
   const PhasePolynomial* polynomials;
-  const PhaseSum* sums;
   const PhaseTerm* terms;
+  const FixedPhase* fixed_phases;
   const void* owner;
   const PlanView* (*plan)(const void* owner, PlanShape shape);  // made once for each shape; any thread may ask
 };

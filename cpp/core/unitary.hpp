@@ -13,17 +13,17 @@
 namespace flashket {
 namespace {
 
-inline Complex operator*(Complex a, Complex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
-inline Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
-inline double square(Complex a) { return a.re * a.re + a.im * a.im; }
-inline Complex divide(Complex a, Complex b, double b_square) {
+inline __attribute__((always_inline)) Complex operator*(Complex a, Complex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+inline __attribute__((always_inline)) Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
+inline __attribute__((always_inline)) double square(Complex a) { return a.re * a.re + a.im * a.im; }
+inline __attribute__((always_inline)) Complex divide(Complex a, Complex b, double b_square) {
   const double scale = 1 / b_square;
   return {(a.re * b.re + a.im * b.im) * scale, (a.im * b.re - a.re * b.im) * scale};
 }
 
 // u becomes factor * u; columns of u are one (a state) or two.
 template <int Columns>
-void apply_fixed(const Factor& factor, Complex (&u)[2][Columns]) {
+inline __attribute__((always_inline)) void apply_fixed(const Factor& factor, Complex (&u)[2][Columns]) {
   const auto& m = factor.m;
   for (int j = 0; j < Columns; ++j) {
     const Complex a = u[0][j], b = u[1][j];
@@ -37,7 +37,7 @@ struct SplitUnitary {
   Complex pivot, rest;
 };
 
-inline SplitUnitary split(const Complex (&u)[2][2]) {
+inline __attribute__((always_inline)) SplitUnitary split(const Complex (&u)[2][2]) {
   const double a = square(u[0][0]), b = square(u[0][1]);
   // Where both forms will do, the one that leaves no sign behind: H is [[1, 1], [1, -1]].
   const bool is_even = ::fabs(a - b) < 1e-6;

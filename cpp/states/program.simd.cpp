@@ -174,7 +174,7 @@ struct Block {
       const uint64_t* coefficients = row.coefficients + tile.polynomial * coefficients_of(program.n_qubits);
       if (is_uniform)
         apply_polynomial<true>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size,
-                               row.uniform_amplitude(program));
+                               *row.scale * program.uniform);
       else
         apply_polynomial<false>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size, {});
       is_uniform = false;

@@ -99,7 +99,7 @@ struct Row {
   int32_t* has_final;           // whether any final phase is there
   // While it is made:
   double* features;
-  double *first, *second;  // of each angle the features, later the angle
+  double* angles;
   uint64_t* turns;
   double *sines, *cosines;
   Core* cores;
@@ -108,7 +108,6 @@ struct Row {
   static Row take(const ProgramView& p, Arena& arena) {
     Row row{};
     const int64_t n = p.n_qubits, uses = (p.n_uses + 7) / 8 * 8;
-    const int64_t angles = (p.n_angles + kAnglePadding - 1) / kAnglePadding * kAnglePadding;
     row.operations = arena.take<RowOperation<T>>(p.n_unitaries + p.n_pair_phases + p.n_scales + p.n_polynomials);
     row.initial = arena.take<Complex>(2 * n);
     row.final = arena.take<Complex>(2 * n);
@@ -116,9 +115,8 @@ struct Row {
     row.has_final = arena.take<int32_t>(1);
     row.coefficients = arena.take<uint64_t>(p.n_polynomials * coefficients_of(n));
     row.features = arena.take<double>(p.n_features + 1);
-    row.first = arena.take<double>(angles);
-    row.second = arena.take<double>(angles);
-    row.turns = arena.take<uint64_t>(angles);
+    row.angles = arena.take<double>(p.n_angles);
+    row.turns = arena.take<uint64_t>(p.n_angles);
     row.sines = arena.take<double>(uses);
     row.cosines = arena.take<double>(uses);
     row.cores = arena.take<Core>(p.n_unitaries);
@@ -134,36 +132,23 @@ struct Row {
     for (int32_t i = 0; i < plan.n_operations; ++i) place(p, plan.operations[i], operations[i]);
   }
 
-  // Of a program that starts with equal ones.
-  Complex uniform_amplitude(const ProgramView& p) const {
-    Complex amplitude = *scale;
-    for (int32_t q = 0; q < p.n_qubits; ++q) amplitude = amplitude * initial[2 * q];
-    return amplitude;
-  }
-
  private:
   void evaluate_angles(const ProgramView& p, const T* x) {
     for (int32_t j = 0; j < p.n_features; ++j) features[j] = static_cast<double>(x[j]);
     features[p.n_features] = 0;
-    const int32_t padded = (p.n_angles + kAnglePadding - 1) / kAnglePadding * kAnglePadding;
-    for (int32_t i = 0; i < padded; ++i) {
-      first[i] = features[p.angles.f0[i]];
-      second[i] = features[p.angles.f1[i]];
-    }
-    constexpr int32_t lanes = kLanes<double>;
-    IntVec<double> is_large{};
-    for (int32_t i = 0; i < padded; i += lanes) {
+    for (int32_t i = 0; i < p.n_angles; ++i) {
+      const AngleExpression& e = p.angles[i];
       // Each step is rounded, never two at once: large angles are the same on every instruction set.
-      const Vec<double> u = opaque(load(p.angles.a0 + i) * load(first + i)) + load(p.angles.b0 + i);
-      const Vec<double> v = opaque(load(p.angles.a1 + i) * load(second + i)) + load(p.angles.b1 + i);
-      const Vec<double> angle = u * v;
-      is_large |= (angle > kLargeAngle) | (angle < -kLargeAngle);
-      store<double>(first + i, angle);
+      angles[i] = (opaque(e.a0 * features[e.f0]) + e.b0) * (opaque(e.a1 * features[e.f1]) + e.b1);
     }
-    for (int32_t i = 0; i < padded; ++i) turns[i] = quarter_turns(first[i]);  // apart from the above: becomes vectors
-    if (any_lane(is_large))
-      for (int32_t i = 0; i < padded; ++i)
-        if (::fabs(first[i]) > kLargeAngle) turns[i] = quarter_turns_of_large(first[i]);
+    int64_t n_large = 0;
+    for (int32_t i = 0; i < p.n_angles; ++i) {  // apart from the above: becomes vectors
+      turns[i] = quarter_turns(angles[i]);
+      n_large += ::fabs(angles[i]) > kLargeAngle;
+    }
+    for (int32_t i = 0; n_large > 0 && i < p.n_angles; ++i)
+      if (::fabs(angles[i]) > kLargeAngle) turns[i] = quarter_turns_of_large(angles[i]);
+    constexpr int32_t lanes = kLanes<double>;
     for (int32_t i = 0; i < p.n_uses; i += lanes) {
       UintVec<double> turn{};
       for (int32_t l = 0; l < lanes && i + l < p.n_uses; ++l)
@@ -256,14 +241,17 @@ struct Row {
   }
 
   void sum_terms(const ProgramView& p, const PhasePolynomial& polynomial, uint64_t* out) const {
+    const auto value = [&](const PhaseTerm& term) {
+      return turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
+    };
+    uint64_t constant = 0;
+    for (int32_t t = polynomial.term_begin; t < polynomial.constant_end; ++t) constant += value(p.terms[t]);
     memset(out, 0, sizeof(uint64_t) * coefficients_of(p.n_qubits));
-    for (int32_t i = polynomial.sum_begin; i < polynomial.sum_end; ++i) {
-      const PhaseSum& sum = p.sums[i];
-      uint64_t value = sum.offset;
-      for (int32_t t = sum.term_begin; t < sum.term_end; ++t)
-        value += turns[p.terms[t].angle] * static_cast<uint64_t>(static_cast<int64_t>(p.terms[t].multiple));
-      out[sum.coefficient] = value;
-    }
+    out[0] = constant;
+    for (int32_t t = polynomial.constant_end; t < polynomial.term_end; ++t)
+      out[p.terms[t].coefficient] += value(p.terms[t]);
+    for (int32_t i = polynomial.fixed_begin; i < polynomial.fixed_end; ++i)
+      out[p.fixed_phases[i].coefficient] += p.fixed_phases[i].phase;
   }
 
   void place(const ProgramView& p, const PlannedOperation& planned, RowOperation<T>& out) const {
