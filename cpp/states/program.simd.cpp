@@ -13,10 +13,12 @@ namespace {
 template <class T>
 constexpr int32_t kBlockBits = sizeof(T) == 4 ? 15 : 14;  // 256 KiB: with the lines it came from, half of most L2s
 
+// A state of two blocks is one: no lines that it comes from stand beside it in the cache.
 template <class T>
 const PlanView& plan_of(const EncoderArgs& args) {
   const ProgramView& p = *args.program;
-  return *p.plan(p.owner, {kLaneBits<T>, kRegisterBits, kBlockBits<T>});
+  const int32_t block_bits = p.n_qubits == kBlockBits<T> + 1 ? p.n_qubits : kBlockBits<T>;
+  return *p.plan(p.owner, {kLaneBits<T>, kRegisterBits, block_bits});
 }
 
 // Rounded up so that whole vectors can be read and written.
@@ -107,11 +109,16 @@ struct Worker {
     Worker w{};
     w.re = arena.take<T>(plane);
     w.im = arena.take<T>(plane);
-    w.tables = arena.take<T>(plan.n_passes == 1 && p.n_qubits == n_local ? 2 * plane * p.n_tables : 0);
+    w.tables = arena.take<T>(has_tables(p, n_local) ? 2 * plane * p.n_tables : 0);
     w.product = arena.take<Complex>(int64_t{1} << (n_local > kProductBits ? n_local - kProductBits : 0));
     w.phases = arena.take<PolynomialPhases<T>>(p.n_polynomials ? 1 : 0);
     w.operations = arena.take<RowOperation<T>>(plan.largest_tile);
     return w;
+  }
+
+  // Tables would push larger states out of the cache.
+  static bool has_tables(const ProgramView& p, int32_t n_local) {
+    return n_local == p.n_qubits && n_local <= kBlockBits<T>;
   }
 };
 
@@ -165,7 +172,7 @@ struct Block {
         run_tile(tile, re, im, place, size);
         continue;
       }
-      const int32_t slot = place.n_local == program.n_qubits ? program.polynomials[tile.polynomial].table : -1;
+      const int32_t slot = Worker<T>::has_tables(program, place.n_local) ? program.polynomials[tile.polynomial].table : -1;
       T* table = slot < 0 ? nullptr : worker.tables + 2 * size * slot;
       if (table && (ready >> slot & 1)) {
         apply_table(re, im, table, size);
