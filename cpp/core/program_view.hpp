@@ -36,8 +36,8 @@ struct Factor {
   double m[2][4];  // fixed: rows (re, im, re, im)
 };
 
-// The product of its factors, the first one acting first. Fixed: the same for every row, and so are all before it on its
-// qubit.
+// The product of its factors, the first one acting first. Fixed: the same for every row, and so are all before it on
+// its qubit.
 struct Unitary {
   int32_t qubit, factor_begin, factor_end, is_fixed;
 };
@@ -117,7 +117,7 @@ struct PlanShape {
 struct ProgramView {
   int32_t n_qubits, n_features;
   int32_t n_angles, n_uses, n_unitaries, n_pair_phases, n_polynomials, n_scales, n_tables;
-  int32_t scale_interval;  // unitaries for each scale
+  int32_t scale_interval;         // unitaries for each scale
   const AngleExpression* angles;  // in place of -1 features are n_features: a row ends in a zero
   const AngleUse* uses;
   const Factor* factors;

@@ -13,7 +13,9 @@
 namespace flashket {
 namespace {
 
-inline __attribute__((always_inline)) Complex operator*(Complex a, Complex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+inline __attribute__((always_inline)) Complex operator*(Complex a, Complex b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
 inline __attribute__((always_inline)) Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 inline __attribute__((always_inline)) double square(Complex a) { return a.re * a.re + a.im * a.im; }
 inline __attribute__((always_inline)) Complex divide(Complex a, Complex b, double b_square) {

@@ -52,8 +52,8 @@ struct PolynomialPhases {
   static constexpr int32_t kVectorBits = kChunkBits - kLaneBits<T>;
   int32_t chunk_bits, vector_bits, high_bits;
   uint64_t constant;
-  uint64_t linear[kMaxQubits];          // with what the fixed bits add
-  uint64_t pair[pairs_of(kMaxQubits)];  // by position within the block
+  uint64_t linear[kMaxQubits];                   // with what the fixed bits add
+  uint64_t pair[pairs_of(kMaxQubits)];           // by position within the block
   UintVec<T> within[int64_t{1} << kVectorBits];  // pairs within the chunk
   // Of the current chunk, beside `within`:
   UintVec<T> lanes;
@@ -81,8 +81,7 @@ struct PolynomialPhases {
   template <int32_t K, int32_t J>
   FLASHKET_INLINE void add_lane_pair(UintVec<T>& sum) const {
     if constexpr (K < kLaneBits<T>) {
-      if (K < chunk_bits)
-        sum += with_lane_sign<T, (1u << K) | (1u << J)>(everywhere(top_bits(pair[pairs_of(K) + J])));
+      if (K < chunk_bits) sum += with_lane_sign<T, (1u << K) | (1u << J)>(everywhere(top_bits(pair[pairs_of(K) + J])));
     }
   }
 

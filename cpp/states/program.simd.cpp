@@ -94,6 +94,9 @@ struct Interleaved {
   }
 };
 
+// Vectors that meet in a tile lie powers of two apart, in one set of the first-level cache: the planes take a set each.
+constexpr int64_t kPlaneGap = 33 * 64;
+
 // Memory of one worker.
 template <class T>
 struct Worker {
@@ -108,7 +111,9 @@ struct Worker {
     const int64_t plane = padded_size<T>(n_local);
     Worker w{};
     w.re = arena.take<T>(plane);
+    arena.take<char>(kPlaneGap);
     w.im = arena.take<T>(plane);
+    arena.take<char>(kPlaneGap);
     w.tables = arena.take<T>(has_tables(p, n_local) ? 2 * plane * p.n_tables : 0);
     w.product = arena.take<Complex>(int64_t{1} << (n_local > kProductBits ? n_local - kProductBits : 0));
     w.phases = arena.take<PolynomialPhases<T>>(p.n_polynomials ? 1 : 0);
@@ -172,7 +177,8 @@ struct Block {
         run_tile(tile, re, im, place, size);
         continue;
       }
-      const int32_t slot = Worker<T>::has_tables(program, place.n_local) ? program.polynomials[tile.polynomial].table : -1;
+      const int32_t slot =
+          Worker<T>::has_tables(program, place.n_local) ? program.polynomials[tile.polynomial].table : -1;
       T* table = slot < 0 ? nullptr : worker.tables + 2 * size * slot;
       if (table && (ready >> slot & 1)) {
         apply_table(re, im, table, size);

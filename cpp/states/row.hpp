@@ -60,11 +60,11 @@ inline uint64_t quarter_turns_of_large(double angle) {
 }
 
 // Places of the operation codes of a tile; see tile.hpp.
-constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2;
+constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2, kHadamardKind = 3;
 constexpr int32_t kMaxPlaces = kMaxRegisterQubits + 4;  // registers, then lanes
-constexpr int32_t kPhaseCode = 6 * kMaxPlaces, kSignCode = kPhaseCode + 8, kScaleCode = kSignCode + 8;
+constexpr int32_t kPhaseCode = 8 * kMaxPlaces, kSignCode = kPhaseCode + 8, kScaleCode = kSignCode + 8;
 constexpr int32_t unitary_code(int32_t place, int32_t is_swapped, int32_t kind) {
-  return 6 * place + 3 * is_swapped + kind;
+  return 8 * place + 4 * is_swapped + kind;
 }
 
 template <class T>
@@ -261,7 +261,10 @@ struct Row {
       case OperationKind::unitary: {
         const bool is_fixed = p.unitaries[planned.index].is_fixed;
         const Core& core = (is_fixed ? p.fixed_cores : cores)[planned.index];
-        const int32_t kind = ::fabs(core.r.im) < negligible   ? kRealKind
+        const bool is_hadamard = core.is_swapped && planned.place < kMaxRegisterQubits &&
+                                 ::fabs(core.r.re - 1) < 1e-15 && ::fabs(core.r.im) < negligible;
+        const int32_t kind = is_hadamard                      ? kHadamardKind
+                             : ::fabs(core.r.im) < negligible ? kRealKind
                              : ::fabs(core.r.re) < negligible ? kImaginaryKind
                                                               : kComplexKind;
         out.code = unitary_code(planned.place, core.is_swapped, kind);
