@@ -21,6 +21,12 @@ constexpr double kPairCost = 2, kSignCost = 0.5, kPolynomialCost = 24;
 constexpr double kPi = 3.14159265358979323846;
 constexpr uint64_t kSixteenthTurn = uint64_t{1} << 60;
 
+constexpr size_t kMostKeptGates = 4096;
+
+bool same_gate(const Gate& s, const Gate& t) {  // bit by bit, but for what fills up
+  return s.opcode == t.opcode && s.q0 == t.q0 && s.q1 == t.q1 && std::memcmp(&s.angle, &t.angle, sizeof s.angle) == 0;
+}
+
 AngleExpression constant(double radians) { return {0, radians, 0, 1, -1, -1}; }
 
 bool takes_two_qubits(Opcode op) { return op >= Opcode::cx; }
@@ -526,7 +532,29 @@ std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qu
                      qubits[2 * i + 1],
                      {c[0], c[1], c[2], c[3], features[2 * i], features[2 * i + 1]}});
   }
-  return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+  return compile(n_qubits, n_features, std::move(gates));
+}
+
+std::shared_ptr<const CompiledProgram> CompiledProgram::compile(int32_t n_qubits, int32_t n_features,
+                                                                std::vector<Gate> gates) {
+  if (gates.size() > kMostKeptGates) return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+  struct Kept {
+    std::vector<Gate> gates;
+    std::shared_ptr<const CompiledProgram> program;
+  };
+  thread_local std::array<Kept, 4> kept;  // the last one used first; no lock that a fork could find taken
+  const auto is_wanted = [&](const Kept& k) {
+    return k.program && k.program->n_qubits_ == n_qubits && k.program->n_features_ == n_features &&
+           std::equal(k.gates.begin(), k.gates.end(), gates.begin(), gates.end(), same_gate);
+  };
+  auto found = std::find_if(kept.begin(), kept.end(), is_wanted);
+  if (found == kept.end()) {
+    --found;
+    auto program = std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+    *found = {std::move(gates), std::move(program)};
+  }
+  std::rotate(kept.begin(), found, found + 1);
+  return kept[0].program;
 }
 
 const PlanView* CompiledProgram::plan(PlanShape shape) const {

@@ -62,6 +62,8 @@ class CompiledProgram {
   CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates);
   CompiledProgram(const CompiledProgram&) = delete;  // views point into it
   ~CompiledProgram();
+  // The same; each thread keeps the small programs that it compiled last, for calls of a few rows.
+  static std::shared_ptr<const CompiledProgram> compile(int32_t n_qubits, int32_t n_features, std::vector<Gate> gates);
   // From plain arrays: opcodes (g), qubits (g, 2), features (g, 2), coefficients (g, 4) = (a0, b0, a1, b1).
   static std::shared_ptr<const CompiledProgram> from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates,
                                                             const int32_t* opcodes, const int32_t* qubits,

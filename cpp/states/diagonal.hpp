@@ -52,8 +52,9 @@ struct PolynomialPhases {
   static constexpr int32_t kVectorBits = kChunkBits - kLaneBits<T>;
   int32_t chunk_bits, vector_bits, high_bits;
   uint64_t constant;
-  uint64_t linear[kMaxQubits];                   // with what the fixed bits add
-  uint64_t pair[pairs_of(kMaxQubits)];           // by position within the block
+  const uint64_t* linear;  // with what the fixed bits add
+  const uint64_t* pair;    // by position within the block
+  uint64_t own_linear[kMaxQubits], own_pair[pairs_of(kMaxQubits)];
   UintVec<T> within[int64_t{1} << kVectorBits];  // pairs within the chunk
   // Of the current chunk, beside `within`:
   UintVec<T> lanes;
@@ -86,18 +87,13 @@ struct PolynomialPhases {
   }
 
   void start(const uint64_t* coefficients, int32_t n_qubits, const BlockPlace& place) {
-    const uint64_t* all_linear = coefficients + 1;
-    const uint64_t* all_pairs = all_linear + n_qubits;
     chunk_bits = min_of(place.n_local, kChunkBits);
     vector_bits = chunk_bits < kLaneBits<T> ? 0 : chunk_bits - kLaneBits<T>;
     high_bits = place.n_local - chunk_bits;
     constant = coefficients[0];
-    if (place.n_local == n_qubits) {
-      memcpy(linear, all_linear, sizeof(uint64_t) * n_qubits);
-      memcpy(pair, all_pairs, sizeof(uint64_t) * pairs_of(n_qubits));
-    } else {
-      fix_outer(all_linear, all_pairs, n_qubits, place);
-    }
+    linear = coefficients + 1;
+    pair = linear + n_qubits;
+    if (place.n_local < n_qubits) fix_outer(n_qubits, place);
     UintVec<T> lane_pairs{};
     add_lane_pair<1, 0>(lane_pairs);
     add_lane_pair<2, 0>(lane_pairs);
@@ -122,10 +118,8 @@ struct PolynomialPhases {
   }
 
   // What the bits outside the block, all known, add to the others.
-  void fix_outer(const uint64_t* all_linear, const uint64_t* all_pairs, int32_t n_qubits, const BlockPlace& place) {
-    const auto pair_of = [&](int32_t a, int32_t b) {
-      return a > b ? all_pairs[pairs_of(a) + b] : all_pairs[pairs_of(b) + a];
-    };
+  void fix_outer(int32_t n_qubits, const BlockPlace& place) {
+    const auto pair_of = [&](int32_t a, int32_t b) { return a > b ? pair[pairs_of(a) + b] : pair[pairs_of(b) + a]; };
     const auto with_sign = [&](int32_t q, uint64_t value) { return place.outer >> q & 1 ? -value : value; };
     int32_t outer[kMaxQubits], n_outer = 0;
     for (int32_t q = 0, i = 0; q < n_qubits; ++q) {
@@ -135,16 +129,18 @@ struct PolynomialPhases {
         outer[n_outer++] = q;
     }
     for (int32_t i = 0; i < n_outer; ++i) {
-      uint64_t sum = all_linear[outer[i]];
+      uint64_t sum = linear[outer[i]];
       for (int32_t j = 0; j < i; ++j) sum += with_sign(outer[j], pair_of(outer[i], outer[j]));
       constant += with_sign(outer[i], sum);
     }
     for (int32_t i = 0; i < place.n_local; ++i) {
       const int32_t q = place.local[i];
-      linear[i] = all_linear[q];
-      for (int32_t j = 0; j < n_outer; ++j) linear[i] += with_sign(outer[j], pair_of(q, outer[j]));
-      for (int32_t j = 0; j < i; ++j) pair[pairs_of(i) + j] = all_pairs[pairs_of(q) + place.local[j]];
+      own_linear[i] = linear[q];
+      for (int32_t j = 0; j < n_outer; ++j) own_linear[i] += with_sign(outer[j], pair_of(q, outer[j]));
+      for (int32_t j = 0; j < i; ++j) own_pair[pairs_of(i) + j] = pair[pairs_of(q) + place.local[j]];
     }
+    linear = own_linear;
+    pair = own_pair;
   }
 
   // Makes ready for the chunk of the amplitudes whose high bits are `high`.
