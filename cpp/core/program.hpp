@@ -10,7 +10,6 @@
 #pragma once
 #include <array>
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
