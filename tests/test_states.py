@@ -207,6 +207,14 @@ def test_phases_of_any_angle_are_those_of_its_double(size):
     np.testing.assert_allclose(fk.states(rows, feature_map=zz), reference.states(rows, zz), rtol=0, atol=1e-12)
 
 
+def test_programs_that_differ_little_are_told_apart():
+    """What was compiled is kept for later calls: more programs in turn than are kept, each beside its like."""
+    x = np.array([[0.3, 1.1]])
+    programs = [Program(2, 2, (Gate("ry", (q,), (Linear(1.0, f, o),)),)) for q in (0, 1) for f in (0, 1) for o in (0.0, 0.5)]
+    for program in programs + programs[::-1] + programs[:2] * 2:
+        np.testing.assert_allclose(run(program, x, np.float64), reference.run_program(program, x), rtol=0, atol=1e-15)
+
+
 def test_basis_states_stay_exact():
     """Permutations of basis states leave no dust behind."""
     gates = (Gate("x", (0,)), Gate("cx", (0, 3)), Gate("swap", (3, 1)), Gate("cx", (1, 5)), Gate("swap", (5, 4)))
