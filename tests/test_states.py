@@ -191,6 +191,30 @@ def test_phases_of_large_angles_are_exact():
     np.testing.assert_allclose(run(program, x, np.float64), reference.run_program(program, x), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e14, 1e16, 1e25, 1e70])
+def test_phases_of_any_angle_are_those_of_its_double(size):
+    """However large, an angle is what double arithmetic makes of its expression, and its turns are taken away exactly."""
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-size, size, (3, 3))
+    pairs = list(combinations(range(6), 2))
+    for name in ("rzz", "cp"):
+        turned = tuple(Gate(name, pair, (Linear(0.7, 0, 0.3), Linear(0.9, 1, 0.1 * sum(pair)))) for pair in pairs)  # one polynomial
+        single = tuple(Gate(gate, (q,), (Linear(1.3, 2, 0.2 * q),)) for q in range(6) for gate in ("ry", "rz", "rx"))
+        program = Program(6, 3, (*(Gate("h", (q,)) for q in range(6)), *turned, *single, Gate("crx", (0, 3), (Linear(0.1, 0, 0.7),))))
+        np.testing.assert_allclose(run(program, x, np.float64), reference.run_program(program, x), rtol=0, atol=1e-12)
+    zz = fk.ZZ(5, bandwidth=0.8)
+    rows = x[:, [0, 1, 2, 0, 1]] * (1, 1, 1, 0.5, 0.25)
+    np.testing.assert_allclose(fk.states(rows, feature_map=zz), reference.states(rows, zz), rtol=0, atol=1e-12)
+
+
+def test_programs_that_differ_little_are_told_apart():
+    """What was compiled is kept for later calls: more programs in turn than are kept, each beside its like."""
+    x = np.array([[0.3, 1.1]])
+    programs = [Program(2, 2, (Gate("ry", (q,), (Linear(1.0, f, o),)),)) for q in (0, 1) for f in (0, 1) for o in (0.0, 0.5)]
+    for program in programs + programs[::-1] + programs[:2] * 2:
+        np.testing.assert_allclose(run(program, x, np.float64), reference.run_program(program, x), rtol=0, atol=1e-15)
+
+
 def test_basis_states_stay_exact():
     """Permutations of basis states leave no dust behind."""
     gates = (Gate("x", (0,)), Gate("cx", (0, 3)), Gate("swap", (3, 1)), Gate("cx", (1, 5)), Gate("swap", (5, 4)))

@@ -39,7 +39,7 @@ KernelSpec parse_spec(const py::tuple& t) {
   if (!t[2].is_none()) {
     const auto program = t[2].cast<py::tuple>();
     spec.program =
-        std::make_shared<CompiledProgram>(program[0].cast<int32_t>(), program[1].cast<int32_t>(), parse_gates(program));
+        CompiledProgram::compile(program[0].cast<int32_t>(), program[1].cast<int32_t>(), parse_gates(program));
     spec.program_view = spec.program->view();
   }
   require(spec.program != nullptr || !spec.params.empty(), "spec needs a program or the number of features");

@@ -3,9 +3,12 @@
 #include "core/program.hpp"
 
 #include <algorithm>
-#include <complex>
 #include <cstring>
+#include <map>
 #include <stdexcept>
+
+#include "core/gates.hpp"
+#include "core/unitary.hpp"
 
 namespace flashket {
 namespace {
@@ -17,100 +20,13 @@ constexpr int32_t kScaleInterval = 48;
 // In vector instructions for each vector of amplitudes: a phase of a pair, a sign of a pair, a polynomial of any size.
 constexpr double kPairCost = 2, kSignCost = 0.5, kPolynomialCost = 24;
 constexpr double kPi = 3.14159265358979323846;
-constexpr uint64_t kEighthTurn = uint64_t{1} << 61;
+constexpr size_t kMostKeptGates = 4096;
+
+bool same_gate(const Gate& s, const Gate& t) {  // bit by bit, but for what fills up
+  return s.opcode == t.opcode && s.q0 == t.q0 && s.q1 == t.q1 && std::memcmp(&s.angle, &t.angle, sizeof s.angle) == 0;
+}
 
 AngleExpression constant(double radians) { return {0, radians, 0, 1, -1, -1}; }
-
-bool same(const AngleExpression& x, const AngleExpression& y) {
-  return x.a0 == y.a0 && x.b0 == y.b0 && x.a1 == y.a1 && x.b1 == y.b1 && x.f0 == y.f0 && x.f1 == y.f1;
-}
-
-bool takes_two_qubits(Opcode op) { return op >= Opcode::cx; }
-
-bool is_diagonal(Opcode op) {
-  switch (op) {
-    case Opcode::z:
-    case Opcode::s:
-    case Opcode::sdg:
-    case Opcode::t:
-    case Opcode::tdg:
-    case Opcode::rz:
-    case Opcode::p:
-    case Opcode::cz:
-    case Opcode::cp:
-    case Opcode::rzz:
-    case Opcode::crz:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Of z, s, sdg, t, tdg.
-uint64_t fixed_phase(Opcode op) {
-  switch (op) {
-    case Opcode::z:
-      return 4 * kEighthTurn;
-    case Opcode::s:
-      return 2 * kEighthTurn;
-    case Opcode::sdg:
-      return 6 * kEighthTurn;
-    case Opcode::t:
-      return kEighthTurn;
-    default:
-      return 7 * kEighthTurn;
-  }
-}
-
-Factor fixed_factor(Opcode op) {
-  const double r = 0.70710678118654752440;
-  Factor f{FactorKind::fixed, -1, {{1, 0, 0, 0}, {0, 0, 1, 0}}};
-  const auto set = [&f](double a, double b, double c, double d, double bi, double ci) {
-    const double m[2][4] = {{a, 0, b, bi}, {c, ci, d, 0}};
-    std::memcpy(f.m, m, sizeof m);
-  };
-  switch (op) {
-    case Opcode::h:
-      set(r, r, r, -r, 0, 0);
-      break;
-    case Opcode::x:
-      set(0, 1, 1, 0, 0, 0);
-      break;
-    case Opcode::y:
-      set(0, 0, 0, 0, -1, 1);
-      break;
-    case Opcode::z:
-      f.m[1][2] = -1;
-      break;
-    case Opcode::s:
-    case Opcode::sdg:
-      f.m[1][2] = 0;
-      f.m[1][3] = op == Opcode::s ? 1 : -1;
-      break;
-    default:
-      f.m[1][2] = r;
-      f.m[1][3] = op == Opcode::t ? r : -r;
-  }
-  return f;
-}
-
-Factor product(const Factor& second, const Factor& first) {
-  Factor out{FactorKind::fixed, -1, {}};
-  const auto at = [](const Factor& f, int i, int j) { return std::complex<double>(f.m[i][2 * j], f.m[i][2 * j + 1]); };
-  for (int i = 0; i < 2; ++i) {
-    for (int j = 0; j < 2; ++j) {
-      const auto sum = at(second, i, 0) * at(first, 0, j) + at(second, i, 1) * at(first, 1, j);
-      out.m[i][2 * j] = sum.real();
-      out.m[i][2 * j + 1] = sum.imag();
-    }
-  }
-  return out;
-}
-
-bool is_diagonal(const Factor& f) {
-  if (f.kind == FactorKind::fixed) return f.m[0][2] == 0 && f.m[0][3] == 0 && f.m[1][0] == 0 && f.m[1][1] == 0;
-  return f.kind == FactorKind::rz || f.kind == FactorKind::phase;
-}
 
 }  // namespace
 
@@ -128,8 +44,8 @@ class CompiledProgram::Builder {
       : p_(program), gates_(gates), waiting_(p_.n_qubits_), is_started_(p_.n_qubits_, false) {
     for (int32_t q = 0; q < p_.n_qubits_; ++q) {
       place_.push_back(q);
-      p_.initial_.push_back({q, 0, 0});
-      p_.final_.push_back({q, 0, 0});
+      p_.initial_.push_back({q, 0, 0, 0});
+      p_.final_.push_back({q, 0, 0, 0});
     }
   }
 
@@ -161,6 +77,7 @@ class CompiledProgram::Builder {
       p_.final_[q] = take(q);
     }
     p_.n_scales_ = static_cast<int32_t>(p_.unitaries_.size()) / kScaleInterval;
+    compute_fixed();
   }
 
  private:
@@ -184,13 +101,23 @@ class CompiledProgram::Builder {
   }
 
   int32_t angle(const AngleExpression& e) {
-    p_.angles_.push_back(e);
-    return static_cast<int32_t>(p_.angles_.size()) - 1;
+    std::array<uint64_t, 5> bits;
+    static_assert(sizeof bits == sizeof e);
+    std::memcpy(bits.data(), &e, sizeof e);
+    const auto [place, is_new] = angles_.try_emplace(bits, static_cast<int32_t>(p_.angles_.size()));
+    if (is_new) {
+      AngleExpression own = e;
+      if (e.f0 < 0) own.a0 = 0, own.f0 = p_.n_features_;
+      if (e.f1 < 0) own.a1 = 0, own.f1 = p_.n_features_;
+      p_.angles_.push_back(own);
+    }
+    return place->second;
   }
 
   int32_t use(int32_t angle, int32_t multiple) {
-    p_.uses_.push_back({angle, multiple});
-    return static_cast<int32_t>(p_.uses_.size()) - 1;
+    const auto [place, is_new] = uses_.try_emplace({angle, multiple}, static_cast<int32_t>(p_.uses_.size()));
+    if (is_new) p_.uses_.push_back({angle, multiple});
+    return place->second;
   }
 
   void add_factor(int32_t q, const Factor& factor) {
@@ -216,7 +143,47 @@ class CompiledProgram::Builder {
     const int32_t begin = static_cast<int32_t>(p_.factors_.size());
     p_.factors_.insert(p_.factors_.end(), waiting_[q].begin(), waiting_[q].end());
     waiting_[q].clear();
-    return {q, begin, static_cast<int32_t>(p_.factors_.size())};
+    return {q, begin, static_cast<int32_t>(p_.factors_.size()), 0};
+  }
+
+  bool has_fixed_factors(const Unitary& unitary) const {
+    return std::all_of(p_.factors_.begin() + unitary.factor_begin, p_.factors_.begin() + unitary.factor_end,
+                       [](const Factor& f) { return f.kind == FactorKind::fixed; });
+  }
+
+  template <int Columns>
+  void multiply_fixed(const Unitary& unitary, Complex (&u)[2][Columns]) const {
+    for (int32_t f = unitary.factor_begin; f < unitary.factor_end; ++f) apply_fixed(p_.factors_[f], u);
+  }
+
+  void compute_fixed() {
+    std::vector<bool> is_fixed(p_.n_qubits_, true);  // of a qubit, as far as its unitaries have come
+    for (Unitary& initial : p_.initial_) {
+      Complex u[2][1] = {{{1, 0}}, {{0, 0}}};
+      initial.is_fixed = has_fixed_factors(initial);
+      if (initial.is_fixed) multiply_fixed(initial, u);
+      p_.fixed_initial_.insert(p_.fixed_initial_.end(), {u[0][0], u[1][0]});
+      if (!initial.is_fixed || u[0][0].re != u[1][0].re || u[0][0].im != u[1][0].im) p_.is_uniform_ = false;
+      p_.uniform_ = p_.uniform_ * u[0][0];
+    }
+    p_.fixed_rests_.assign(p_.n_qubits_, {1, 0});
+    p_.fixed_pivots_.assign(p_.n_scales_ + 1, {1, 0});
+    for (size_t i = 0; i < p_.unitaries_.size(); ++i) {
+      Unitary& unitary = p_.unitaries_[i];
+      SplitUnitary parts{};
+      unitary.is_fixed = is_fixed[unitary.qubit] && has_fixed_factors(unitary);
+      is_fixed[unitary.qubit] = unitary.is_fixed;
+      if (unitary.is_fixed) {
+        Complex& rest = p_.fixed_rests_[unitary.qubit];
+        Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, rest}};
+        multiply_fixed(unitary, u);
+        parts = split(u);
+        rest = parts.rest;
+        Complex& pivot = p_.fixed_pivots_[i / kScaleInterval];
+        pivot = pivot * parts.pivot;
+      }
+      p_.fixed_cores_.push_back(parts.core);
+    }
   }
 
   void add_operation(OperationKind kind, size_t index, uint64_t qubits) {
@@ -258,7 +225,7 @@ class CompiledProgram::Builder {
     switch (g.opcode) {
       case Opcode::rx:
       case Opcode::ry:
-        add_turning(g.opcode == Opcode::rx ? FactorKind::rx : FactorKind::ry, g.q0, angle(g.angle), 1);
+        add_turning(g.opcode == Opcode::rx ? FactorKind::rx : FactorKind::ry, g.q0, angle(g.angle), 2);
         break;
       case Opcode::cx:
         add_cx(g.q0, g.q1);
@@ -270,9 +237,8 @@ class CompiledProgram::Builder {
       case Opcode::cry: {
         // R(t/2) CZ R(-t/2) CZ: Z turns the rotation round, so it acts twice where the control is 1 and not at all
         // where 0.
-        const AngleExpression &e = g.angle, half{0.5 * e.a0, 0.5 * e.b0, e.a1, e.b1, e.f0, e.f1};
         const FactorKind kind = g.opcode == Opcode::crx ? FactorKind::rx : FactorKind::ry;
-        const int32_t turn = angle(half);
+        const int32_t turn = angle(g.angle);
         add_pair(g.q0, g.q1, -1);
         add_turning(kind, g.q1, turn, -1);
         add_pair(g.q0, g.q1, -1);
@@ -287,7 +253,7 @@ class CompiledProgram::Builder {
             if (g.opcode == Opcode::rxx)
               add_fixed(Opcode::h, q);
             else
-              add_turning(FactorKind::rx, q, angle(constant(quarter)), 1);
+              add_turning(FactorKind::rx, q, angle(constant(quarter)), 2);
           }
         };
         change(kPi / 2);
@@ -321,24 +287,24 @@ class CompiledProgram::Builder {
       case Opcode::rzz: {
         const int32_t turn = angle(g.angle), b = is_parity ? d.parity_with : g.q1;
         if (g.opcode == Opcode::p)
-          add_turning(FactorKind::phase, g.q0, turn, 2);
+          add_turning(FactorKind::phase, g.q0, turn, 4);
         else
-          add_turning(FactorKind::rz, g.q0, turn, 1);
+          add_turning(FactorKind::rz, g.q0, turn, 2);
         if (b < 0) break;
-        add_turning(FactorKind::phase, b, turn, 2);
-        add_pair(g.q0, b, use(turn, -4));
+        add_turning(FactorKind::phase, b, turn, 4);
+        add_pair(g.q0, b, use(turn, -8));
         break;
       }
       case Opcode::cz:
         add_pair(g.q0, g.q1, -1);
         break;
       case Opcode::cp:
-        add_pair(g.q0, g.q1, use(angle(g.angle), 2));
+        add_pair(g.q0, g.q1, use(angle(g.angle), 4));
         break;
       case Opcode::crz: {
         const int32_t turn = angle(g.angle);
-        add_turning(FactorKind::phase, g.q0, turn, -1);
-        add_pair(g.q0, g.q1, use(turn, 2));
+        add_turning(FactorKind::phase, g.q0, turn, -2);
+        add_pair(g.q0, g.q1, use(turn, 4));
         break;
       }
       default:
@@ -346,61 +312,85 @@ class CompiledProgram::Builder {
     }
   }
 
-  void add_terms(const Diagonal& d) {
+  // The polynomial that is being made.
+  struct Sums {
+    std::map<std::pair<int32_t, int32_t>, int32_t> multiples;  // of each coefficient and angle
+    std::map<int32_t, uint64_t> fixed;
+  };
+
+  // a, b < 0: not there.
+  int32_t coefficient(int32_t a, int32_t b) const {
+    const int64_t low = std::min(a, b), high = std::max(a, b);
+    return static_cast<int32_t>(high < 0 ? 0 : low < 0 ? 1 + high : 1 + p_.n_qubits_ + pairs_of(high) + low);
+  }
+
+  // A bit is (1 - s) / 2 of its sign s.
+  void add_terms(const Diagonal& d, Sums& sums) {
     const Gate& g = d.gate;
-    const auto term = [this](int32_t a, int32_t b, int32_t angle, int32_t multiple, uint64_t offset) {
-      p_.terms_.push_back({a, b, angle, multiple, offset});
+    const auto turn = [&](int32_t a, int32_t b, int32_t multiple) {
+      sums.multiples[{coefficient(a, b), angle(g.angle)}] += multiple;
     };
+    const auto fixed = [&](int32_t a, int32_t b, uint64_t phase) { sums.fixed[coefficient(a, b)] += phase; };
     switch (g.opcode) {
       case Opcode::p:
       case Opcode::rz:
-      case Opcode::rzz: {
-        const int32_t turn = angle(g.angle), b = d.parity_with >= 0 ? d.parity_with : g.q1;
-        if (g.opcode != Opcode::p) term(-1, -1, turn, -1, 0);
-        term(g.q0, -1, turn, 2, 0);
-        if (b < 0) break;
-        term(b, -1, turn, 2, 0);
-        term(g.q0, b, turn, -4, 0);
+      case Opcode::rzz:
+        if (g.opcode == Opcode::p) turn(-1, -1, 2);
+        turn(g.q0, d.parity_with >= 0 ? d.parity_with : g.q1, -2);
         break;
-      }
       case Opcode::cz:
-        term(g.q0, g.q1, -1, 0, 4 * kEighthTurn);
+        fixed(-1, -1, 2 * kSixteenthTurn);
+        fixed(g.q0, -1, -2 * kSixteenthTurn);
+        fixed(g.q1, -1, -2 * kSixteenthTurn);
+        fixed(g.q0, g.q1, 2 * kSixteenthTurn);
         break;
       case Opcode::cp:
-        term(g.q0, g.q1, angle(g.angle), 2, 0);
+        turn(-1, -1, 1);
+        turn(g.q0, -1, -1);
+        turn(g.q1, -1, -1);
+        turn(g.q0, g.q1, 1);
         break;
-      case Opcode::crz: {
-        const int32_t turn = angle(g.angle);
-        term(g.q0, -1, turn, -1, 0);
-        term(g.q0, g.q1, turn, 2, 0);
+      case Opcode::crz:
+        turn(g.q1, -1, -1);
+        turn(g.q0, g.q1, 1);
         break;
-      }
       default:
-        term(g.q0, -1, -1, 0, fixed_phase(g.opcode));
+        fixed(-1, -1, fixed_half_phase(g.opcode));
+        fixed(g.q0, -1, -fixed_half_phase(g.opcode));
     }
   }
 
   bool is_same(const PhasePolynomial& x, const PhasePolynomial& y) const {
-    const int32_t n = x.term_end - x.term_begin;
-    if (n != y.term_end - y.term_begin) return false;
-    for (int32_t i = 0; i < n; ++i) {
-      const PhaseTerm &s = p_.terms_[x.term_begin + i], &t = p_.terms_[y.term_begin + i];
-      if (s.a != t.a || s.b != t.b || s.multiple != t.multiple || s.offset != t.offset) return false;
-      if ((s.angle < 0) != (t.angle < 0)) return false;
-      if (s.angle >= 0 && !same(p_.angles_[s.angle], p_.angles_[t.angle])) return false;
-    }
-    return true;
+    const PhaseTerm* terms = p_.terms_.data();
+    const FixedPhase* fixed = p_.fixed_phases_.data();
+    return std::equal(terms + x.term_begin, terms + x.term_end, terms + y.term_begin, terms + y.term_end,
+                      [](const PhaseTerm& s, const PhaseTerm& t) {
+                        return s.coefficient == t.coefficient && s.angle == t.angle && s.multiple == t.multiple;
+                      }) &&
+           std::equal(fixed + x.fixed_begin, fixed + x.fixed_end, fixed + y.fixed_begin, fixed + y.fixed_end,
+                      [](const FixedPhase& s, const FixedPhase& t) {
+                        return s.coefficient == t.coefficient && s.phase == t.phase;
+                      });
   }
 
   void add_polynomial() {
-    const size_t n_angles = p_.angles_.size(), n_terms = p_.terms_.size();
-    PhasePolynomial polynomial{static_cast<int32_t>(n_terms), 0, -1};
-    for (const Diagonal& d : run_) add_terms(d);
-    polynomial.term_end = static_cast<int32_t>(p_.terms_.size());
+    Sums sums;
     uint64_t qubits = 0;
-    for (size_t i = n_terms; i < p_.terms_.size(); ++i)
-      for (const int32_t q : {p_.terms_[i].a, p_.terms_[i].b})
+    for (const Diagonal& d : run_) {
+      add_terms(d, sums);
+      for (const int32_t q : {d.gate.q0, d.gate.q1, d.parity_with})
         if (q >= 0) qubits |= uint64_t{1} << q;
+    }
+    const auto n_terms = [this] { return static_cast<int32_t>(p_.terms_.size()); };
+    const auto n_fixed = [this] { return static_cast<int32_t>(p_.fixed_phases_.size()); };
+    PhasePolynomial polynomial{n_terms(), n_terms(), 0, n_fixed(), 0, -1};
+    for (const auto& [at, multiple] : sums.multiples) {
+      p_.terms_.push_back({at.first, at.second, multiple});
+      if (at.first == 0) ++polynomial.constant_end;
+    }
+    for (const auto& [at, phase] : sums.fixed) p_.fixed_phases_.push_back({at, phase});
+    polynomial.term_end = n_terms();
+    polynomial.fixed_end = n_fixed();
     for (int32_t q = 0; q < p_.n_qubits_; ++q)
       if ((qubits >> q & 1) && (!is_started_[q] || waits(q))) flush(q);
     size_t index = 0;
@@ -408,8 +398,8 @@ class CompiledProgram::Builder {
     if (index == p_.polynomials_.size()) {
       p_.polynomials_.push_back(polynomial);
     } else {
-      p_.angles_.resize(n_angles);
-      p_.terms_.resize(n_terms);
+      p_.terms_.resize(polynomial.term_begin);
+      p_.fixed_phases_.resize(polynomial.fixed_begin);
       if (p_.polynomials_[index].table < 0 && p_.n_tables_ < kMaxTables) p_.polynomials_[index].table = p_.n_tables_++;
     }
     add_operation(OperationKind::polynomial, index, qubits);
@@ -421,6 +411,8 @@ class CompiledProgram::Builder {
   std::vector<std::vector<Factor>> waiting_;  // gates on a qubit that are not yet part of an operation
   std::vector<bool> is_started_;              // its initial unitary is complete
   std::vector<Diagonal> run_;
+  std::map<std::array<uint64_t, 5>, int32_t> angles_;  // by their bits
+  std::map<std::pair<int32_t, int32_t>, int32_t> uses_;
 };
 
 CompiledProgram::CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates)
@@ -452,7 +444,29 @@ std::shared_ptr<const CompiledProgram> CompiledProgram::from_arrays(int32_t n_qu
                      qubits[2 * i + 1],
                      {c[0], c[1], c[2], c[3], features[2 * i], features[2 * i + 1]}});
   }
-  return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+  return compile(n_qubits, n_features, std::move(gates));
+}
+
+std::shared_ptr<const CompiledProgram> CompiledProgram::compile(int32_t n_qubits, int32_t n_features,
+                                                                std::vector<Gate> gates) {
+  if (gates.size() > kMostKeptGates) return std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+  struct Kept {
+    std::vector<Gate> gates;
+    std::shared_ptr<const CompiledProgram> program;
+  };
+  thread_local std::array<Kept, 4> kept;  // the last one used first; no lock that a fork could find taken
+  const auto is_wanted = [&](const Kept& k) {
+    return k.program && k.program->n_qubits_ == n_qubits && k.program->n_features_ == n_features &&
+           std::equal(k.gates.begin(), k.gates.end(), gates.begin(), gates.end(), same_gate);
+  };
+  auto found = std::find_if(kept.begin(), kept.end(), is_wanted);
+  if (found == kept.end()) {
+    --found;
+    auto program = std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+    *found = {std::move(gates), std::move(program)};
+  }
+  std::rotate(kept.begin(), found, found + 1);
+  return kept[0].program;
 }
 
 const PlanView* CompiledProgram::plan(PlanShape shape) const {
@@ -495,9 +509,16 @@ ProgramView CompiledProgram::view() const {
   v.initial = initial_.data();
   v.unitaries = unitaries_.data();
   v.final = final_.data();
+  v.fixed_initial = fixed_initial_.data();
+  v.fixed_cores = fixed_cores_.data();
+  v.fixed_rests = fixed_rests_.data();
+  v.fixed_pivots = fixed_pivots_.data();
+  v.is_uniform = is_uniform_;
+  v.uniform = uniform_;
   v.pair_phases = pair_phases_.data();
   v.polynomials = polynomials_.data();
   v.terms = terms_.data();
+  v.fixed_phases = fixed_phases_.data();
   v.owner = this;
   v.plan = [](const void* owner, PlanShape shape) { return static_cast<const CompiledProgram*>(owner)->plan(shape); };
   return v;

@@ -4,8 +4,9 @@
 // * runs of one-qubit gates on a qubit become one unitary, also across the phases that commute with them. CX is CZ
 //   between two Hadamards of its target, which join the unitaries there; controlled rotations, RXX and RYY likewise.
 // * diagonal gates become phases of pairs of qubits, or, where a run of them has many (also as CX, phase, CX), one
-//   polynomial of degree 2 in the bits of the basis index. Equal polynomials share their table.
-// SWAP relabels. The first unitary of every qubit acts on |0>, so the circuit starts with a product state.
+//   polynomial of degree 2 in the signs of the basis index. Equal polynomials share their table.
+// SWAP relabels. The first unitary of every qubit acts on |0>, so the circuit starts with a product state. Equal angles
+// are computed once, and unitaries that no feature turns here, once for all rows.
 #pragma once
 #include <array>
 #include <atomic>
@@ -60,6 +61,8 @@ class CompiledProgram {
   CompiledProgram(int32_t n_qubits, int32_t n_features, const std::vector<Gate>& gates);
   CompiledProgram(const CompiledProgram&) = delete;  // views point into it
   ~CompiledProgram();
+  // The same; each thread keeps the small programs that it compiled last, for calls of a few rows.
+  static std::shared_ptr<const CompiledProgram> compile(int32_t n_qubits, int32_t n_features, std::vector<Gate> gates);
   // From plain arrays: opcodes (g), qubits (g, 2), features (g, 2), coefficients (g, 4) = (a0, b0, a1, b1).
   static std::shared_ptr<const CompiledProgram> from_arrays(int32_t n_qubits, int32_t n_features, int64_t n_gates,
                                                             const int32_t* opcodes, const int32_t* qubits,
@@ -75,9 +78,14 @@ class CompiledProgram {
   std::vector<AngleUse> uses_;
   std::vector<Factor> factors_;
   std::vector<Unitary> initial_, unitaries_, final_;
+  std::vector<Complex> fixed_initial_, fixed_rests_, fixed_pivots_;
+  std::vector<Core> fixed_cores_;
+  bool is_uniform_ = true;
+  Complex uniform_{1, 0};
   std::vector<PairPhase> pair_phases_;
   std::vector<PhasePolynomial> polynomials_;
   std::vector<PhaseTerm> terms_;
+  std::vector<FixedPhase> fixed_phases_;
   std::vector<Operation> operations_;
   mutable std::mutex plans_mutex_;
   mutable std::array<std::atomic<const Plan*>, 4> plans_{};  // for each type of element, host and device

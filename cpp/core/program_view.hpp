@@ -18,9 +18,13 @@ struct AngleExpression {
   int32_t f0, f1;
 };
 
-// cos and sin of `multiple` halves of an angle.
+// cos and sin of `multiple` quarters of an angle.
 struct AngleUse {
   int32_t angle, multiple;
+};
+
+struct Complex {
+  double re, im;
 };
 
 enum class FactorKind : int32_t { fixed, rx, ry, rz, phase };
@@ -32,9 +36,16 @@ struct Factor {
   double m[2][4];  // fixed: rows (re, im, re, im)
 };
 
-// The product of its factors, the first one acting first.
+// The product of its factors, the first one acting first. Fixed: the same for every row, and so are all before it on
+// its qubit.
 struct Unitary {
-  int32_t qubit, factor_begin, factor_end;
+  int32_t qubit, factor_begin, factor_end, is_fixed;
+};
+
+// What is applied of a unitary, see core/unitary.hpp.
+struct Core {
+  Complex r;
+  int32_t is_swapped;
 };
 
 // exp(i phase) where qubits a and b are both 1.
@@ -43,16 +54,23 @@ struct PairPhase {
   int32_t use;  // -1: the phase is half a turn (CZ)
 };
 
-// One term of a phase polynomial in the bits z_q of the basis index: multiple halves of the angle, plus offset, times
-// z_a z_b; b < 0: times z_a; a < 0 too: a constant.
+// Phase polynomials have degree 2 in the signs s_q = +-1, -1 where bit q of the basis index is set. Coefficients: of 1,
+// of s_q (n_qubits), of s_k s_j for j < k at pairs_of(k) + j.
+constexpr int64_t pairs_of(int64_t n) { return n * (n - 1) / 2; }
+constexpr int64_t coefficients_of(int64_t n) { return 1 + n + pairs_of(n); }
+
+// What a coefficient is the sum of: `multiple` quarters of an angle, and fixed phases.
 struct PhaseTerm {
-  int32_t a, b;
-  int32_t angle, multiple;  // angle -1: offset alone
-  uint64_t offset;          // fixed point, 2^64 = one turn
+  int32_t coefficient, angle, multiple;
+};
+struct FixedPhase {
+  int32_t coefficient;
+  uint64_t phase;  // fixed point, 2^64 = one turn
 };
 
 struct PhasePolynomial {
-  int32_t term_begin, term_end;
+  int32_t term_begin, constant_end, term_end;  // terms of coefficient 0 come first
+  int32_t fixed_begin, fixed_end;
   int32_t table;  // slot of its cos and sin table; -1: it runs once, a table would not pay
 };
 
@@ -99,16 +117,24 @@ struct PlanShape {
 struct ProgramView {
   int32_t n_qubits, n_features;
   int32_t n_angles, n_uses, n_unitaries, n_pair_phases, n_polynomials, n_scales, n_tables;
-  int32_t scale_interval;  // unitaries for each scale
-  const AngleExpression* angles;
+  int32_t scale_interval;         // unitaries for each scale
+  const AngleExpression* angles;  // in place of -1 features are n_features: a row ends in a zero
   const AngleUse* uses;
   const Factor* factors;
   const Unitary* initial;    // n_qubits, acting on |0>
   const Unitary* unitaries;  // in the order in which they act
   const Unitary* final;      // n_qubits, diagonal
+  // Of fixed unitaries:
+  const Complex* fixed_initial;  // 2 for each qubit: the amplitudes of 0 and 1
+  const Core* fixed_cores;       // as unitaries
+  const Complex* fixed_rests;    // for each qubit the phase of 1 that the last of them leaves
+  const Complex* fixed_pivots;   // n_scales + 1, of each run of scale_interval unitaries the product
+  int32_t is_uniform;            // the circuit starts with equal amplitudes, whatever the row:
+  Complex uniform;               // this
   const PairPhase* pair_phases;
   const PhasePolynomial* polynomials;
   const PhaseTerm* terms;
+  const FixedPhase* fixed_phases;
   const void* owner;
   const PlanView* (*plan)(const void* owner, PlanShape shape);  // made once for each shape; any thread may ask
 };

@@ -13,10 +13,12 @@ namespace {
 template <class T>
 constexpr int32_t kBlockBits = sizeof(T) == 4 ? 15 : 14;  // 256 KiB: with the lines it came from, half of most L2s
 
+// A state of two blocks is one: no lines that it comes from stand beside it in the cache.
 template <class T>
 const PlanView& plan_of(const EncoderArgs& args) {
   const ProgramView& p = *args.program;
-  return *p.plan(p.owner, {kLaneBits<T>, kRegisterBits, kBlockBits<T>});
+  const int32_t block_bits = p.n_qubits == kBlockBits<T> + 1 ? p.n_qubits : kBlockBits<T>;
+  return *p.plan(p.owner, {kLaneBits<T>, kRegisterBits, block_bits});
 }
 
 // Rounded up so that whole vectors can be read and written.
@@ -92,6 +94,9 @@ struct Interleaved {
   }
 };
 
+// Vectors that meet in a tile lie powers of two apart, in one set of the first-level cache: the planes take a set each.
+constexpr int64_t kPlaneGap = 33 * 64;
+
 // Memory of one worker.
 template <class T>
 struct Worker {
@@ -106,12 +111,19 @@ struct Worker {
     const int64_t plane = padded_size<T>(n_local);
     Worker w{};
     w.re = arena.take<T>(plane);
+    arena.take<char>(kPlaneGap);
     w.im = arena.take<T>(plane);
-    w.tables = arena.take<T>(plan.n_passes == 1 && p.n_qubits == n_local ? 2 * plane * p.n_tables : 0);
+    arena.take<char>(kPlaneGap);
+    w.tables = arena.take<T>(has_tables(p, n_local) ? 2 * plane * p.n_tables : 0);
     w.product = arena.take<Complex>(int64_t{1} << (n_local > kProductBits ? n_local - kProductBits : 0));
     w.phases = arena.take<PolynomialPhases<T>>(p.n_polynomials ? 1 : 0);
     w.operations = arena.take<RowOperation<T>>(plan.largest_tile);
     return w;
+  }
+
+  // Tables would push larger states out of the cache.
+  static bool has_tables(const ProgramView& p, int32_t n_local) {
+    return n_local == p.n_qubits && n_local <= kBlockBits<T>;
   }
 };
 
@@ -151,7 +163,11 @@ struct Block {
   void run(const Pass& pass, const BlockPlace& place, T* re, T* im) const {
     const int64_t size = padded_size<T>(pass.n_local);
     using Factors = const Complex(*)[2];
-    if (&pass == plan.passes)
+    const bool is_first = &pass == plan.passes;
+    // Equal amplitudes that the first phases meet are never written.
+    bool is_uniform = is_first && program.is_uniform && pass.tile_begin < pass.tile_end &&
+                      plan.tiles[pass.tile_begin].polynomial >= 0 && pass.n_local >= kLaneBits<T>;
+    if (is_first && !is_uniform)
       apply_product<T>(re, im, reinterpret_cast<Factors>(row.initial), *row.scale, place, program.n_qubits,
                        worker.product, true);
     uint64_t ready = 0;  // tables that are filled
@@ -161,14 +177,20 @@ struct Block {
         run_tile(tile, re, im, place, size);
         continue;
       }
-      const int32_t slot = place.n_local == program.n_qubits ? program.polynomials[tile.polynomial].table : -1;
+      const int32_t slot =
+          Worker<T>::has_tables(program, place.n_local) ? program.polynomials[tile.polynomial].table : -1;
       T* table = slot < 0 ? nullptr : worker.tables + 2 * size * slot;
       if (table && (ready >> slot & 1)) {
         apply_table(re, im, table, size);
         continue;
       }
       const uint64_t* coefficients = row.coefficients + tile.polynomial * coefficients_of(program.n_qubits);
-      apply_polynomial<T>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size);
+      if (is_uniform)
+        apply_polynomial<true>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size,
+                               *row.scale * program.uniform);
+      else
+        apply_polynomial<false>(re, im, coefficients, program.n_qubits, place, *worker.phases, table, size, {});
+      is_uniform = false;
       if (table) ready |= uint64_t{1} << slot;
     }
     if (&pass == plan.passes + plan.n_passes - 1 && *row.has_final)

@@ -1,16 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
 // What the operations of a circuit are for one row of features: numbers instead of angles. Computed in double, phases
-// in fixed point, whatever the type of the state.
-//
-// A unitary [[a, b], [c, d]] is applied as its core: with |a| >= |b| it is diag(a, d) [[1, r], [-r*, 1]], r = b / a,
-// otherwise diag(b, c) [[r, 1], [1, -r*]], r = a / b. Of the diagonal, the first entry is common to all amplitudes and
-// the ratio of the second to it commutes with every phase: it joins the next unitary on that qubit. So a rotation costs
-// one FMA a number when r is real or imaginary (RY, RX, H, X, Y) and two otherwise; a 2 x 2 product costs four.
+// in fixed point, whatever the type of the state. What no feature turns was computed when the circuit was compiled.
 // Compiled once per instruction set: include from .simd.cpp files only.
 #pragma once
 #include "core/program_view.hpp"
 #include "core/simd.hpp"
+#include "core/unitary.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -31,24 +27,21 @@ FLASHKET_INLINE Vec<T> where_lanes(uint32_t lane_mask, T yes, T no) {
   return select<T>((lane & mask) == mask, splat<T>(yes), splat<T>(no));
 }
 
-struct Complex {
-  double re, im;
-};
-
-FLASHKET_INLINE Complex operator*(Complex a, Complex b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-FLASHKET_INLINE Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
-FLASHKET_INLINE double square(Complex a) { return a.re * a.re + a.im * a.im; }
-FLASHKET_INLINE Complex divide(Complex a, Complex b, double b_square) {
-  const double scale = 1 / b_square;
-  return {(a.re * b.re + a.im * b.im) * scale, (a.im * b.re - a.re * b.im) * scale};
+// The same value, of which the compiler knows nothing.
+template <class V>
+FLASHKET_INLINE V opaque(V v) {
+#if defined(__x86_64__)
+  __asm__("" : "+v"(v));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(v));
+#endif
+  return v;
 }
 
-// Half an angle as a fixed-point fraction of a turn, 2^64 = one turn: correct to the last bits, because the quotient
-// is kept as the sum of two doubles.
-inline uint64_t half_turns(double angle) {
-  constexpr double unit = 0.07957747154594767, unit_rest = -4.9196691687956215e-18;  // 1 / (4 pi) and what it lacks
+// A quarter of an angle as a fixed-point fraction of a turn, 2^64 = one turn: correct to the last bits, because the
+// quotient is kept as the sum of two doubles.
+inline uint64_t quarter_turns(double angle) {
+  constexpr double unit = 0.039788735772973836, unit_rest = -2.4598345843978107e-18;  // 1 / (8 pi) and what it lacks
   const double quotient = angle * unit;
   double rest = __builtin_fma(angle, unit, -quotient) + angle * unit_rest;
   const double fraction = quotient - ::rint(quotient);
@@ -57,19 +50,21 @@ inline uint64_t half_turns(double angle) {
          2 * static_cast<uint64_t>(static_cast<int64_t>(rest * 9223372036854775808.0));
 }
 
-template <class T>
-double evaluate(const AngleExpression& e, const T* x) {
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * static_cast<double>(x[e.f0]) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * static_cast<double>(x[e.f1]) + e.b1;
-  return first * second;
+// Beyond this the two doubles are not enough.
+constexpr double kLargeAngle = 1e15;
+
+// The same for any angle, by the C library, which reduces by as much of pi as it takes; correct to 2^-53.
+inline uint64_t quarter_turns_of_large(double angle) {
+  const double turn = ::atan2(::sin(angle / 4), ::cos(angle / 4)) * 0.15915494309189535;  // 1 / (2 pi)
+  return 2 * static_cast<uint64_t>(static_cast<int64_t>(turn * 9223372036854775808.0));
 }
 
 // Places of the operation codes of a tile; see tile.hpp.
-constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2;
+constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2, kHadamardKind = 3;
 constexpr int32_t kMaxPlaces = kMaxRegisterQubits + 4;  // registers, then lanes
-constexpr int32_t kPhaseCode = 6 * kMaxPlaces, kSignCode = kPhaseCode + 8, kScaleCode = kSignCode + 8;
+constexpr int32_t kPhaseCode = 8 * kMaxPlaces, kSignCode = kPhaseCode + 8, kScaleCode = kSignCode + 8;
 constexpr int32_t unitary_code(int32_t place, int32_t is_swapped, int32_t kind) {
-  return 6 * place + 3 * is_swapped + kind;
+  return 8 * place + 4 * is_swapped + kind;
 }
 
 template <class T>
@@ -79,12 +74,6 @@ struct RowOperation {
   int64_t block_mask;
   uint64_t outer_mask;
   T re, im;
-};
-
-// The core of a unitary.
-struct Core {
-  Complex r;
-  int32_t is_swapped;
 };
 
 // Hands out memory; with no memory behind it, it counts.
@@ -100,11 +89,6 @@ struct Arena {
   }
 };
 
-constexpr int64_t pairs_of(int64_t n) { return n * (n - 1) / 2; }
-
-// Coefficients of a polynomial: constant, linear[n], pair[k (k - 1) / 2 + j] with j < k.
-constexpr int64_t coefficients_of(int64_t n) { return 1 + n + pairs_of(n); }
-
 template <class T>
 struct Row {
   RowOperation<T>* operations;  // as the plan's
@@ -114,6 +98,7 @@ struct Row {
   Complex* scale;               // of the first product state
   int32_t* has_final;           // whether any final phase is there
   // While it is made:
+  double* features;
   double* angles;
   uint64_t* turns;
   double *sines, *cosines;
@@ -129,6 +114,7 @@ struct Row {
     row.scale = arena.take<Complex>(1);
     row.has_final = arena.take<int32_t>(1);
     row.coefficients = arena.take<uint64_t>(p.n_polynomials * coefficients_of(n));
+    row.features = arena.take<double>(p.n_features + 1);
     row.angles = arena.take<double>(p.n_angles);
     row.turns = arena.take<uint64_t>(p.n_angles);
     row.sines = arena.take<double>(uses);
@@ -148,8 +134,20 @@ struct Row {
 
  private:
   void evaluate_angles(const ProgramView& p, const T* x) {
-    for (int32_t i = 0; i < p.n_angles; ++i) angles[i] = evaluate(p.angles[i], x);
-    for (int32_t i = 0; i < p.n_angles; ++i) turns[i] = half_turns(angles[i]);  // apart from the above: becomes vectors
+    for (int32_t j = 0; j < p.n_features; ++j) features[j] = static_cast<double>(x[j]);
+    features[p.n_features] = 0;
+    for (int32_t i = 0; i < p.n_angles; ++i) {
+      const AngleExpression& e = p.angles[i];
+      // Each step is rounded, never two at once: large angles are the same on every instruction set.
+      angles[i] = (opaque(e.a0 * features[e.f0]) + e.b0) * (opaque(e.a1 * features[e.f1]) + e.b1);
+    }
+    int64_t n_large = 0;
+    for (int32_t i = 0; i < p.n_angles; ++i) {  // apart from the above: becomes vectors
+      turns[i] = quarter_turns(angles[i]);
+      n_large += ::fabs(angles[i]) > kLargeAngle;
+    }
+    for (int32_t i = 0; n_large > 0 && i < p.n_angles; ++i)
+      if (::fabs(angles[i]) > kLargeAngle) turns[i] = quarter_turns_of_large(angles[i]);
     constexpr int32_t lanes = kLanes<double>;
     for (int32_t i = 0; i < p.n_uses; i += lanes) {
       UintVec<double> turn{};
@@ -165,7 +163,8 @@ struct Row {
   // u, of one column or two, becomes factor * u.
   template <int Columns>
   void apply_factor(const Factor& factor, Complex (&u)[2][Columns]) const {
-    const double c = factor.use < 0 ? 1 : cosines[factor.use], s = factor.use < 0 ? 0 : sines[factor.use];
+    if (factor.kind == FactorKind::fixed) return apply_fixed(factor, u);
+    const double c = cosines[factor.use], s = sines[factor.use];
     for (int j = 0; j < Columns; ++j) {
       const Complex a = u[0][j], b = u[1][j];
       switch (factor.kind) {
@@ -184,12 +183,8 @@ struct Row {
         case FactorKind::phase:
           u[1][j] = Complex{c, s} * b;
           break;
-        case FactorKind::fixed: {
-          const auto& m = factor.m;
-          u[0][j] = Complex{m[0][0], m[0][1]} * a + Complex{m[0][2], m[0][3]} * b;
-          u[1][j] = Complex{m[1][0], m[1][1]} * a + Complex{m[1][2], m[1][3]} * b;
+        case FactorKind::fixed:
           break;
-        }
       }
     }
   }
@@ -201,31 +196,34 @@ struct Row {
 
   void multiply_unitaries(const ProgramView& p) {
     for (int32_t q = 0; q < p.n_qubits; ++q) {
-      Complex u[2][1] = {{{1, 0}}, {{0, 0}}};
-      multiply(p, p.initial[q], u);
-      initial[2 * q] = u[0][0];
-      initial[2 * q + 1] = u[1][0];
-      final[2 * q] = final[2 * q + 1] = {1, 0};
+      if (p.initial[q].is_fixed) {
+        initial[2 * q] = p.fixed_initial[2 * q];
+        initial[2 * q + 1] = p.fixed_initial[2 * q + 1];
+      } else {
+        Complex u[2][1] = {{{1, 0}}, {{0, 0}}};
+        multiply(p, p.initial[q], u);
+        initial[2 * q] = u[0][0];
+        initial[2 * q + 1] = u[1][0];
+      }
+      final[2 * q] = {1, 0};
+      final[2 * q + 1] = p.fixed_rests[q];
     }
-    Complex common{1, 0};
+    Complex common = p.fixed_pivots[0];
     int32_t slot = 0;
     for (int32_t i = 0; i < p.n_unitaries; ++i) {
-      const int32_t q = p.unitaries[i].qubit;
-      Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, final[2 * q + 1]}};
-      multiply(p, p.unitaries[i], u);
-      const double a = square(u[0][0]), b = square(u[0][1]);
-      // Where both forms will do, the one that leaves no sign behind: H is [[1, 1], [1, -1]].
-      const bool is_even = ::fabs(a - b) < 1e-6;
-      const bool is_swapped = is_even ? u[0][0].re * u[1][1].re + u[0][0].im * u[1][1].im < 0 : a < b;
-      const Complex pivot = is_swapped ? u[0][1] : u[0][0];
-      const double pivot_square = is_swapped ? b : a;
-      cores[i] = {divide(is_swapped ? u[0][0] : u[0][1], pivot, pivot_square), is_swapped};
-      final[2 * q + 1] = divide(is_swapped ? u[1][0] : u[1][1], pivot, pivot_square);
-      common = common * pivot;
+      if (!p.unitaries[i].is_fixed) {
+        const int32_t q = p.unitaries[i].qubit;
+        Complex u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, final[2 * q + 1]}};
+        multiply(p, p.unitaries[i], u);
+        const SplitUnitary parts = split(u);
+        cores[i] = parts.core;
+        final[2 * q + 1] = parts.rest;
+        common = common * parts.pivot;
+      }
       if ((i + 1) % p.scale_interval == 0) {
         const double size = ::sqrt(square(common));
         scales[slot++] = size;
-        common = {common.re / size, common.im / size};
+        common = p.fixed_pivots[slot] * Complex{common.re / size, common.im / size};
       }
     }
     *scale = common;
@@ -242,24 +240,18 @@ struct Row {
     }
   }
 
-  void sum_terms(const ProgramView& p, const PhasePolynomial& polynomial, uint64_t* sums) const {
-    const int64_t n = p.n_qubits;
-    memset(sums, 0, sizeof(uint64_t) * coefficients_of(n));
-    uint64_t* linear = sums + 1;
-    uint64_t* pair = linear + n;
-    for (int32_t i = polynomial.term_begin; i < polynomial.term_end; ++i) {
-      const PhaseTerm& term = p.terms[i];
-      uint64_t value = term.offset;
-      if (term.angle >= 0) value += turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
-      if (term.a < 0) {
-        sums[0] += value;
-      } else if (term.b < 0) {
-        linear[term.a] += value;
-      } else {
-        const int32_t high = term.a > term.b ? term.a : term.b, low = term.a > term.b ? term.b : term.a;
-        pair[pairs_of(high) + low] += value;
-      }
-    }
+  void sum_terms(const ProgramView& p, const PhasePolynomial& polynomial, uint64_t* out) const {
+    const auto value = [&](const PhaseTerm& term) {
+      return turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
+    };
+    uint64_t constant = 0;
+    for (int32_t t = polynomial.term_begin; t < polynomial.constant_end; ++t) constant += value(p.terms[t]);
+    memset(out, 0, sizeof(uint64_t) * coefficients_of(p.n_qubits));
+    out[0] = constant;
+    for (int32_t t = polynomial.constant_end; t < polynomial.term_end; ++t)
+      out[p.terms[t].coefficient] += value(p.terms[t]);
+    for (int32_t i = polynomial.fixed_begin; i < polynomial.fixed_end; ++i)
+      out[p.fixed_phases[i].coefficient] += p.fixed_phases[i].phase;
   }
 
   void place(const ProgramView& p, const PlannedOperation& planned, RowOperation<T>& out) const {
@@ -267,8 +259,12 @@ struct Row {
     out = {0, planned.lane_mask, planned.block_mask, planned.outer_mask, T(0), T(0)};
     switch (planned.kind) {
       case OperationKind::unitary: {
-        const Core& core = cores[planned.index];
-        const int32_t kind = ::fabs(core.r.im) < negligible   ? kRealKind
+        const bool is_fixed = p.unitaries[planned.index].is_fixed;
+        const Core& core = (is_fixed ? p.fixed_cores : cores)[planned.index];
+        const bool is_hadamard = core.is_swapped && planned.place < kMaxRegisterQubits &&
+                                 ::fabs(core.r.re - 1) < 1e-15 && ::fabs(core.r.im) < negligible;
+        const int32_t kind = is_hadamard                      ? kHadamardKind
+                             : ::fabs(core.r.im) < negligible ? kRealKind
                              : ::fabs(core.r.re) < negligible ? kImaginaryKind
                                                               : kComplexKind;
         out.code = unitary_code(planned.place, core.is_swapped, kind);

@@ -37,13 +37,19 @@ FLASHKET_INLINE void add_multiple(Vec<T> a_re, Vec<T> a_im, Vec<T> b_re, Vec<T> 
 template <int J, int IsSwapped, int Kind, class T, int K>
 FLASHKET_INLINE void unitary_on_register(TileRegisters<T, K>& v, const RowOperation<T>& op) {
   if constexpr (J < K) {
-    const Vec<T> re = splat<T>(op.re), im = splat<T>(op.im);
+    const Vec<T> re = splat<T>(op.re), im = splat<T>(op.im), one = opaque(splat<T>(T(1)));
     FLASHKET_UNROLL
     for (int i = 0; i < (1 << K); ++i) {
       if (i & (1 << J)) continue;
       const int k = i | (1 << J);
       const Vec<T> a_re = v.re[i], a_im = v.im[i], b_re = v.re[k], b_im = v.im[k];
-      if constexpr (IsSwapped) {
+      if constexpr (Kind == kHadamardKind) {
+        // Additions and multiply-adds: many processors have units for each.
+        v.re[i] = a_re + b_re;
+        v.im[i] = a_im + b_im;
+        v.re[k] = a_re - one * b_re;
+        v.im[k] = a_im - one * b_im;
+      } else if constexpr (IsSwapped) {
         add_multiple<Kind, T>(b_re, b_im, a_re, a_im, re, im, v.re[i], v.im[i]);
         add_multiple<Kind, T>(a_re, a_im, b_re, b_im, -re, im, v.re[k], v.im[k]);
       } else {
@@ -54,25 +60,14 @@ FLASHKET_INLINE void unitary_on_register(TileRegisters<T, K>& v, const RowOperat
   }
 }
 
-// The same value, of which the compiler knows nothing. Without it GCC computes the exchanged lanes of all operations
-// before it looks which one is wanted.
-template <class T>
-FLASHKET_INLINE Vec<T> opaque(Vec<T> v) {
-#if defined(__x86_64__)
-  __asm__("" : "+v"(v));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(v));
-#endif
-  return v;
-}
-
 template <int L, int IsSwapped, int Kind, class T, int K>
 FLASHKET_INLINE void unitary_on_lane(TileRegisters<T, K>& v, const RowOperation<T>& op) {
   if constexpr (L < kLaneBits<T>) {
     const Vec<T> re = where_lanes<T>(1u << L, -op.re, op.re), im = splat<T>(op.im);  // r, and -r* where the bit is 1
     FLASHKET_UNROLL
     for (int i = 0; i < (1 << K); ++i) {
-      const Vec<T> a_re = opaque<T>(v.re[i]), a_im = opaque<T>(v.im[i]);
+      // Without opaque GCC computes the exchanged lanes of all operations before it looks which one is wanted.
+      const Vec<T> a_re = opaque(v.re[i]), a_im = opaque(v.im[i]);
       const Vec<T> b_re = exchange_lanes<T, 1 << L>(a_re), b_im = exchange_lanes<T, 1 << L>(a_im);
       if constexpr (IsSwapped)
         add_multiple<Kind, T>(b_re, b_im, a_re, a_im, re, im, v.re[i], v.im[i]);
@@ -131,6 +126,10 @@ FLASHKET_INLINE void apply_operation(TileRegisters<T, K>& v, const RowOperation<
   case unitary_code(place, 1, kComplexKind):        \
     function<at, 1, kComplexKind, T, K>(v, op);     \
     break;
+#define FLASHKET_HADAMARD_CASE(place)                          \
+  case unitary_code(place, 1, kHadamardKind):                  \
+    unitary_on_register<place, 1, kHadamardKind, T, K>(v, op); \
+    break;
 #define FLASHKET_MASK_CASES(function, code) \
   case code:                                \
     function<0, T, K>(v, op);               \
@@ -161,6 +160,9 @@ FLASHKET_INLINE void apply_operation(TileRegisters<T, K>& v, const RowOperation<
     FLASHKET_UNITARY_CASES(unitary_on_lane, kMaxRegisterQubits + 1, 1)
     FLASHKET_UNITARY_CASES(unitary_on_lane, kMaxRegisterQubits + 2, 2)
     FLASHKET_UNITARY_CASES(unitary_on_lane, kMaxRegisterQubits + 3, 3)
+    FLASHKET_HADAMARD_CASE(0)
+    FLASHKET_HADAMARD_CASE(1)
+    FLASHKET_HADAMARD_CASE(2)
     FLASHKET_MASK_CASES(phase, kPhaseCode)
     FLASHKET_MASK_CASES(sign, kSignCode)
     case kScaleCode:
@@ -170,6 +172,7 @@ FLASHKET_INLINE void apply_operation(TileRegisters<T, K>& v, const RowOperation<
       __builtin_unreachable();
   }
 #undef FLASHKET_UNITARY_CASES
+#undef FLASHKET_HADAMARD_CASE
 #undef FLASHKET_MASK_CASES
 }
 

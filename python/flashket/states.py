@@ -50,7 +50,7 @@ def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None, backend: str =
     Notes
     -----
     Cost: at most gates * 2^n_qubits per row; one-qubit gates on a qubit act as one, many diagonal gates as one pass. A state
-    larger than a block of 256 KiB is read and written a few times in all, not once per gate. Memory beside the result: a few
+    larger than two blocks of 256 KiB is read and written a few times in all, not once per gate. Memory beside the result: a few
     blocks for each thread. Threads share out rows, or the blocks of few large states; results do not depend on their number.
     Amplitudes agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32).
 
