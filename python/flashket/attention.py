@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flashket import diagnostics, planner
-from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_too_large, to_host, too_large_text
+from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_too_large, needs_no_copy, to_host, too_large_text
 from flashket.backends._registry import select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, explanation
@@ -145,6 +145,25 @@ def attention(
     visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys))
     lengths = _checked_lengths(kv_lens, n_batch, n_keys)
     dtype = common_dtype(named, place)
+    is_decoding = n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and 0 not in shape and n_keys > 0
+    inputs = tuple(array for _, array in named)
+    is_in_place = planner.reads_in_place(kernel, n_queries, *inputs[1:], dtype, normalization, n_shots)
+    if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in inputs):
+        # Decoding reads every key and value once, as checking them would, and allocates the result alone: so checks of rows
+        # and of memory wait until an output is not finite.
+        if out is not None:
+            check_out(out, shape, dtype, inputs, place)
+        attempt = np.empty(shape, dtype)
+        chosen = select(backend, kernel, dtype, "attention", place)
+        zero_rows = chosen.attention_in_place(kernel, *inputs, attempt, causal=bool(causal), kv_lens=lengths)
+        if zero_rows >= 0:
+            for counts in diagnostics.recorders():
+                counts.calls += 1
+                counts.zero_rows += zero_rows
+            if out is None:
+                return attempt
+            out[...] = attempt
+            return out
     n_sets = n_batch * named[1][1].shape[1]
     how = planner.Work(
         shots=n_shots,
@@ -152,7 +171,7 @@ def attention(
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
-        is_in_place=planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
+        is_in_place=is_in_place,
         state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,
@@ -174,33 +193,25 @@ def attention(
     view = _View(shape, keys.shape[1], n_keys, bool(causal), visible, lengths)
     chosen = select(backend, kernel, dtype, "attention", place)
     result = np.empty(shape, dtype) if out is None else out
-    zero_rows = -1
-    if n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and not n_shots and result.size and n_keys:
-        # Decoding reads every key and value once, as checking them would: so the checks wait until an output is not finite.
-        attempt = result if out is None else np.empty(shape, dtype)
-        zero_rows = chosen.attention_in_place(kernel, queries, keys, values, attempt, causal=bool(causal), kv_lens=lengths)
-        if zero_rows >= 0:
-            result[...] = attempt
-    if zero_rows < 0:
-        queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
-        zero_rows = 0
-        if n_keys == 0:
-            result[...] = 0
-        elif result.size:
-            zero_rows = chosen.attention(
-                kernel,
-                queries,
-                keys,
-                values,
-                result,
-                normalization=normalization,
-                temperature=scale,
-                causal=bool(causal),
-                mask=visible,
-                kv_lens=lengths,
-                shots=n_shots,
-                seed=stream_seed,
-            )
+    queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
+    zero_rows = 0
+    if n_keys == 0:
+        result[...] = 0
+    elif result.size:
+        zero_rows = chosen.attention(
+            kernel,
+            queries,
+            keys,
+            values,
+            result,
+            normalization=normalization,
+            temperature=scale,
+            causal=bool(causal),
+            mask=visible,
+            kv_lens=lengths,
+            shots=n_shots,
+            seed=stream_seed,
+        )
     for counts in diagnostics.recorders():
         counts.calls += 1
         counts.zero_rows += zero_rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -97,10 +98,15 @@ def backends() -> list[Backend]:
     >>> [backend.name for backend in backends()]
     ['cuda', 'custatevec', 'cutensornet', 'cpu']
     """
+    return list(_all())
+
+
+@cache
+def _all() -> tuple[Backend, ...]:
     from flashket.backends.cpu import CPU
     from flashket.backends.cuda import DEVICE_BACKENDS
 
-    return [*DEVICE_BACKENDS, CPU]
+    return (*DEVICE_BACKENDS, CPU)
 
 
 def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place: str) -> Backend:
@@ -125,15 +131,13 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
     BackendUnavailable
         For a backend that is absent or cannot do this, with the reason.
     """
-    candidates = backends()
+    candidates = _all()
     name = (os.environ.get("FLASHKET_BACKEND") or "auto") if requested == "auto" else requested
     if name == "auto":
-        refused = []
         for backend in candidates:
-            answer = _answer(backend, kernel, dtype, op)
-            if answer:
+            if _answer(backend, kernel, dtype, op):
                 return backend
-            refused.append(f"{backend.name}: {answer.reason}")
+        refused = (f"{name}: {reason}" for name, reason in refusals(kernel, dtype, op).items())
         raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", "; ".join(refused)))
     for backend in candidates:
         if backend.name == name:
@@ -148,9 +152,10 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
 
 def refusals(kernel: Kernel, dtype: np.dtype[Any], op: str) -> dict[str, str]:
     """Return the backends that cannot run this, each with its reason."""
-    answers = {backend.name: _answer(backend, kernel, dtype, op) for backend in backends()}
+    answers = {backend.name: _answer(backend, kernel, dtype, op) for backend in _all()}
     return {name: answer.reason for name, answer in answers.items() if not answer}
 
 
 def _answer(backend: Backend, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
+    """Say whether it is there and can run this."""
     return backend.capabilities(kernel, dtype, op) if backend.available else Capability(False, backend.reason)
