@@ -19,6 +19,7 @@ from flashket.errors import InputError, explanation
 from flashket.feature_maps._base import finite_float
 from flashket.gram import check_kernel, check_sampling, common_dtype
 from flashket.kernels import Kernel
+from flashket.memory import require
 
 _QUERY_BLOCK = 256
 """Queries whose mask rows are looked at together, so that nothing of size Lq x Lk is allocated."""
@@ -149,10 +150,11 @@ def attention(
     inputs = tuple(array for _, array in named)
     is_in_place = planner.reads_in_place(kernel, n_queries, *inputs[1:], dtype, normalization, n_shots)
     if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in inputs):
-        # Decoding reads every key and value once, as checking them would, and allocates the result alone: so checks of rows
-        # and of memory wait until an output is not finite.
+        # Decoding reads every key and value once, as checking them would, and allocates the result alone: so the checks of rows
+        # wait until an output is not finite, and memory is asked for no more than that.
         if out is not None:
             check_out(out, shape, dtype, inputs, place)
+        require(place, "the result", math.prod(shape) * dtype.itemsize, "pass fewer heads at a time")
         attempt = np.empty(shape, dtype)
         chosen = select(backend, kernel, dtype, "attention", place)
         zero_rows = chosen.attention_in_place(kernel, *inputs, attempt, causal=bool(causal), kv_lens=lengths)
