@@ -41,13 +41,14 @@ Group pack(const MpsView& states, int64_t first, const MpsKernel& kernel) {
     double* site = group.tensors.data();
     for (int64_t j = 0; j < n_sites; ++j) {
       const int64_t width = round_up(group.bonds[j + 1], columns);
-      for (int64_t i = 0; i < 2 * bonds[j]; ++i)
-        for (int64_t r = 0; r < bonds[j + 1]; ++r, from += 2) {
-          const int64_t rest = r % columns;
-          double* to = site + (2 * (i * width + r - rest) + rest) * lanes + lane;
-          to[0] = from[0];
-          to[columns * lanes] = from[1];
-        }
+      for (int64_t i = 0; i < 2 * bonds[j]; ++i) {
+        double* to = site + 2 * i * width * lanes + lane;
+        for (int64_t r = 0; r < bonds[j + 1]; to += 2 * columns * lanes)
+          for (const int64_t end = std::min<int64_t>(r + columns, bonds[j + 1]), first = r; r < end; ++r, from += 2) {
+            to[(r - first) * lanes] = from[0];
+            to[(r - first + columns) * lanes] = from[1];
+          }
+      }
       site += 4 * group.bonds[j] * width * lanes;
     }
   }
