@@ -504,7 +504,9 @@ std::vector<int64_t> uncertain_rows(const float* errors, const float* magnitudes
 
 bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionSizes& s, bool causal) {
   if (form.n_features == 0 || !is_long_enough(s)) return false;
-  // In vector instructions of one row or pair. The weights cost one column more.
+  // In vector instructions of one row or pair. The weights cost one column more. Factors fitted to the crossovers of
+  // both forms with as many queries as keys, one thread, AVX-512: angle 4 to 6, amplitude 16 to 64, IQP 5, 16 to 128
+  // values, float32 and float64 (bench/linear_crossover.py); most lie within 15 % of where this puts them.
   const Score score = spec.score();
   const double pair_factor = score.pair == PairKind::product ? 1.25 : score.pair == PairKind::complex_dot ? 1.5 : 1;
   const double pair = static_cast<double>(score.row_elements()) * pair_factor;
@@ -514,8 +516,8 @@ bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const Atte
   const double feature_rows = static_cast<double>(form.state_rows) * (columns + 8);
   const double linear = static_cast<double>(s.kv_heads) * n_keys * feature_rows +
                         static_cast<double>(s.heads) * n_queries * feature_rows +
-                        (causal ? static_cast<double>(s.heads) * n_queries * both * 64 : 0);
-  return 1.1 * linear < static_cast<double>(s.heads) * n_queries * seen * both;
+                        (causal ? static_cast<double>(s.heads) * n_queries * both * 32 : 0);
+  return 0.95 * linear < static_cast<double>(s.heads) * n_queries * seen * both;
 }
 
 template <class T>

@@ -147,17 +147,17 @@ def attention(
     lengths = _checked_lengths(kv_lens, n_batch, n_keys)
     dtype = common_dtype(named, place)
     is_decoding = n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and 0 not in shape and n_keys > 0
-    inputs = tuple(array for _, array in named)
-    is_in_place = planner.reads_in_place(kernel, n_queries, *inputs[1:], dtype, normalization, n_shots)
-    if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in inputs):
+    (_, queries), (_, keys), (_, values) = named
+    is_in_place = planner.reads_in_place(kernel, n_queries, keys, values, dtype, normalization, n_shots)
+    if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in (queries, keys, values)):
         # Decoding reads every key and value once, as checking them would, and allocates the result alone: so the checks of rows
         # wait until an output is not finite, and memory is asked for no more than that.
         if out is not None:
-            check_out(out, shape, dtype, inputs, place)
+            check_out(out, shape, dtype, (queries, keys, values), place)
         require(place, "the result", math.prod(shape) * dtype.itemsize, "pass fewer heads at a time")
         attempt = np.empty(shape, dtype)
         chosen = select(backend, kernel, dtype, "attention", place)
-        zero_rows = chosen.attention_in_place(kernel, *inputs, attempt, causal=bool(causal), kv_lens=lengths)
+        zero_rows = chosen.attention_in_place(kernel, queries, keys, values, attempt, causal=bool(causal), kv_lens=lengths)
         if zero_rows >= 0:
             for counts in diagnostics.recorders():
                 counts.calls += 1
