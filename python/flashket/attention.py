@@ -140,14 +140,14 @@ def attention(
         raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
 
     named = [("q", to_host(q, place, "q")), ("k", to_host(k, place, "k")), ("v", to_host(v, place, "v"))]
-    shape = _output_shape(kernel, *(array for _, array in named))
+    (_, queries), (_, keys), (_, values) = named
+    shape = _output_shape(kernel, queries, keys, values)
     n_batch, n_heads, n_queries, _ = shape
-    n_keys = named[1][1].shape[2]
+    n_keys = keys.shape[2]
     visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys))
     lengths = _checked_lengths(kv_lens, n_batch, n_keys)
     dtype = common_dtype(named, place)
     is_decoding = n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and 0 not in shape and n_keys > 0
-    (_, queries), (_, keys), (_, values) = named
     is_in_place = planner.reads_in_place(kernel, n_queries, keys, values, dtype, normalization, n_shots)
     if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in (queries, keys, values)):
         # Decoding reads every key and value once, as checking them would, and allocates the result alone: so the checks of rows
@@ -166,7 +166,7 @@ def attention(
                 return attempt
             out[...] = attempt
             return out
-    n_sets = n_batch * named[1][1].shape[1]
+    n_sets = n_batch * keys.shape[1]
     how = planner.Work(
         shots=n_shots,
         normalization=normalization,
@@ -174,7 +174,7 @@ def attention(
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
         is_in_place=is_in_place,
-        state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
+        state_bytes=planner.linear_state_bytes(kernel, queries.shape, keys.shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,
     )

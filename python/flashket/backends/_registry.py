@@ -135,7 +135,7 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
     name = (os.environ.get("FLASHKET_BACKEND") or "auto") if requested == "auto" else requested
     if name == "auto":
         for backend in candidates:
-            if _answer(backend, kernel, dtype, op):
+            if backend.available and backend.capabilities(kernel, dtype, op):
                 return backend
         refused = (f"{name}: {reason}" for name, reason in refusals(kernel, dtype, op).items())
         raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", "; ".join(refused)))
