@@ -142,6 +142,20 @@ def concentrated(name, kernel, rng):
     return q, k
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("kernel", [KERNELS[1], KERNELS[3], KERNELS[12]], ids=repr)
+def test_few_uncertain_rows(kernel, spread):
+    """Among ordinary queries: read again in double and, where that is not enough, computed in the quadratic form."""
+    rng = np.random.default_rng(7)
+    n = kernel.n_features
+    k = (0.3 + spread * rng.normal(size=(1, 2, 1024, n))).astype(np.float32)
+    q = (0.3 + rng.normal(size=(1, 2, 1024, n)) * 0.3).astype(np.float32)
+    q[:, :, ::16] += (rng.uniform(1.5, 3, (1, 2, 64, 1)) * rng.choice([-1, 1], (1, 2, 64, n))).astype(np.float32)
+    for v in (rng.normal(size=(1, 2, 1024, 16)), rng.uniform(0, 1, (1, 2, 1024, 16))):
+        data = q, k, v.astype(np.float32)
+        assert_close(run(kernel, *data), exact(kernel, *data), np.float32)
+
+
 @pytest.mark.parametrize("values", ["random", "offset", "one column"])
 @pytest.mark.parametrize("name", ["equal keys", "nearly equal", "clusters", "orthogonal"])
 @pytest.mark.parametrize("kernel", [KERNELS[1], KERNELS[6], KERNELS[9], KERNELS[12]], ids=repr)

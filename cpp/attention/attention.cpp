@@ -39,10 +39,10 @@ struct PackedKeys {
 // Memory of one worker for blocks computed in C.
 template <class C>
 struct BlockScratch {
-  BlockScratch(const KernelSpec& spec, int64_t v_stride)
+  BlockScratch(const KernelSpec& spec, int64_t v_stride, bool is_direct = false)
       : encoder(spec),
         queries(kTileRows * spec.score().pitch()),
-        tile(tile_scratch(kTileRows)),
+        tile(is_direct ? kTileRows * kTileStride : tile_scratch(kTileRows)),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
         maximum(kTileRows) {}
@@ -99,7 +99,7 @@ class AttentionRun {
       // Last blocks first: under causality they are the longest.
       const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads,
                                      (n_blocks - 1 - index % n_blocks) * kTileRows);
-      BlockScratch<C>& own = scratch.get(worker, [&] { return BlockScratch<C>(spec_, v_stride_); });
+      BlockScratch<C>& own = scratch.get(worker, [&] { return BlockScratch<C>(spec_, v_stride_, is_direct_in<C>()); });
       zero_rows += attend<C>(block, own, [&]() -> LogScratch& {
         return log_scratch.get(worker, [&] { return LogScratch(spec_, v_stride_, std::min(kTileCols, longest_)); });
       });
@@ -305,7 +305,7 @@ class AttentionRun {
     const C excluded = is_softmax ? static_cast<C>(kNone) : C(0);
     const RowState state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
     std::fill_n(n_admissible, kTileRows, 0);
-    std::fill_n(state.numerator, kTileRows * v_stride_, 0.0);
+    std::fill_n(state.numerator, (b.rows == 1 ? 1 : kTileRows) * v_stride_, 0.0);
     std::fill_n(state.denominator, kTileRows, 0.0);
     std::fill_n(state.maximum, kTileRows, kNone);
     Score score = score_;

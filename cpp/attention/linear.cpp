@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "attention/linear_redo.hpp"
 #include "core/parallel.hpp"
 
 namespace flashket {
@@ -14,7 +15,9 @@ namespace {
 constexpr int64_t kFoldKeys = 512;      // keys summed in C before they go to the totals in double
 constexpr int64_t kSegmentKeys = 4096;  // keys of one task at least; a multiple of every chunk
 constexpr int64_t kMaxSegments = 16;
-constexpr int64_t kRedoRows = 256;
+// Of the bound, what rounding of the keys' features and of their sums takes: at most 0.34 where all keys are equal,
+// 0.25 elsewhere (measured; all of it: 1.3 and 0.7).
+constexpr double kSumError = 0.3;
 
 template <class C>
 constexpr ConsumeTile<C> consume_sum() {
@@ -37,6 +40,11 @@ struct Segment {
   int64_t begin, end, query;
 };
 
+// Of the state: max_c |S_c| and |z|.
+struct Norms {
+  double largest = 0, weights = 0;
+};
+
 // The state while keys are added. `current` is what queries read: scale (prefix + local + total).
 template <class C>
 struct RunningState {
@@ -51,7 +59,7 @@ struct RunningState {
 
   Buffer<C> sums, weights;  // of one block and chunk
   Buffer<C> total, total_weights, current, current_weights, norms;
-  double largest_norm = 0, weight_norm = 0;
+  Norms norm;
 };
 
 template <class T, class C>
@@ -100,7 +108,7 @@ class LinearRun {
       });
       return;
     }
-    const std::vector<Buffer<double>> prefixes = sum_all(n_sets, splits, own);
+    std::vector<Buffer<double>> prefixes = sum_all(n_sets, splits, own);
     if (causal_) {
       std::vector<std::pair<int64_t, int64_t>> tasks;
       for (int64_t set = 0; set < n_sets; ++set)
@@ -118,6 +126,36 @@ class LinearRun {
       return;
     }
     read_all(prefixes);
+    totals_ = std::move(prefixes);
+  }
+
+  // Single rows of a run that was not causal once more, all in double from the totals. What is left is the rounding of
+  // the keys' features and of their sums.
+  void read_again(const std::vector<int64_t>& rows) {
+    const int64_t width = a_.q.shape[3];
+    Buffer<T> queries(kRedoRows * width), result(kRedoRows * v_dim_);
+    Buffer<double> ratios(kRedoRows);
+    for (size_t first = 0, last; first < rows.size(); first = last) {
+      last = same_head(rows, first, n_queries_);
+      const int64_t n = static_cast<int64_t>(last - first), at = rows[first] / n_queries_;
+      const int64_t batch = at / n_heads_, head = at % n_heads_, set = batch * n_kv_ + head / group_;
+      double* sums = totals_[set].data();
+      gather(a_.q.matrix(batch, head), rows, first, last, n_queries_, queries.data());
+      linear_read<T>(spec_, form_, rows_of(static_cast<const T*>(queries.data()), n, width),
+                     {sums, sums + form_.state_rows * v_stride_, 1, 1, v_stride_}, rows_of(result.data(), n, v_dim_),
+                     ratios.data());
+      const Norms& norms = norms_[set];
+      const MatrixView<T> out = a_.out.matrix(batch, head);
+      for (int64_t i = 0; i < n; ++i) {
+        const T* row = result.data() + i * v_dim_;
+        copy_row(row, 1, &out(rows[first + i] % n_queries_, 0), out.col_stride);
+        double magnitude = 0;
+        for (int64_t c = 0; c < v_dim_; ++c) magnitude = std::max(magnitude, std::abs(static_cast<double>(row[c])));
+        const double sum = ratios.data()[i] * norms.weights, error = kSumError * error_of_sums(norms, magnitude) / sum;
+        magnitudes_.data()[rows[first + i]] = static_cast<float>(magnitude);
+        errors_.data()[rows[first + i]] = sum > 0 ? static_cast<float>(error) : std::numeric_limits<float>::infinity();
+      }
+    }
   }
 
   // Bounds on the absolute error of a row of out, and on its largest element; rows in order (batch, head, query).
@@ -292,9 +330,9 @@ class LinearRun {
       }
     }
     if (!answers) return;
-    state.weight_norm = std::sqrt(weight_norm);
-    state.largest_norm = std::sqrt(static_cast<double>(ops_.largest(state.norms.data(), v_stride_)));
-    if (!(state.largest_norm > (sizeof(C) == 4 ? 1e-15 : 1e-140))) measure(state);  // squares may have vanished
+    state.norm.weights = std::sqrt(weight_norm);
+    state.norm.largest = std::sqrt(static_cast<double>(ops_.largest(state.norms.data(), v_stride_)));
+    if (!(state.norm.largest > (sizeof(C) == 4 ? 1e-15 : 1e-140))) measure(state);  // squares may have vanished
   }
 
   void fold(const double* prefix, double* local, RunningState<C>& state, bool answers) {
@@ -325,8 +363,8 @@ class LinearRun {
         norms[c] += inverse * x * x;
       }
     }
-    state.weight_norm = std::sqrt(weight_norm);
-    state.largest_norm = std::sqrt(*std::max_element(norms.begin(), norms.end()));
+    state.norm.weights = std::sqrt(weight_norm);
+    state.norm.largest = std::sqrt(*std::max_element(norms.begin(), norms.end()));
   }
 
   // numerator and denominator of the rows of `queries`, from the state.
@@ -368,7 +406,7 @@ class LinearRun {
         for (int64_t i = 0; i < n; ++i) {
           const double near_error = score_error(first + i + 1, denominators[i]) * largest_value;
           finish_row(batch, head, query + first + i, first + i, near.numerator + i * v_stride_, denominators[i],
-                     near_error, has_state ? s.state.largest_norm : 0, has_state ? s.state.weight_norm : 0, s);
+                     near_error, has_state ? s.state.norm : Norms{}, s);
         }
       }
     }
@@ -382,14 +420,17 @@ class LinearRun {
                                                      : rounding * static_cast<double>(n);
   }
 
+  double error_of_sums(const Norms& norms, double magnitude) const {
+    return std::numeric_limits<C>::epsilon() * (norms.largest + magnitude * norms.weights);
+  }
+
   void finish_row(int64_t batch, int64_t head, int64_t query, int64_t row, const double* near, double near_sum,
-                  double near_error, double largest_norm, double weight_norm, Scratch& s) {
+                  double near_error, const Norms& norms, Scratch& s) {
     const double sum = near_sum + static_cast<double>(s.denominator.data()[row]);
     const int64_t at = index(batch, head, query);
     const double magnitude =
         static_cast<double>(ops_.divide(s.numerator.data() + row * v_stride_, near, 1 / sum, v_stride_, s.row.data()));
-    const double error =
-        (near_error + std::numeric_limits<C>::epsilon() * (largest_norm + magnitude * weight_norm)) / sum;
+    const double error = (near_error + error_of_sums(norms, magnitude)) / sum;
     errors_.data()[at] = sum > 0 ? static_cast<float>(error) : std::numeric_limits<float>::infinity();
     magnitudes_.data()[at] = static_cast<float>(magnitude);
     const MatrixView<T> out = a_.out.matrix(batch, head);
@@ -400,6 +441,7 @@ class LinearRun {
     const int64_t n_sets = static_cast<int64_t>(totals.size()), size = form_.state_rows * v_stride_;
     std::vector<RunningState<C>> states;
     for (int64_t set = 0; set < n_sets; ++set) states.emplace_back(form_, v_stride_, form_.state_rows);
+    norms_.resize(n_sets);
     parallel_for(n_sets, [&](int64_t set, int) {
       RunningState<C>& state = states[set];
       for (int64_t f = 0; f < form_.state_rows; ++f) {
@@ -409,6 +451,7 @@ class LinearRun {
         state.current_weights.data()[f] = static_cast<C>(w * totals[set].data()[size + f]);
       }
       measure(state);
+      norms_[set] = state.norm;
     });
     PerWorker<Scratch> scratch;
     const int64_t n_blocks = round_up(n_queries_, chunk_) / chunk_;
@@ -427,8 +470,7 @@ class LinearRun {
       }
       s.queries.load(a_.q.matrix(batch, head), begin, begin + rows);
       read(s.queries, rows, state.current.data(), state.current_weights.data(), s);
-      for (int64_t i = 0; i < rows; ++i)
-        finish_row(batch, head, begin + i, i, nullptr, 0, 0, state.largest_norm, state.weight_norm, s);
+      for (int64_t i = 0; i < rows; ++i) finish_row(batch, head, begin + i, i, nullptr, 0, 0, state.norm, s);
     });
   }
 
@@ -441,6 +483,8 @@ class LinearRun {
   int64_t n_heads_, n_kv_, n_queries_, v_dim_, v_stride_, group_, chunk_, state_size_;
   Buffer<C> scale_;
   Buffer<float> errors_, magnitudes_;
+  std::vector<Buffer<double>> totals_;  // of a run that is not causal, with their norms
+  std::vector<Norms> norms_;
 };
 
 // Rows whose error the bound does not keep below two fifths of the contract's: relative to the largest element of all
@@ -456,54 +500,13 @@ std::vector<int64_t> uncertain_rows(const float* errors, const float* magnitudes
   return rows;
 }
 
-// The quadratic form for single rows, gathered by head; returns how many of them had only kernel values of 0.
-template <class T>
-int64_t redo(const KernelSpec& spec, const AttentionArrays<T>& a, const AttentionOptions& options,
-             const std::vector<int64_t>& rows) {
-  const int64_t n_heads = a.q.shape[1], n_queries = a.q.shape[2], width = a.q.shape[3], v_dim = a.v.shape[3];
-  AttentionOptions quadratic = options;
-  quadratic.causal = false;
-  quadratic.form = AttentionForm::quadratic;
-  int64_t n_zero = 0;
-  Buffer<T> queries(kRedoRows * width), result(kRedoRows * v_dim);
-  for (size_t first = 0, last; first < rows.size(); first = last) {
-    const int64_t head_index = rows[first] / n_queries, batch = head_index / n_heads, head = head_index % n_heads;
-    for (last = first + 1; last < rows.size() && last - first < kRedoRows && rows[last] / n_queries == head_index;)
-      ++last;
-    const int64_t n = static_cast<int64_t>(last - first), kv_head = head / (n_heads / a.k.shape[1]);
-    const int64_t kv_len = a.kv_lens ? a.kv_lens[batch] : a.k.shape[2];
-    const auto limit = [&](int64_t row) { return options.causal ? row % n_queries + kv_len - n_queries + 1 : kv_len; };
-    const int64_t n_keys = limit(rows[last - 1]);
-    const MatrixView<const T> q = a.q.matrix(batch, head), k = a.k.matrix(batch, kv_head),
-                              v = a.v.matrix(batch, kv_head);
-    const MatrixView<T> out = a.out.matrix(batch, head);
-    Buffer<bool> mask(options.causal ? n * n_keys : 0);
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t row = rows[first + i];
-      for (int64_t j = 0; j < width; ++j) queries.data()[i * width + j] = q(row % n_queries, j);
-      for (int64_t j = 0; options.causal && j < n_keys; ++j) mask.data()[i * n_keys + j] = j < limit(row);
-    }
-    const auto one = [](auto* data, int64_t length, int64_t size, int64_t stride, int64_t step) {
-      return Tensor4View<std::remove_pointer_t<decltype(data)>>{data, {1, 1, length, size}, {0, 0, stride, step}};
-    };
-    const Tensor4View<const bool> mask_view = one(static_cast<const bool*>(mask.data()), n, n_keys, n_keys, 1);
-    AttentionArrays<T> gathered{one(static_cast<const T*>(queries.data()), n, width, width, 1),
-                                one(k.data, n_keys, width, k.row_stride, k.col_stride),
-                                one(v.data, n_keys, v_dim, v.row_stride, v.col_stride),
-                                one(result.data(), n, v_dim, v_dim, 1)};
-    if (options.causal) gathered.mask = &mask_view;
-    n_zero += attention<T>(spec, gathered, quadratic);
-    for (int64_t i = 0; i < n; ++i)
-      for (int64_t c = 0; c < v_dim; ++c) out(rows[first + i] % n_queries, c) = result.data()[i * v_dim + c];
-  }
-  return n_zero;
-}
-
 }  // namespace
 
 bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const AttentionSizes& s, bool causal) {
   if (form.n_features == 0 || !is_long_enough(s)) return false;
-  // In vector instructions of one row or pair. The weights cost one column more.
+  // In vector instructions of one row or pair. The weights cost one column more. Factors fitted to the crossovers of
+  // both forms with as many queries as keys, one thread, AVX-512: angle 4 to 6, amplitude 16 to 64, IQP 5, 16 to 128
+  // values, float32 and float64 (bench/linear_crossover.py); most lie within 15 % of where this puts them.
   const Score score = spec.score();
   const double pair_factor = score.pair == PairKind::product ? 1.25 : score.pair == PairKind::complex_dot ? 1.5 : 1;
   const double pair = static_cast<double>(score.row_elements()) * pair_factor;
@@ -513,8 +516,8 @@ bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const Atte
   const double feature_rows = static_cast<double>(form.state_rows) * (columns + 8);
   const double linear = static_cast<double>(s.kv_heads) * n_keys * feature_rows +
                         static_cast<double>(s.heads) * n_queries * feature_rows +
-                        (causal ? static_cast<double>(s.heads) * n_queries * both * 64 : 0);
-  return 1.1 * linear < static_cast<double>(s.heads) * n_queries * seen * both;
+                        (causal ? static_cast<double>(s.heads) * n_queries * both * 32 : 0);
+  return 0.95 * linear < static_cast<double>(s.heads) * n_queries * seen * both;
 }
 
 template <class T>
@@ -526,13 +529,17 @@ int64_t linear_attention(const KernelSpec& spec, const LinearForm& form, const A
     LinearRun<T, T> run(spec, form, arrays, options.causal);
     run.run();
     rows = uncertain_rows(run.errors(), run.magnitudes(), n_rows, sizeof(T) == 4);
+    if (sizeof(T) == 4 && !options.causal && 4 * static_cast<int64_t>(rows.size()) <= n_rows) {
+      run.read_again(rows);
+      rows = uncertain_rows(run.errors(), run.magnitudes(), n_rows, true);
+    }
   }
   if (sizeof(T) == 4 && static_cast<int64_t>(rows.size()) > n_rows / 16) {
     LinearRun<T, double> run(spec, form, arrays, options.causal);
     run.run();
     rows = uncertain_rows(run.errors(), run.magnitudes(), n_rows, true);
   }
-  return redo(spec, arrays, options, rows);
+  return attend_rows(spec, arrays, options, rows);
 }
 
 template int64_t linear_attention(const KernelSpec&, const LinearForm&, const AttentionArrays<float>&,

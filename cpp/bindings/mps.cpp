@@ -48,10 +48,11 @@ struct MpsArrays {
       : bonds(t[0].cast<IntArray>()), offsets(t[1].cast<LongArray>()), tensors(t[2].cast<ComplexArray>()) {
     require(bonds.ndim() == 2 && bonds.shape(1) >= 2 && offsets.size() == bonds.shape(0) + 1, "bad states");
     for (py::ssize_t i = 0; i < bonds.shape(0); ++i) {
+      const int32_t* row = bonds.data(i);
       int64_t size = 0;
       for (py::ssize_t j = 0; j + 1 < bonds.shape(1); ++j) {
-        require(bonds.at(i, j) >= 1 && bonds.at(i, j + 1) >= 1, "bad bonds");
-        size += int64_t{2} * bonds.at(i, j) * bonds.at(i, j + 1);
+        require(row[j] >= 1 && row[j + 1] >= 1, "bad bonds");
+        size += int64_t{2} * row[j] * row[j + 1];
       }
       require(offsets.at(i) >= 0 && offsets.at(i) + size <= tensors.size(), "bad tensors");
     }

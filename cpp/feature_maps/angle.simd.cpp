@@ -74,13 +74,18 @@ void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
 const Encoder tangent_encoder = {"angle, centred", PairKind::tangent,  n_features,
                                  scratch,          tangent_row<float>, tangent_row<double>};
 
+typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
+
 // A whole vector of doubles from either type.
 FLASHKET_INLINE Vec<double> load_doubles(const double* p) { return load(p); }
 FLASHKET_INLINE Vec<double> load_doubles(const float* p) {
-  typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
+#if FLASHKET_VECTOR_BYTES == 64 && defined(__x86_64__)
+  return (Vec<double>)_mm512_cvtps_pd(_mm256_loadu_ps(p));  // GCC makes five instructions of convertvector
+#else
   HalfVec v;
   memcpy(&v, p, sizeof v);
   return __builtin_convertvector(v, Vec<double>);
+#endif
 }
 
 // left - right, zeros from count on.
@@ -95,14 +100,100 @@ FLASHKET_INLINE Vec<double> difference(const T* left, const T* right, int64_t co
 }
 
 constexpr double kModerateAngle = 1e5;
-constexpr double kWideDifference = 64;  // more would lose digits of the smaller angle
+constexpr double kWideDifference = 64;            // more would lose digits of the smaller angle
+constexpr double kRounding = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low bits
+
+// Of an angle in turns: how far its cosine is from its zero, a quarter of a turn at most, negative where the cosine is.
+// Squares of the whole turns are added to `turns`.
+FLASHKET_INLINE Vec<double> beyond_zero(Vec<double> apart, double turns_each, Vec<double>& turns) {
+  const Vec<double> n = (apart * turns_each + kRounding) - kRounding;
+  const Vec<double> rest = apart * turns_each - n;
+  turns += n * n;
+  return 0.25 - (Vec<double>)((UintVec<double>)rest & (~uint64_t{0} >> 1));
+}
+
+// sin 2 pi x for |x| <= 1/4, to 2 ulp: a minimax polynomial, error 5e-9 of the sine.
+FLASHKET_INLINE Vec<float> sine_of_turns(Vec<float> x) {
+  const Vec<float> x2 = x * x;
+  Vec<float> s = splat(39.7109177f);
+  s = s * x2 + -76.5749923f;
+  s = s * x2 + 81.6022313f;
+  s = s * x2 + -41.3416775f;
+  s = s * x2 + 6.28318527f;
+  return s * x;
+}
+
+template <int S, int V>
+FLASHKET_INLINE void multiply_rows(Vec<float> (&v)[V]) {
+  FLASHKET_UNROLL
+  for (int i = 0; i < V; i += 2 * S) {
+    transpose_pair<float, S>(v[i], v[i + S], std::make_index_sequence<kLanes<float>>());
+    v[i] *= v[i + S];
+  }
+}
+
+template <size_t... I>
+FLASHKET_INLINE Vec<float> join(HalfVec low, HalfVec high, std::index_sequence<I...>) {
+  return __builtin_shufflevector(low, high, I...);
+}
+
+// product[i] *= cosines of D features, as many as a vector has doubles, for rows i and i + D.
+FLASHKET_INLINE void multiply_cosines(const float* query, const float* rows, int64_t row_stride, double turns_each,
+                                      Vec<float>* product, Vec<double>& turns) {
+  constexpr int64_t D = kLanes<double>;
+  const Vec<double> to = load_doubles(query);
+  FLASHKET_UNROLL
+  for (int64_t i = 0; i < D; ++i) {
+    const Vec<double> low = beyond_zero(load_doubles(rows + i * row_stride) - to, turns_each, turns),
+                      high = beyond_zero(load_doubles(rows + (i + D) * row_stride) - to, turns_each, turns);
+    product[i] *= sine_of_turns(join(__builtin_convertvector(low, HalfVec), __builtin_convertvector(high, HalfVec),
+                                     std::make_index_sequence<kLanes<float>>()));
+  }
+}
+
+// Overlaps with as many rows as a vector has floats: cosines of differences in float, reduced in double, so exact to a
+// few ulp, also near their zeros. Adds squares of whole turns to `turns`.
+FLASHKET_INLINE Vec<float> score_block(const float* query, const float* rows, int64_t row_stride, int64_t n,
+                                       double turns_each, Vec<double>& turns) {
+  constexpr int64_t L = kLanes<float>, D = kLanes<double>;
+  Vec<float> product[D];
+  FLASHKET_UNROLL
+  for (int64_t i = 0; i < D; ++i) product[i] = splat(1.0f);
+  int64_t f = 0;
+  for (; f + D <= n; f += D) multiply_cosines(query + f, rows + f, row_stride, turns_each, product, turns);
+  if (f < n) {  // differences of 0 behind the last feature
+    float rest[L + 1][D] = {};
+    for (int64_t r = 0; r <= L; ++r)
+      for (int64_t e = 0; e < n - f; ++e) rest[r][e] = r < L ? rows[r * row_stride + f + e] : query[f + e];
+    multiply_cosines(rest[L], rest[0], D, turns_each, product, turns);
+  }
+  multiply_rows<1>(product);
+  if constexpr (D > 2) multiply_rows<2>(product);
+  if constexpr (D > 4) multiply_rows<4>(product);
+  return product[0];
+}
+
+// False, and overlaps of no use, if an angle is too large.
+bool score_near_rows(const float* query, const float* rows, int64_t row_stride, int64_t count, float* overlaps,
+                     const EncoderArgs& args) {
+  constexpr int64_t L = kLanes<float>;
+  const int64_t n = n_features(args);
+  const double turns_each = 0.25 / M_PI * args.params[1];
+  Vec<double> turns{};
+  for (int64_t j = 0; j + L <= count; j += L)
+    store<float>(overlaps + j, score_block(query, rows + j * row_stride, row_stride, n, turns_each, turns));
+  for (int64_t j = count / L * L; j < count; ++j)  // the row as often as a vector has floats
+    overlaps[j] = score_block(query, rows + j * row_stride, 0, n, turns_each, turns)[0];
+  double sum = 0;
+  for (int64_t l = 0; l < kLanes<double>; ++l) sum += turns[l];
+  return sum < kModerateAngle * kModerateAngle;
+}
 
 // The cosine alone, to 1e-15 for |angle| <= kModerateAngle: reduced by pi in three parts, then Taylor on a quarter
 // turn, whose first term left out is 2e-17.
 FLASHKET_INLINE Vec<double> moderate_cosine(Vec<double> angle) {
-  const double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low mantissa bits
-  const Vec<double> shifted = angle * 0.31830988618379067154 + magic;
-  const Vec<double> n = shifted - magic;
+  const Vec<double> shifted = angle * 0.31830988618379067154 + kRounding;
+  const Vec<double> n = shifted - kRounding;
   Vec<double> x = angle - n * 3.14159265346825122834;
   x = x - n * 1.21542010126079319e-10;
   x = x - n * 4.04453249759190126e-21;
@@ -122,8 +213,7 @@ FLASHKET_INLINE Vec<double> moderate_cosine(Vec<double> angle) {
 }
 
 // For rows near enough; false, and overlaps of no use, if one is not.
-template <class T>
-bool score_near_rows(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
+bool score_near_rows(const double* query, const double* rows, int64_t row_stride, int64_t count, double* overlaps,
                      const EncoderArgs& args) {
   const int64_t n = n_features(args);
   const double half_bandwidth = 0.5 * args.params[1];
@@ -132,7 +222,7 @@ bool score_near_rows(const T* query, const T* rows, int64_t row_stride, int64_t 
                             : kWideDifference;
   IntVec<double> is_far{};
   for (int64_t j = 0; j < count; ++j) {
-    const T* x = rows + j * row_stride;
+    const double* x = rows + j * row_stride;
     Vec<double> product = splat(1.0);
     for (int64_t f = 0; f < n; f += kLanes<double>) {
       const Vec<double> apart = difference(query + f, x + f, n - f);
@@ -141,7 +231,7 @@ bool score_near_rows(const T* query, const T* rows, int64_t row_stride, int64_t 
     }
     if constexpr (kLanes<double> > 4) product *= exchange_lanes<double, 4>(product);
     if constexpr (kLanes<double> > 2) product *= exchange_lanes<double, 2>(product);
-    overlaps[j] = static_cast<T>(product[0] * product[1]);
+    overlaps[j] = product[0] * product[1];
   }
   return !any_lane(is_far);
 }

@@ -9,6 +9,7 @@
 #include "core/parallel.hpp"
 #include "core/philox.hpp"
 #include "gram/mps_gram.hpp"
+#include "gram/pack.hpp"
 
 namespace flashket {
 namespace {
@@ -21,8 +22,8 @@ struct Group {
   Buffer<double> tensors;
 };
 
-Group pack(const MpsView& states, int64_t first, int64_t lanes) {
-  const int64_t n_sites = states.n_sites;
+Group pack(const MpsView& states, int64_t first, const MpsKernel& kernel) {
+  const int64_t n_sites = states.n_sites, lanes = kernel.lanes, columns = kernel.columns;
   Group group;
   group.bonds.assign(n_sites + 1, 1);
   for (int64_t lane = 0; lane < lanes; ++lane) {
@@ -30,7 +31,7 @@ Group pack(const MpsView& states, int64_t first, int64_t lanes) {
     for (int64_t j = 0; j <= n_sites; ++j) group.bonds[j] = std::max(group.bonds[j], bonds[j]);
   }
   int64_t size = 0;
-  for (int64_t j = 0; j < n_sites; ++j) size += int64_t{4} * group.bonds[j] * group.bonds[j + 1];
+  for (int64_t j = 0; j < n_sites; ++j) size += 4 * group.bonds[j] * round_up(group.bonds[j + 1], columns);
   group.tensors = Buffer<double>(size * lanes);
   std::fill_n(group.tensors.data(), size * lanes, 0.0);
   for (int64_t lane = 0; lane < lanes; ++lane) {
@@ -39,13 +40,15 @@ Group pack(const MpsView& states, int64_t first, int64_t lanes) {
     const double* from = states.tensors_of(row);
     double* site = group.tensors.data();
     for (int64_t j = 0; j < n_sites; ++j) {
-      const int64_t width = group.bonds[j + 1];
-      for (int64_t i = 0; i < 2 * bonds[j]; ++i)
-        for (int64_t r = 0; r < bonds[j + 1]; ++r, from += 2) {
-          double* to = site + 2 * (i * width + r) * lanes + lane;
-          to[0] = from[0];
-          to[lanes] = from[1];
-        }
+      const int64_t width = round_up(group.bonds[j + 1], columns);
+      for (int64_t i = 0; i < 2 * bonds[j]; ++i) {
+        double* to = site + 2 * i * width * lanes + lane;
+        for (int64_t r = 0; r < bonds[j + 1]; to += 2 * columns * lanes)
+          for (const int64_t end = std::min<int64_t>(r + columns, bonds[j + 1]), first = r; r < end; ++r, from += 2) {
+            to[(r - first) * lanes] = from[0];
+            to[(r - first + columns) * lanes] = from[1];
+          }
+      }
       site += 4 * group.bonds[j] * width * lanes;
     }
   }
@@ -74,13 +77,14 @@ void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, cons
   const MpsView& right = is_symmetric ? x : *y;
   const int64_t n = x.rows, m = right.rows;
   const MpsOps& ops = *isa_ops().mps;
-  const MpsKernel& kernel = m <= ops.narrow.lanes ? ops.narrow : ops.wide;
+  // Lanes without a row of their own cost as much as the others.
+  const MpsKernel& kernel = 2 * m <= ops.wide.lanes ? ops.single : ops.wide;
   const int64_t lanes = kernel.lanes;
   if (n == 0 || m == 0) return;
   const int64_t n_groups = (m + lanes - 1) / lanes, n_chunks = (n + kRowChunk - 1) / kRowChunk;
   std::vector<Group> groups(n_groups);
-  parallel_for(n_groups, [&](int64_t g, int) { groups[g] = pack(right, g * lanes, lanes); });
-  const int64_t widest = int64_t{x.largest_bond()} * right.largest_bond();
+  parallel_for(n_groups, [&](int64_t g, int) { groups[g] = pack(right, g * lanes, kernel); });
+  const int64_t widest = x.largest_bond() * round_up(right.largest_bond(), kernel.columns);
   const uint64_t key = stream_key(options.seed, StreamDomain::gram, 0, 0);
   PerWorker<Buffer<double>> scratch;
   parallel_for(n_groups * n_chunks, [&](int64_t index, int worker) {
@@ -88,8 +92,8 @@ void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, cons
     const int64_t j0 = index / n_chunks * lanes, i0 = index % n_chunks * kRowChunk;
     const int64_t i1 = std::min(i0 + kRowChunk, n), j1 = std::min(j0 + lanes, m);
     if (is_symmetric && j1 <= i0) return;  // below the diagonal: its mirror writes it
-    double* work = scratch.get(worker, [&] { return Buffer<double>((6 * widest + 3) * lanes); }).data();
-    double *re = work + 6 * widest * lanes, *im = re + lanes, *exponent = im + lanes;
+    double* work = scratch.get(worker, [&] { return Buffer<double>((8 * widest + 3) * lanes); }).data();
+    double *re = work + 8 * widest * lanes, *im = re + lanes, *exponent = im + lanes;
     for (int64_t i = i0; i < i1; ++i) {
       if (is_symmetric && j1 <= i) break;
       kernel.overlap(x.n_sites, x.bonds_of(i), x.tensors_of(i), group.bonds.data(), group.tensors.data(), work, re, im,

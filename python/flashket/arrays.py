@@ -209,7 +209,7 @@ def cast(array: Array, dtype: np.dtype[Any], place: str, name: str) -> Array:
     >>> cast(np.ones((2, 2)), np.dtype(np.float32), "gram", "X").dtype
     dtype('float32')
     """
-    if _needs_no_copy(array, dtype):
+    if needs_no_copy(array, dtype):
         return array
     if array.dtype == dtype and array.dtype.isnative:
         return np.array(array, dtype=dtype, order="C", copy=True)
@@ -232,12 +232,20 @@ def cast_bytes(array: Array, dtype: np.dtype[Any]) -> int:
     >>> cast_bytes(np.ones(3, np.float32), FLOAT64), cast_bytes(np.ones(3), FLOAT64)
     (24, 0)
     """
-    return 0 if _needs_no_copy(array, dtype) else array.size * dtype.itemsize
+    return 0 if needs_no_copy(array, dtype) else array.size * dtype.itemsize
 
 
-def _needs_no_copy(array: Array, dtype: np.dtype[Any]) -> bool:
-    is_dtype = array.dtype == dtype and array.dtype.isnative
-    return is_dtype and array.flags.aligned and all(stride % dtype.itemsize == 0 for stride in array.strides)
+def needs_no_copy(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Say whether :func:`cast` returns the array itself.
+
+    Examples
+    --------
+    >>> needs_no_copy(np.ones(3, np.float32), FLOAT32), needs_no_copy(np.ones(3), FLOAT32)
+    (True, False)
+    """
+    if array.dtype != dtype or not array.dtype.isnative or not array.flags.aligned:
+        return False
+    return array.flags.c_contiguous or all(stride % dtype.itemsize == 0 for stride in array.strides)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

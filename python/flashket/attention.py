@@ -12,13 +12,26 @@ from typing import Any
 import numpy as np
 
 from flashket import diagnostics, planner
-from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_on_device, is_too_large, to_array, to_host, too_large_text
+from flashket.arrays import (
+    Array,
+    bad_row_text,
+    cast,
+    cast_bytes,
+    check_out,
+    is_on_device,
+    is_too_large,
+    needs_no_copy,
+    to_array,
+    to_host,
+    too_large_text,
+)
 from flashket.backends._registry import select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, explanation
 from flashket.feature_maps._base import finite_float
 from flashket.gram import check_kernel, check_sampling, common_dtype
 from flashket.kernels import Kernel
+from flashket.memory import require
 
 _QUERY_BLOCK = 256
 """Queries whose mask rows are looked at together, so that nothing of size Lq x Lk is allocated."""
@@ -145,9 +158,10 @@ def attention(
         raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
 
     named = [(name, to_array(array, place, name, backend)) for name, array in (("q", q), ("k", k), ("v", v))]
-    shape = _output_shape(kernel, *(array for _, array in named))
+    (_, queries), (_, keys), (_, values) = named
+    shape = _output_shape(kernel, queries, keys, values)
     n_batch, n_heads, n_queries, _ = shape
-    n_keys = named[1][1].shape[2]
+    n_keys = keys.shape[2]
     on_device = is_on_device(named, place)
     visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys), backend if on_device else None)
     lengths = _checked_lengths(kv_lens, n_batch, n_keys, backend if on_device else None)
@@ -163,16 +177,31 @@ def attention(
         place,
         not_worth=lambda: planner.not_worth_sending(kernel, "attention", n_batch * n_heads * n_queries, n_keys, dtype, shape[3]),
     )
-    n_sets = n_batch * named[1][1].shape[1]
+    is_decoding = n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and 0 not in shape and n_keys > 0
+    is_in_place = not chosen.is_device and planner.reads_in_place(kernel, n_queries, keys, values, dtype, normalization, n_shots)
+    if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in (queries, keys, values)):
+        # Decoding reads every key and value once, as checking them would, and allocates the result alone: so the checks of rows
+        # wait until an output is not finite, and memory is asked for no more than that.
+        if out is not None:
+            check_out(out, shape, dtype, (queries, keys, values), place)
+        require(place, "the result", math.prod(shape) * dtype.itemsize, "pass fewer heads at a time")
+        attempt = np.empty(shape, dtype)
+        zero_rows = chosen.attention_in_place(kernel, queries, keys, values, attempt, causal=bool(causal), kv_lens=lengths)
+        if zero_rows >= 0:
+            _record(None, zero_rows, 0)
+            if out is None:
+                return attempt
+            out[...] = attempt
+            return out
+    n_sets = n_batch * keys.shape[1]
     how = planner.Work(
         shots=n_shots,
         normalization=normalization,
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
-        is_in_place=not chosen.is_device
-        and planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
-        state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
+        is_in_place=is_in_place,
+        state_bytes=planner.linear_state_bytes(kernel, queries.shape, keys.shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,
     )
@@ -193,43 +222,35 @@ def attention(
         check_out(out, shape, dtype, inputs, place)
     view = _View(shape, keys.shape[1], n_keys, bool(causal), visible, lengths)
     result = np.empty(shape, dtype) if out is None else out
-    zero_rows = -1
-    if n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and not n_shots and result.size and n_keys:
-        # Decoding reads every key and value once, as checking them would: so the checks wait until an output is not finite.
-        attempt = result if out is None else np.empty(shape, dtype)
-        zero_rows = chosen.attention_in_place(kernel, queries, keys, values, attempt, causal=bool(causal), kv_lens=lengths)
-        if zero_rows >= 0:
-            result[...] = attempt
-    if zero_rows < 0:
-        queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
-        zero_rows = 0
-        if n_keys == 0:
-            result[...] = 0
-        elif result.size:
-            zero_rows = chosen.attention(
-                kernel,
-                queries,
-                keys,
-                values,
-                result,
-                normalization=normalization,
-                temperature=scale,
-                causal=bool(causal),
-                mask=visible,
-                kv_lens=lengths,
-                shots=n_shots,
-                seed=stream_seed,
-            )
+    queries, keys, values = _without_hidden_rows(view, kernel, queries, keys, values)
+    zero_rows = 0
+    if n_keys == 0:
+        result[...] = 0
+    elif result.size:
+        zero_rows = chosen.attention(
+            kernel,
+            queries,
+            keys,
+            values,
+            result,
+            normalization=normalization,
+            temperature=scale,
+            causal=bool(causal),
+            mask=visible,
+            kv_lens=lengths,
+            shots=n_shots,
+            seed=stream_seed,
+        )
     _record(view, zero_rows, n_shots)
     return result
 
 
-def _record(view: _View, zero_rows: int, n_shots: int) -> None:
-    """Tell the counters that listen."""
+def _record(view: _View | None, zero_rows: int, n_shots: int) -> None:
+    """Tell the counters that listen; the view counts the scores that shots were spent on."""
     for counts in diagnostics.recorders():
         counts.calls += 1
         counts.zero_rows += zero_rows
-        if n_shots:
+        if view is not None and n_shots:
             sampled = view.count_admissible()
             counts.sampled_scores += sampled
             counts.shots += sampled * n_shots

@@ -200,8 +200,7 @@ class CudaBackend:
         def run(a: Any, b: Any, out: Any, *options: Any) -> None:
             self._run("gram", "mps_gram", a, b, to.operand, *options, _place(to.out))
 
-        left, right = (each if each is None or isinstance(each, np.ndarray) else each.library.to_host(each.source) for each in (x, y))
-        write_gram(kernel, bond, left, right, to.out, log=log, shots=shots, seed=seed, run=run)
+        write_gram(kernel, bond, _on_host(x), None if y is None else _on_host(y), to.out, log=log, shots=shots, seed=seed, run=run)
 
     def _spec(self, kernel: Kernel, op: str) -> Spec:
         """Return what the module takes for a kernel, or for the states of its feature map."""
@@ -218,6 +217,12 @@ class CudaBackend:
         except RuntimeError as error:
             do = "FLASHKET_SYNC=1 finds the call that caused it; after a fault of memory the process must be started again"
             raise FlashKetError(explanation(place, "the device must run this", str(error), do)) from error
+
+
+def _on_host(array: Any) -> Array:
+    """Return a device array's copy in host memory, a host array itself."""
+    copy: Array = array if isinstance(array, np.ndarray) else array.library.to_host(array.source)
+    return copy
 
 
 class _Written:
