@@ -299,7 +299,7 @@ def result_array(
 def _does_not_fit(shape: tuple[int, ...], dtype: DType, device: int, place: str) -> ResourceLimit:
     from flashket.backends.cuda import CUDA
 
-    asked = math.prod(shape) * (2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize)
+    asked = math.prod(shape) * _itemsize(dtype)
     wanted = f"a result of shape {shape} and {dtype} needs {format_bytes(asked)} on device {device}"
     return ResourceLimit(explanation(place, wanted, f"{format_bytes(CUDA.free_bytes(device))} free", "work in blocks of rows"))
 
@@ -312,6 +312,11 @@ def _dtype(name: str) -> DType:
         return np.dtype(name)
     except TypeError:
         return name  # e.g. float8_e5m2: only its name is wanted, for the refusal
+
+
+def _itemsize(dtype: DType) -> int:
+    """Return the bytes of an element; 1 for a dtype that NumPy does not know, which is refused by its name."""
+    return int(dtype.itemsize) if isinstance(dtype, np.dtype) else 2 if dtype == BFLOAT16 else 1
 
 
 class Torch(Library):
@@ -495,14 +500,11 @@ class Jax(Library):
         """Describe an array, which is contiguous."""
         if isinstance(value, _Produced):
             return value.array
-        try:
-            address, device = int(value.unsafe_buffer_pointer()), int(value.__dlpack_device__()[1])
-        except (AttributeError, RuntimeError, ValueError) as error:
-            do = "pass a concrete array on one device, outside of jit"
-            raise InputError(explanation(place, f"{name} must be an array on one device", f"{type(value).__name__}", do)) from error
-        return self._described(value, device, tuple(value.shape), _dtype(value.dtype.name), int(value.dtype.itemsize), address)
+        # The address is asked of arrays that a result could overlap; JAX's are never written, and asking might wait.
+        return self._described(value, int(value.__dlpack_device__()[1]), tuple(value.shape), _dtype(value.dtype.name), 0)
 
-    def _described(self, source: Any, device: int, shape: tuple[int, ...], dtype: DType, itemsize: int, address: int) -> DeviceArray:
+    def _described(self, source: Any, device: int, shape: tuple[int, ...], dtype: DType, address: int) -> DeviceArray:
+        itemsize = _itemsize(dtype)
         strides = tuple(itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
         return DeviceArray(source, self, device, shape, strides, dtype, itemsize, address)
 
@@ -542,7 +544,7 @@ class Jax(Library):
 
         produced = _Produced()
         produced.memory, address = CUDA.module().empty(shape, str(dtype), (device, 0, None, False))
-        produced.array = self._described(produced, device, shape, dtype, 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize, address)
+        produced.array = self._described(produced, device, shape, dtype, address)
         return produced
 
     def zero(self, source: Any) -> None:

@@ -93,9 +93,7 @@ def test_the_emulated_device_says_so(device):
     plan = fk.explain(kernel, n=50_000)
     assert plan.backend == "cpu" and "emulated" in dict(plan.refused)["cuda"], "auto never takes it"
     assert fk.explain(kernel, n=10, backend="cuda").backend == "cuda"
-    import torch
-
-    x = torch.zeros(2, 8)
+    x = device.array("torch", np.zeros((2, 8)))
     assert fk.gram(x, kernel=kernel).shape == (2, 2) and isinstance(fk.gram(x, kernel=kernel), np.ndarray)
     code = "import sys; from flashket.cli import main; sys.exit(main(['bench', '--device', 'cuda']))"
     done = run_python(code)

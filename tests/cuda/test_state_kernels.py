@@ -193,7 +193,12 @@ def test_maps(kernels, feature_map, block_bits, dtype):
 
 @pytest.mark.parametrize(
     ("feature_map", "dtype"),
-    [(fk.IQP(14), np.float32), (fk.HardwareEfficient(13), np.float64), (fk.HardwareEfficient(15), np.float32), (fk.HardwareEfficient(14), np.float64)],
+    [
+        (fk.IQP(14), np.float32),
+        (fk.HardwareEfficient(13), np.float64),
+        (fk.HardwareEfficient(15), np.float32),
+        (fk.HardwareEfficient(14), np.float64),
+    ],
     ids=repr,
 )
 def test_largest_blocks_and_beyond(kernels, feature_map, dtype):
