@@ -211,9 +211,10 @@ FK_DEVICE double element_slope(const Scoring& k, const PairSlope& d, const doubl
 
 // One block a row: of queries (is_query) the gradient of its encoded row, of keys that and the gradient of its value.
 template <Pair kPair, bool is_query>
-FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradient, Tensor4 d_v) {
+FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradient, uint8_t* is_seen, Tensor4 d_v) {
   __shared__ PairSlope slopes[kThreads];
-  __shared__ int64_t others[kThreads];  // the other row of the pair; of keys, also who the query is
+  __shared__ int64_t others[kThreads];  // the other row of the pair, -1 where there is none
+  __shared__ int has_others;
   const Problem& p = b.problem;
   const int64_t per_pair = is_query ? p.rows_per_pair() : p.n_keys, pair = blockIdx.x / per_pair,
                 own = blockIdx.x % per_pair;
@@ -227,6 +228,7 @@ FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradi
       key_place.batch * d_v.stride[0] + key_place.head / p.group * d_v.stride[1] + own * d_v.stride[2];
   // Element by element the block keeps its sums in memory that is its own; a value's slopes lie behind the row's.
   double* const value_sums = is_query ? nullptr : gradient + p.n_pairs * p.n_keys * b.row_elements + own_row * p.v_dim;
+  if (threadIdx.x == 0) has_others = 0;
   for (int64_t e = threadIdx.x; e < b.row_elements; e += kThreads) to[e] = 0;
   if (!is_query)
     for (int64_t d = threadIdx.x; d < p.v_dim; d += kThreads) value_sums[d] = 0;
@@ -246,6 +248,7 @@ FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradi
     slopes[threadIdx.x] = mine;
     others[threadIdx.x] = other_row;
     __syncthreads();
+    if (other_row >= 0) has_others = 1;
     const int n = static_cast<int>(n_others - first < kThreads ? n_others - first : kThreads);
     for (int64_t e = threadIdx.x; e < b.row_elements; e += kThreads) {
       double sum = 0;
@@ -269,13 +272,16 @@ FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradi
       }
     __syncthreads();
   }
+  if (threadIdx.x == 0) is_seen[own_row] = has_others != 0;
   if (!is_query)
     for (int64_t d = threadIdx.x; d < p.v_dim; d += kThreads)
       store_element(d_v.data, d_v.dtype, first_value + d, value_sums[d]);
 }
 
-// Contiguous rows, numbered from first on in the order of (batch, head, position), to a tensor.
-FK_KERNEL void __launch_bounds__(kThreads) StoreRows(const double* rows, int64_t first, int64_t count, Tensor4 to) {
+// Contiguous rows, numbered from first on in the order of (batch, head, position), to a tensor. A row that meets none
+// has gradient 0, whatever it holds.
+FK_KERNEL void __launch_bounds__(kThreads)
+    StoreRows(const double* rows, const uint8_t* is_seen, int64_t first, int64_t count, Tensor4 to) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= count * to.shape[3]) return;
   const int64_t row = first + i / to.shape[3], d = i % to.shape[3];
@@ -286,11 +292,13 @@ FK_KERNEL void __launch_bounds__(kThreads) StoreRows(const double* rows, int64_t
 }
 
 template <Pair kPair>
-void launch_all(const Backward& b, double* d_queries, double* d_keys, const Tensor4& d_v, Stream stream) {
+void launch_all(const Backward& b, double* d_queries, double* d_keys, uint8_t* is_seen, const Tensor4& d_v,
+                Stream stream) {
   const Problem& p = b.problem;
   launch("RowSums", RowSumsKernel<kPair>, {p.n_rows()}, kThreads, 0, stream, b);
-  launch("QueryGradient", RowGradient<kPair, true>, {p.n_rows()}, kThreads, 0, stream, b, d_queries, d_v);
-  launch("KeyGradient", RowGradient<kPair, false>, {p.n_pairs * p.n_keys}, kThreads, 0, stream, b, d_keys, d_v);
+  launch("QueryGradient", RowGradient<kPair, true>, {p.n_rows()}, kThreads, 0, stream, b, d_queries, is_seen, d_v);
+  launch("KeyGradient", RowGradient<kPair, false>, {p.n_pairs * p.n_keys}, kThreads, 0, stream, b, d_keys,
+         is_seen + p.n_rows(), d_v);
 }
 
 void check(bool is_good, const char* what) {
@@ -324,6 +332,7 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
                 y = encode_rows(spec, keys, Precision::f64, stream);
   const int64_t elements = spec.row_elements();
   Array<RowSums> sums(n_queries, stream);
+  Array<uint8_t> is_seen(n_queries + n_keys, stream);  // whether a row meets any; queries, then keys
   Array<double> d_queries(n_queries * elements, stream), d_keys(n_keys * (elements + problem.v_dim), stream);
   const Backward b{problem,           scoring(spec), o.normalization == Normalization::sum,
                    1 / o.temperature, g.d_out,       x.f64.data(),
@@ -331,28 +340,29 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
                    sums.data()};
   switch (spec.encoder->pair) {
     case Pair::product:
-      launch_all<Pair::product>(b, d_queries.data(), d_keys.data(), g.d_v, stream);
+      launch_all<Pair::product>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
       break;
     case Pair::real_dot:
-      launch_all<Pair::real_dot>(b, d_queries.data(), d_keys.data(), g.d_v, stream);
+      launch_all<Pair::real_dot>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
       break;
     case Pair::complex_dot:
-      launch_all<Pair::complex_dot>(b, d_queries.data(), d_keys.data(), g.d_v, stream);
+      launch_all<Pair::complex_dot>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
       break;
     case Pair::distance:
-      launch_all<Pair::distance>(b, d_queries.data(), d_keys.data(), g.d_v, stream);
+      launch_all<Pair::distance>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
       break;
     case Pair::transfer:
       throw std::invalid_argument("a line of 2 x 2 matrices has no gradient on the device");
   }
-  const auto pull_back = [&](const Rows& rows, const double* encoded, int64_t first, const Tensor4& to) {
+  const auto pull_back = [&](const Rows& rows, const double* encoded, const uint8_t* seen, int64_t first,
+                             const Tensor4& to) {
     Array<double> slopes(rows.count * features, stream);
     spec.encoder->pull_back(rows, encoded, elements, slopes.data(), spec.args(), stream);
     launch("StoreRows", StoreRows, {divide_up(rows.count * features, kThreads)}, kThreads, 0, stream, slopes.data(),
-           first, rows.count, to);
+           seen, first, rows.count, to);
   };
-  pull_back(queries, d_queries.data(), first_query, g.d_q);
-  pull_back(keys, d_keys.data(), first_key, g.d_k);
+  pull_back(queries, d_queries.data(), is_seen.data(), first_query, g.d_q);
+  pull_back(keys, d_keys.data(), is_seen.data() + n_queries, first_key, g.d_k);
 }
 
 }  // namespace
