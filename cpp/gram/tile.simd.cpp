@@ -82,12 +82,13 @@ struct ProductBlock {
   template <int R>
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     Vec<T> acc[R][2];
-    FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
-    if (score.pair == PairKind::tangent)
+    if (score.pair == PairKind::tangent) {
       tangent_overlaps<T, R>(a, b, score.depth, score.group, acc);
-    else
+    } else {
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
       paired_overlaps<T, R>(a, b, score.depth, acc);
+    }
     store_values<T, R>(score, acc, values + at);
   }
 };
