@@ -58,8 +58,7 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
 template <class T>
 FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
   if constexpr (sizeof(T) == 8) return v;
-  typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
-  return __builtin_convertvector(__builtin_convertvector(v, HalfVec), Vec<double>);
+  return widen(__builtin_convertvector(v, HalfVec));
 }
 
 FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return select<double>(v < 0.0, -v, v); }
@@ -97,25 +96,25 @@ void tangents(const T* x, const double* centre, double half_bandwidth, int64_t f
 
 template <class T>
 void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
-  const int64_t n = n_features(args), group = args.group;  // at most kRun
-  double sine[kRun], cosine[kRun];
-  double tangent[kRun], cotangent[kRun];
+  const int64_t n = n_features(args), group = args.group;  // n or a divisor of kRun
+  double sine[kRun], cosine[kRun], tangent[kRun], cotangent[kRun];
   T* other = out + n + (n + group - 1) / group;
-  for (int64_t begin = 0; begin < n; begin += group) {
-    const int64_t count = n - begin < group ? n - begin : group;
+  for (int64_t begin = 0; begin < n; begin += kRun) {
+    const int64_t count = n - begin < kRun ? n - begin : kRun;
     tangents(x + begin, args.centre ? args.centre + begin : nullptr, 0.5 * args.params[1], begin, count, tangent,
              cotangent, cosine, sine);
-    double cosines = 1, sines = 1;
-    for (int64_t j = 0; j < count; ++j) {
-      out[j] = static_cast<T>(tangent[j]);
-      other[j] = static_cast<T>(cotangent[j]);
-      cosines *= cosine[j];
-      sines *= sine[j];
+    for (int64_t first = 0; first < count; first += group) {
+      const int64_t last = first + group < count ? first + group : count;
+      double cosines = 1, sines = 1;
+      for (int64_t j = first; j < last; ++j) {
+        *out++ = static_cast<T>(tangent[j]);
+        *other++ = static_cast<T>(cotangent[j]);
+        cosines *= cosine[j];
+        sines *= sine[j];
+      }
+      *out++ = static_cast<T>(cosines);
+      *other++ = static_cast<T>(sines);
     }
-    out += count;
-    other += count;
-    *out++ = static_cast<T>(cosines);
-    *other++ = static_cast<T>(sines);
   }
 }
 
@@ -125,10 +124,9 @@ const Encoder tangent_encoder = {"angle, tangents", PairKind::tangent,  n_featur
 // A whole vector of doubles from either type.
 FLASHKET_INLINE Vec<double> load_doubles(const double* p) { return load(p); }
 FLASHKET_INLINE Vec<double> load_doubles(const float* p) {
-  typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
   HalfVec v;
   memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Vec<double>);
+  return widen(v);
 }
 
 // left - right, zeros from count on.
