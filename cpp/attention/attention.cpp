@@ -287,7 +287,8 @@ class AttentionRun {
     if (sizeof(T) == 8) return 1e-290;
     const double p = score_.power;
     double least_mean = score_.similarity == Similarity::hadamard ? 0.02 * p : 5e-4 * p * p;
-    if (spec_.encoder->pair == PairKind::product) least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
+    if (spec_.encoder->pair == PairKind::product)
+      least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
     return std::max(1e-24, static_cast<double>(n) * std::pow(least_mean, p));
   }
 

@@ -53,9 +53,7 @@ struct Score {
   }
 
   // Elements of a row that meet others in one pair: of a tangent row one half.
-  constexpr int64_t pair_elements() const {
-    return pair == PairKind::tangent ? row_elements() / 2 : row_elements();
-  }
+  constexpr int64_t pair_elements() const { return pair == PairKind::tangent ? row_elements() / 2 : row_elements(); }
 
   // From a row to the next among packed rows. Long rows get a few elements more: at distances near a power of two the
   // panels of a tile would meet in the same few sets of a cache.

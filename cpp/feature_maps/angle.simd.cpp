@@ -65,8 +65,8 @@ FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return select<double>(v < 0
 
 // tan and cot of bandwidth (x - centre) / 2, turned, as T holds them, and the cosine and sine of the angles that these
 // then stand for: what is left of their rounding is second order in a row's overlap with itself.
-// The overlap does not depend on the turn. It keeps common angles away from the poles (multiples of a quarter turn), and
-// differs from feature to feature, as equal factors would all round the same way.
+// The overlap does not depend on the turn. It keeps common angles away from the poles (multiples of a quarter turn),
+// and differs from feature to feature, as equal factors would all round the same way.
 template <class T>
 void tangents(const T* x, const double* centre, double half_bandwidth, int64_t first, int64_t count, double* tangent,
               double* cotangent, double* cosine, double* sine) {

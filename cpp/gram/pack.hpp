@@ -52,8 +52,8 @@ constexpr EncodeRow<C> encode_row(const Encoder& encoder) {
 }
 
 // The spec in the form that is cheapest whatever the rows, for everything but logarithms: a row's form and its bits do
-// not depend on others. Angles nearer to a pole than 3e-8 (double: 1e-17) move to that distance, so that the products of
-// a group cannot overflow.
+// not depend on others. Angles nearer to a pole than 3e-8 (double: 1e-17) move to that distance, so that the products
+// of a group cannot overflow.
 template <class C>
 KernelSpec cheapest_form(KernelSpec spec) {
   if (spec.encoder->tangent == nullptr) return spec;
