@@ -225,6 +225,14 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     }
     return;
   }
+  if (score.pair == PairKind::complex_dot && score.similarity != Similarity::fidelity) {
+    // Re <x|y> alone is the dot product of rows that hold all re, then all im.
+    Score real = score;
+    real.pair = PairKind::real_dot;
+    real.depth = 2 * score.depth;
+    score_tile(real, a, b, rows, cols, values, plane);
+    return;
+  }
   const bool is_complex = score.pair == PairKind::complex_dot, is_long = score.depth > kLongDepth;
   const int n_planes = is_complex ? 3 : 1;
   double* sums = reinterpret_cast<double*>(values + 3 * plane);
