@@ -90,3 +90,35 @@ def test_powers_keep_the_contract(feature_map, power):
     for similarity in (fk.Fidelity, fk.HadamardTest):
         kernel = similarity(feature_map, power=power)
         np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=kernel), reference.gram(x, x, kernel), atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("n_features", [1, 4, 8, 19])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_angles_whose_tangents_have_poles(n_features, dtype):
+    """Rows of infinite tangents or cotangents, whatever turn the loops use for a feature; one step to either side, and ordinary rows."""
+    part = np.arange(n_features) * 0.6180339887498949
+    pole = (-4 * np.arctan(0.30334668 + 0.1 * (part - np.round(part)))).astype(dtype)
+    x = np.stack([pole, np.nextafter(pole, 9), np.nextafter(pole, -9), pole + dtype(np.pi), pole + dtype(0.3), np.zeros_like(pole)])
+    kernel = fk.Fidelity(fk.Angle(n_features))
+    gram = reference.gram(x, None, kernel)
+    weights = gram / gram.sum(1, keepdims=True)
+    out = fk.attention(x[None, None], x[None, None], np.eye(6, 16, dtype=dtype)[None, None], kernel=kernel)
+    tolerance = 3e-6 if dtype == np.float32 else 1e-11
+    np.testing.assert_allclose(out[0, 0, :, :6], weights, atol=tolerance, rtol=0)
+    np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=kernel), gram, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("n_features", [16, 128])
+def test_products_of_equal_factors_round_in_all_directions(n_features):
+    x = np.repeat(np.linspace(-3, 3, 150, dtype=np.float32)[:, None], n_features, 1)
+    np.testing.assert_allclose(np.diag(fk.gram(x, x.copy(), kernel=fk.Fidelity(fk.Angle(n_features)))), 1, atol=4e-6)
+
+
+@pytest.mark.parametrize("n_qubits", [3, 8, 13])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hadamard_test_of_complex_states(n_qubits, dtype):
+    """Only the real part of the overlap is summed; 13 qubits are more terms than one sum takes."""
+    x, y = np.random.default_rng(n_qubits).uniform(0, 1, (2, 9, n_qubits)).astype(dtype)
+    for kernel in (fk.HadamardTest(fk.IQP(n_qubits)), fk.HadamardTest(fk.ZZ(n_qubits), power=2)):
+        tolerance = 2e-6 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(fk.gram(x, y, kernel=kernel), reference.gram(x, y, kernel), atol=tolerance, rtol=0)

@@ -72,7 +72,8 @@ class AttentionRun {
       : spec_(spec),
         a_(arrays),
         o_(options),
-        score_(spec.score()),
+        form_(cheapest_form<T>(spec)),
+        score_(form_.score()),
         v_dim_(arrays.v.shape[3]),
         v_stride_(round_up(v_dim_, kValueAlign)),
         v_packed_(round_up(v_dim_, kValuePanel)),
@@ -99,7 +100,7 @@ class AttentionRun {
       // Last blocks first: under causality they are the longest.
       const Block block = make_block(index / n_blocks / n_heads, index / n_blocks % n_heads,
                                      (n_blocks - 1 - index % n_blocks) * kTileRows);
-      BlockScratch<C>& own = scratch.get(worker, [&] { return BlockScratch<C>(spec_, v_stride_, is_direct_in<C>()); });
+      BlockScratch<C>& own = scratch.get(worker, [&] { return BlockScratch<C>(form_, v_stride_, is_direct_in<C>()); });
       zero_rows += attend<C>(block, own, [&]() -> LogScratch& {
         return log_scratch.get(worker, [&] { return LogScratch(spec_, v_stride_, std::min(kTileCols, longest_)); });
       });
@@ -116,7 +117,7 @@ class AttentionRun {
 
   // Of overlaps that are products; 0: they are sums.
   int64_t n_factors() const {
-    if (score_.pair == PairKind::product) return spec_.n_features();
+    if (spec_.encoder->pair == PairKind::product) return spec_.n_features();
     return score_.pair == PairKind::transfer ? score_.depth : 0;
   }
 
@@ -173,7 +174,7 @@ class AttentionRun {
                     begin = index % chunks * kTileCols;
       const int64_t end = std::min(begin + kTileCols, kv_len(batch));
       if (begin >= end) return;
-      RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec_); });
+      RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(form_); });
       const int64_t at = slot(batch, head) + begin;
       pack_tile(encoder, batch, head, begin, end, keys.data() + at * pitch, values.data() + at * v_packed_,
                 panel_stride(begin));
@@ -286,7 +287,8 @@ class AttentionRun {
     if (sizeof(T) == 8) return 1e-290;
     const double p = score_.power;
     double least_mean = score_.similarity == Similarity::hadamard ? 0.02 * p : 5e-4 * p * p;
-    if (score_.pair == PairKind::product) least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
+    if (spec_.encoder->pair == PairKind::product)
+      least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
     return std::max(1e-24, static_cast<double>(n) * std::pow(least_mean, p));
   }
 
@@ -308,7 +310,7 @@ class AttentionRun {
     std::fill_n(state.numerator, (b.rows == 1 ? 1 : kTileRows) * v_stride_, 0.0);
     std::fill_n(state.denominator, kTileRows, 0.0);
     std::fill_n(state.maximum, kTileRows, kNone);
-    Score score = score_;
+    Score score = weighing == Weighing::log_sum ? spec_.score() : score_;
     if (o_.shots > 0) score.power = 1;
     C* values = scratch.tile.data();
     for (int64_t j0 = 0; j0 < b.n_keys; j0 += kTileCols) {
@@ -385,6 +387,7 @@ class AttentionRun {
   const KernelSpec& spec_;
   const AttentionArrays<T>& a_;
   const AttentionOptions& o_;
+  KernelSpec form_;  // what scores are computed with, but logarithms
   Score score_;
   int64_t v_dim_, v_stride_, v_packed_, group_, longest_ = 0;
   bool prefers_log_, is_direct_;

@@ -8,16 +8,26 @@
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
 
+// Rows side by side, as one addition waits for the one before.
+template <class T, int R>
+FLASHKET_INLINE void add_row_sums(const T* weights, int64_t cols, double* sums) {
+  Vec<T> sum[R] = {};
+  for (int64_t j = 0; j < cols; j += kLanes<T>) {
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) sum[r] += load(weights + r * kTileStride + j);
+  }
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) sums[r] += sum_lanes<T>(sum[r]);
+}
+
 template <class T>
 void consume_sum(T* weights, T, int64_t rows, int64_t cols, const ValueTile<T>& values, const RowState& state) {
-  constexpr int64_t L = kLanes<T>;
-  for (int64_t i = 0; i < rows; ++i) {
-    T* row = weights + i * kTileStride;
-    for (int64_t j = cols; j % L != 0; ++j) row[j] = 0;  // kTileCols is a multiple of L
-    Vec<T> sum = {};
-    for (int64_t j = 0; j < cols; j += L) sum += load(row + j);
-    state.denominator[i] += sum_lanes<T>(sum);
-  }
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = cols; j % kLanes<T> != 0; ++j) weights[i * kTileStride + j] = 0;  // kTileCols is a multiple
+  int64_t i = 0;
+  for (; i + kConsumeRows <= rows; i += kConsumeRows)
+    add_row_sums<T, kConsumeRows>(weights + i * kTileStride, cols, state.denominator + i);
+  for (; i < rows; ++i) add_row_sums<T, 1>(weights + i * kTileStride, cols, state.denominator + i);
   clear_surplus(weights, rows);
   multiply(weights, rows, cols, values, state.numerator, state.v_stride);
 }

@@ -13,14 +13,13 @@ constexpr double kModerateTurns = 32;
 // Turns as fixed point, 2^bits = one turn. |x * turns| <= kModerateTurns, or the result is dropped.
 FLASHKET_INLINE UintVec<float> fixed_turns(const float* x, double turns) {
   constexpr int half = kLanes<float> / 2;
-  typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
   typedef uint32_t HalfUint __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
   const double magic = 1572864.0;  // 1.5 * 2^20: in the sum one unit of the last place is 2^-32
   HalfUint parts[2];
   for (int h = 0; h < 2; ++h) {
     HalfVec v;
     memcpy(&v, x + h * half, sizeof v);
-    const Vec<double> shifted = __builtin_convertvector(v, Vec<double>) * turns + magic;
+    const Vec<double> shifted = widen(v) * turns + magic;
     parts[h] = __builtin_convertvector((UintVec<double>)shifted, HalfUint);  // keeps the low 32 bits
   }
   UintVec<float> phase;

@@ -10,8 +10,8 @@ namespace flashket {
 // How two encoded rows become an overlap <x|y>, and what an encoded row holds.
 enum class PairKind : int {
   product,   // per pair of features cos(a + b), sin(a + b), cos(a - b), sin(a - b): product of halves of 4-vector dots
-  tangent,   // per group of features their tangents, then the product of their cosines c: prod_groups c c'
-             // prod_features (1 + t t')
+  tangent,   // per group of features their tangents t, then the product of their cosines c; then all cotangents u, with
+             // products of sines s: prod_groups c s' prod_features (t + u')
   real_dot,  // a: sum_d a b
   complex_dot,  // all re, then all im: sum_d conj(a) b
   distance,     // a: sum_d (a - b)^2
@@ -42,7 +42,7 @@ struct Score {
       case PairKind::product:
         return 4 * depth;
       case PairKind::tangent:
-        return depth + (depth + group - 1) / group;
+        return 2 * (depth + (depth + group - 1) / group);
       case PairKind::complex_dot:
         return 2 * depth;
       case PairKind::transfer:
@@ -51,6 +51,9 @@ struct Score {
         return depth;
     }
   }
+
+  // Elements of a row that meet others in one pair: of a tangent row one half.
+  constexpr int64_t pair_elements() const { return pair == PairKind::tangent ? row_elements() / 2 : row_elements(); }
 
   // From a row to the next among packed rows. Long rows get a few elements more: at distances near a power of two the
   // panels of a tile would meet in the same few sets of a cache.
@@ -64,7 +67,7 @@ struct EncoderArgs {
   const double* params;  // params[0] is the number of features, the rest is the map's own
   int64_t n_params;
   const ProgramView* program;
-  // Of a centred encoder: (n_features), the middle of each feature's range, and Score::group.
+  // Of a tangent encoder: (n_features), the middle of each feature's range, or nullptr; and Score::group.
   const double* centre;
   int64_t group;
 };
@@ -93,8 +96,8 @@ struct Encoder {
   EncodeRow<float> row_f32;
   EncodeRow<double> row_f64;
   const StateOps* states = nullptr;  // of circuits: what runs the blocks of one state on several threads
-  // The same map in a cheaper form for rows whose features all lie near their centres; nullptr: there is none.
-  const Encoder* centred = nullptr;
+  // The same map in a cheaper form, which does not serve logarithms; nullptr: there is none.
+  const Encoder* tangent = nullptr;
   EncodeQubits<float> qubits_f32 = nullptr;  // of product maps
   EncodeQubits<double> qubits_f64 = nullptr;
   ScoreRows<float> score_rows_f32 = nullptr;

@@ -56,36 +56,77 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
 }
 
 template <class T>
-void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
-  const int64_t n = n_features(args), group = args.group;  // at most kRun
-  double sine[kRun], cosine[kRun];
-  for (int64_t begin = 0; begin < n; begin += group) {
-    const int64_t count = n - begin < group ? n - begin : group;
-    half_angles(x + begin, args.centre + begin, 0.5 * args.params[1], count, sine, cosine);
-    double product = 1;
-    for (int64_t j = 0; j < count; ++j) {
-      *out++ = static_cast<T>(sine[j] / cosine[j]);
-      product *= cosine[j];
-    }
-    *out++ = static_cast<T>(product);
+FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
+  if constexpr (sizeof(T) == 8) return v;
+  return widen(__builtin_convertvector(v, HalfVec));
+}
+
+FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return select<double>(v < 0.0, -v, v); }
+
+// tan and cot of bandwidth (x - centre) / 2, turned, as T holds them, and the cosine and sine of the angles that these
+// then stand for: what is left of their rounding is second order in a row's overlap with itself.
+// The overlap does not depend on the turn. It keeps common angles away from the poles (multiples of a quarter turn),
+// and differs from feature to feature, as equal factors would all round the same way.
+template <class T>
+void tangents(const T* x, const double* centre, double half_bandwidth, int64_t first, int64_t count, double* tangent,
+              double* cotangent, double* cosine, double* sine) {
+  half_angles(x, centre, half_bandwidth, count, sine, cosine);
+  const double mean_turn = centre ? 0.41421356 : 0.30334668;  // tan of half of it: pi / 4, 3 pi / 16
+  // Nearer to a pole the angle is off by no more than this, which no overlap shows, and four factors do not overflow.
+  const double least = sizeof(T) == 4 ? 3e-8 : 1e-17;
+  Vec<double> feature;
+  for (int64_t l = 0; l < kLanes<double>; ++l) feature[l] = static_cast<double>(first + l);
+  for (int64_t j = 0; j < count; j += kLanes<double>, feature += static_cast<double>(kLanes<double>)) {
+    const double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to whole numbers
+    const Vec<double> part = feature * 0.6180339887498949;
+    const Vec<double> q = (part - ((part + magic) - magic)) * 0.1 + mean_turn;
+    const Vec<double> scale = 1.0 / (q * q + 1.0), turn_cosine = (1.0 - q * q) * scale, turn_sine = (q + q) * scale;
+    const Vec<double> s0 = load(sine + j), c0 = load(cosine + j);
+    Vec<double> s = s0 * turn_cosine + c0 * turn_sine, c = c0 * turn_cosine - s0 * turn_sine;
+    s = select<double>(size_of(s) < least, select<double>(s < 0.0, splat(-least), splat(least)), s);
+    c = select<double>(size_of(c) < least, select<double>(c < 0.0, splat(-least), splat(least)), c);
+    const Vec<double> inverse = 1.0 / (s * c);
+    const Vec<double> t = rounded_to<T>(s * s * inverse), u = rounded_to<T>(c * c * inverse);
+    store<double>(tangent + j, t);
+    store<double>(cotangent + j, u);
+    store<double>(cosine + j, c * (1.0 - s * (t * c - s)));  // first order in what t c and u s miss
+    store<double>(sine + j, s * (1.0 - c * (u * s - c)));
   }
 }
 
-const Encoder tangent_encoder = {"angle, centred", PairKind::tangent,  n_features,
-                                 scratch,          tangent_row<float>, tangent_row<double>};
+template <class T>
+void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
+  const int64_t n = n_features(args), group = args.group;  // n or a divisor of kRun
+  double sine[kRun], cosine[kRun], tangent[kRun], cotangent[kRun];
+  T* other = out + n + (n + group - 1) / group;
+  for (int64_t begin = 0; begin < n; begin += kRun) {
+    const int64_t count = n - begin < kRun ? n - begin : kRun;
+    tangents(x + begin, args.centre ? args.centre + begin : nullptr, 0.5 * args.params[1], begin, count, tangent,
+             cotangent, cosine, sine);
+    for (int64_t first = 0; first < count; first += group) {
+      const int64_t last = first + group < count ? first + group : count;
+      double cosines = 1, sines = 1;
+      for (int64_t j = first; j < last; ++j) {
+        *out++ = static_cast<T>(tangent[j]);
+        *other++ = static_cast<T>(cotangent[j]);
+        cosines *= cosine[j];
+        sines *= sine[j];
+      }
+      *out++ = static_cast<T>(cosines);
+      *other++ = static_cast<T>(sines);
+    }
+  }
+}
 
-typedef float HalfVec __attribute__((vector_size(FLASHKET_VECTOR_BYTES / 2)));
+const Encoder tangent_encoder = {"angle, tangents", PairKind::tangent,  n_features,
+                                 scratch,           tangent_row<float>, tangent_row<double>};
 
 // A whole vector of doubles from either type.
 FLASHKET_INLINE Vec<double> load_doubles(const double* p) { return load(p); }
 FLASHKET_INLINE Vec<double> load_doubles(const float* p) {
-#if FLASHKET_VECTOR_BYTES == 64 && defined(__x86_64__)
-  return (Vec<double>)_mm512_cvtps_pd(_mm256_loadu_ps(p));  // GCC makes five instructions of convertvector
-#else
   HalfVec v;
   memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Vec<double>);
-#endif
+  return widen(v);
 }
 
 // left - right, zeros from count on.
@@ -291,7 +332,7 @@ const Encoder angle_encoder = {
     .scratch = scratch,
     .row_f32 = paired_row<float>,
     .row_f64 = paired_row<double>,
-    .centred = &tangent_encoder,
+    .tangent = &tangent_encoder,
     .qubits_f32 = qubits<float>,
     .qubits_f64 = qubits<double>,
     .score_rows_f32 = score_rows<float>,

@@ -124,10 +124,9 @@ template <class C, class T>
 void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
               const MatrixView<T>& out, const GramOptions& options) {
   if (out.rows == 0 || out.cols == 0) return;
-  // Samples are equal on every backend only where the form does not depend on the rest of the data.
-  const bool may_centre = !options.log && options.shots == 0;
+  const RowUse use = options.log ? RowUse::logs : options.shots > 0 ? RowUse::row_values : RowUse::values;
   {
-    const PackedOperands<C> packed(spec, x, y, may_centre);
+    const PackedOperands<C> packed(spec, x, y, use);
     if (sizeof(C) == 8 || !packed.needs_double()) {
       GramRun<C, T>(spec, packed.left, y ? &packed.right : nullptr, out, options).run();
       return;

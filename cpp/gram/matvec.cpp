@@ -98,7 +98,7 @@ class MatvecRun {
   // has sums of all rows. False if those would take too much memory, or adding to them more time than the scores that
   // are saved; nothing has been done then.
   bool run_symmetric() {
-    if (score_.row_elements() < 4 * factor_.width) return false;
+    if (score_.pair_elements() < 4 * factor_.width) return false;
     const int64_t n = out_.rows, n_blocks = round_up(n, kTileRows) / kTileRows, size = factor_.rows * factor_.width;
     const int64_t n_tasks = std::min({n_blocks, kTasks, kTaskBytes / (size * static_cast<int64_t>(sizeof(double)))});
     if (n_tasks < std::min(n_blocks, kFewestTasks)) return false;
@@ -188,7 +188,7 @@ template <class C, class T>
 void run_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
                 const MatrixView<const T>& a, const MatrixView<T>& out, const GramOptions& options) {
   {
-    const PackedOperands<C> operands(spec, x, y, options.shots == 0);
+    const PackedOperands<C> operands(spec, x, y, options.shots > 0 ? RowUse::row_values : RowUse::values);
     if (sizeof(C) == 8 || !operands.needs_double()) {
       const Factor<C> factor(a);
       MatvecRun<C, T> run(spec, operands, factor, a.rows, y == nullptr, out, options);

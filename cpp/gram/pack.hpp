@@ -23,13 +23,13 @@ struct KernelSpec {
   Similarity similarity;
   int power;
   double gamma = 0;
-  // With a centred encoder only; see EncoderArgs.
+  // With a tangent encoder only; see EncoderArgs.
   std::vector<double> centre{};
   int64_t group = 0;
 
   EncoderArgs args() const {
-    return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr, centre.data(),
-            group};
+    return {params.data(), static_cast<int64_t>(params.size()), program ? &program_view : nullptr,
+            centre.empty() ? nullptr : centre.data(), group};
   }
   int64_t n_features() const { return program ? program_view.n_features : static_cast<int64_t>(params.at(0)); }
   Score score() const { return {encoder->pair, similarity, power, gamma, encoder->depth(args()), group}; }
@@ -49,6 +49,17 @@ constexpr EncodeRow<C> encode_row(const Encoder& encoder) {
     return encoder.row_f32;
   else
     return encoder.row_f64;
+}
+
+// The spec in the form that is cheapest whatever the rows, for everything but logarithms: a row's form and its bits do
+// not depend on others. Angles nearer to a pole than 3e-8 (double: 1e-17) move to that distance, so that the products
+// of a group cannot overflow.
+template <class C>
+KernelSpec cheapest_form(KernelSpec spec) {
+  if (spec.encoder->tangent == nullptr) return spec;
+  spec.encoder = spec.encoder->tangent;
+  spec.group = std::min<int64_t>(spec.n_features(), sizeof(C) == 4 ? 4 : 16);
+  return spec;
 }
 
 constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }

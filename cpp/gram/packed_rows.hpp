@@ -15,7 +15,7 @@ template <class C>
 struct PackedRows {
   Score score;
   Buffer<C> data;
-  bool is_flat = false;  // every tangent is small: all factors are near 1
+  bool is_flat = false;  // every angle is near its centre: all factors are near 1
 
   const C* row(int64_t i) const {  // i a multiple of every panel's width, as tiles are
     return data.data() + i * score.pitch();
@@ -25,18 +25,20 @@ struct PackedRows {
 // A power multiplies the error of a value.
 constexpr int kMostFloatPower = 2;
 
-constexpr double kFlatTangent = 0.25;
+constexpr double kFlatTangent = 1.8;
 constexpr int64_t kFlatFeatures = 32;
 
-// Encodes every row. False, and rows of no use, if the centred form of the spec loses precision on one of them.
+// Encodes every row. False if a group's partial products might overflow; rows are of no use then, unless
+// is_every_row_good.
 template <class C, class T>
-bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedRows<C>& packed) {
+bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedRows<C>& packed,
+              bool is_every_row_good) {
   packed.score = spec.score();
   const Score score = packed.score;
-  const int64_t width = tile_ops<C>().panel_cols, row_elements = score.row_elements();
+  const int64_t width = tile_ops<C>().panel_cols, half = score.row_elements() / 2;
   packed.data = Buffer<C>();  // an earlier form's memory goes first
   packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
-  // Of products 1 / (c c') bounds every partial product, c the rows' own products of cosines (Cauchy and Schwarz).
+  // Of products 1 / (c s') bounds every partial product, c and s' the rows' own products of cosines and sines.
   const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
   std::atomic<bool> is_good{true}, is_flat{score.pair == PairKind::tangent};
   PerWorker<RowEncoder<C>> encoders;
@@ -47,15 +49,18 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
     encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
       if (score.pair != PairKind::tangent) return;
-      C widest = 0;
-      for (int64_t e = 0; e < row_elements; ++e) {
-        const C size = std::abs(encoded[e]);
-        if (e % (score.group + 1) != score.group && e + 1 != row_elements)
-          widest = std::max(widest, size);
-        else if (!(size >= least))
-          is_good = false;
+      C low = 1, high = 1;  // of tangents
+      for (int64_t e = 0, g = 1; e < half; ++e, ++g) {
+        if (g <= score.group && e + 1 != half) {
+          low = std::min(low, encoded[e]);
+          high = std::max(high, encoded[e]);
+          continue;
+        }
+        g = 0;
+        if (is_every_row_good || (std::abs(encoded[e]) >= least && std::abs(encoded[half + e]) >= least)) continue;
+        is_good = false;
       }
-      if (widest > kFlatTangent) is_flat = false;
+      if (low < C(1 / kFlatTangent) || high > C(kFlatTangent)) is_flat = false;
     });
   });
   packed.is_flat = is_flat;
@@ -87,27 +92,39 @@ std::vector<double> centre_of(const MatrixView<const T>& x, const MatrixView<con
   return centre;
 }
 
-// y == nullptr: `right` stays empty, both operands are `left`. may_centre false: a row's form does not depend on
-// others.
+// What the rows are for: values of a Gram matrix; values whose bits must not depend on other rows, as samples'; logs.
+enum class RowUse { values, row_values, logs };
+
+// y == nullptr: `right` stays empty, both operands are `left`.
 template <class C>
 struct PackedOperands {
   PackedRows<C> left, right;
 
   template <class T>
-  PackedOperands(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, bool may_centre) {
-    if (may_centre && spec.encoder->centred != nullptr) {
-      KernelSpec centred = spec;
-      centred.encoder = spec.encoder->centred;
-      centred.centre = centre_of(x, y);
-      // One factor for all features of a row costs less, one for every few bears a wider range.
-      for (const int64_t group : {std::min(x.cols, kWholeGroup), std::min(x.cols, kSmallGroup)}) {
-        if (group == centred.group) break;
-        centred.group = group;
-        if (pack_all(centred, x, left) && (y == nullptr || pack_all(centred, *y, right))) return;
-      }
+  PackedOperands(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, RowUse use) {
+    const auto pack_both = [&](const KernelSpec& form, bool is_every_row_good) {
+      return pack_all(form, x, left, is_every_row_good) &&
+             (y == nullptr || pack_all(form, *y, right, is_every_row_good));
+    };
+    if (use == RowUse::logs || spec.encoder->tangent == nullptr) {
+      pack_both(spec, true);
+      return;
     }
-    pack_all(spec, x, left);
-    if (y != nullptr) pack_all(spec, *y, right);
+    KernelSpec form = cheapest_form<C>(spec);
+    if (use == RowUse::row_values) {
+      pack_both(form, true);
+      return;
+    }
+    const int64_t least = form.group;
+    form.centre = centre_of(x, y);
+    // One factor for all features of a row costs least, one for every few bears a wider range.
+    for (const int64_t group : {std::min(x.cols, kWholeGroup), std::min(x.cols, kSmallGroup)}) {
+      if (group == form.group || group <= least) continue;
+      form.group = group;
+      if (pack_both(form, false)) return;
+    }
+    form.group = least;
+    pack_both(form, true);
   }
 
   // Floats near 1 that are multiplied by equal numbers near 1 all round the same way: beyond some features that shows.

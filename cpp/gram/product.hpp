@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Micro-kernels of product overlaps, R rows x 2 vectors of columns in registers: prod_j cos((x_j - y_j) / 2) in the
 // paired form, cos A cos B = (cos(A + B) + cos(A - B)) / 2, 2.5 instructions a feature, and in the tangent form,
-// cos(a - b) = cos a cos b (1 + tan a tan b), 2 instructions.
+// cos(a - b) = cos a sin b (tan a + cot b), an addition and a multiplication.
 #pragma once
 #include "gram/layout.hpp"
 
@@ -54,28 +54,46 @@ FLASHKET_INLINE void paired_overlaps(const T* a, const T* b, int64_t n_pairs, Ve
   }
 }
 
+// The same address, which the compiler may not know: what is broadcast from it is loaded again. In AVX-512 the operand
+// of an addition is broadcast by the load itself, at no cost; one broadcast for two additions costs Zen 4 a slot of its
+// adders.
+template <class T>
+FLASHKET_INLINE const T* load_again(const T* p) {
+#if FLASHKET_VECTOR_BYTES == 64
+  asm("" : "+r"(p));
+#endif
+  return p;
+}
+
 template <class T, int R>
 FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features, int64_t group, Vec<T> (&acc)[R][2]) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
-  for (int64_t begin = 0; begin < n_features; begin += group) {
+  b += (n_features + (n_features + group - 1) / group) * N;  // cotangents
+  const T* rows[2] = {a, load_again(a)};
+  FLASHKET_UNROLL
+  for (int h = 0; h < 2; ++h) {
+    const Vec<T> t = load(b + h * L);
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) acc[r][h] = splat(rows[h][r]) + t;
+  }
+  for (int64_t begin = 0, at = N; begin < n_features; begin += group) {
     const int64_t run = n_features - begin < group ? n_features - begin : group;
     if (begin >= 64 && begin % 32 == 0) drop_tiny<T, R>(acc);
-    for (int64_t d = 0; d < run; ++d, a += N, b += N) {
-      const Vec<T> t0 = load(b), t1 = load(b + L);
+    for (int64_t d = begin == 0 ? 1 : 0; d < run; ++d, at += N) {
       FLASHKET_UNROLL
-      for (int r = 0; r < R; ++r) {
-        acc[r][0] += acc[r][0] * (splat(a[r]) * t0);
-        acc[r][1] += acc[r][1] * (splat(a[r]) * t1);
+      for (int h = 0; h < 2; ++h) {
+        const Vec<T> t = load(b + at + h * L);
+        FLASHKET_UNROLL
+        for (int r = 0; r < R; ++r) acc[r][h] *= splat(rows[h][at + r]) + t;
       }
     }
-    const Vec<T> c0 = load(b), c1 = load(b + L);
     FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r) {
-      acc[r][0] *= splat(a[r]) * c0;
-      acc[r][1] *= splat(a[r]) * c1;
+    for (int h = 0; h < 2; ++h) {
+      const Vec<T> s = load(b + at + h * L);
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) acc[r][h] = acc[r][h] * splat(rows[h][at + r]) * s;
     }
-    a += N;
-    b += N;
+    at += N;
   }
 }
 

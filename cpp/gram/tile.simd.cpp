@@ -82,12 +82,13 @@ struct ProductBlock {
   template <int R>
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     Vec<T> acc[R][2];
-    FLASHKET_UNROLL
-    for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
-    if (score.pair == PairKind::tangent)
+    if (score.pair == PairKind::tangent) {
       tangent_overlaps<T, R>(a, b, score.depth, score.group, acc);
-    else
+    } else {
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
       paired_overlaps<T, R>(a, b, score.depth, acc);
+    }
     store_values<T, R>(score, acc, values + at);
   }
 };
@@ -222,6 +223,14 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
         for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>)
           store<T>(re + at, kernel_value<T>(score, load(re + at), load(re + plane + at)));
     }
+    return;
+  }
+  if (score.pair == PairKind::complex_dot && score.similarity != Similarity::fidelity) {
+    // Re <x|y> alone is the dot product of rows that hold all re, then all im.
+    Score real = score;
+    real.pair = PairKind::real_dot;
+    real.depth = 2 * score.depth;
+    score_tile(real, a, b, rows, cols, values, plane);
     return;
   }
   const bool is_complex = score.pair == PairKind::complex_dot, is_long = score.depth > kLongDepth;
