@@ -211,9 +211,9 @@ def gram_angle_65536(torch: Torch) -> Prepared:
 def zz_states(torch: Torch, x: Tensor, reps: int = 2) -> Tensor:
     """Phases and a fast Walsh-Hadamard transform over whole arrays; Qiskit's zz_feature_map."""
     n, qubits = x.shape
-    index = torch.arange(2**qubits, device="cuda")
+    index = torch.arange(2**qubits, device=x.device)
     bits = [(index >> q & 1).to(x.dtype) for q in range(qubits)]
-    phase = torch.zeros(n, 2**qubits, device="cuda", dtype=x.dtype)
+    phase = torch.zeros(n, 2**qubits, device=x.device, dtype=x.dtype)
     for j in range(qubits):
         phase += x[:, j, None] * bits[j]
         for k in range(j + 1, qubits):

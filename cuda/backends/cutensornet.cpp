@@ -18,8 +18,9 @@ using cutensornet::Handle;
 constexpr LibraryPlace kPlace = {"cuTensorNet", "libcutensornet.so.2", "cuquantum/lib", "'flashket[cuquantum]'"};
 // What it is linked with and other wheels bring, in the order in which they need each other.
 constexpr LibraryPlace kNeeded[] = {
-    {"cuBLASLt", "libcublasLt.so.13", "nvidia/cu13/lib", ""}, {"cuBLAS", "libcublas.so.13", "nvidia/cu13/lib", ""},
-    {"cuSPARSE", "libcusparse.so.12", "nvidia/cu13/lib", ""}, {"cuSOLVER", "libcusolver.so.12", "nvidia/cu13/lib", ""},
+    {"cuBLASLt", "libcublasLt.so.13", "nvidia/cu13/lib", ""},
+    {"cuBLAS", "libcublas.so.13", "nvidia/cu13/lib", ""},
+    {"cuSOLVER", "libcusolver.so.12", "nvidia/cu13/lib", ""},
     {"cuTENSOR", "libcutensor.so.2", "cutensor/lib", ""},
 };
 
