@@ -250,7 +250,7 @@ def test_large_angles(kernels, size):
         single = tuple(Gate(gate, (q,), (Linear(1.3, 2, 0.2 * q),)) for q in range(6) for gate in ("ry", "rz", "rx"))
         program = Program(6, 3, (*(Gate("h", (q,)) for q in range(6)), *turned, *single, Gate("crx", (0, 3), (Linear(0.1, 0, 0.7),))))
         check(kernels, program, x, np.float64)
-    rows = x[:, [0, 1, 2, 0, 1]] * (1, 1, 1, 0.5, 0.25)
+    rows = np.ascontiguousarray(x[:, [0, 1, 2, 0, 1]] * (1, 1, 1, 0.5, 0.25))
     check(kernels, fk.ZZ(5, bandwidth=0.8).program(), rows, np.float64)
 
 
