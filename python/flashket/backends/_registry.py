@@ -196,6 +196,10 @@ def select(
                 return backend
         refused = refusals(kernel, dtype, op, not_worth, on_device=on_device)
         text = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        if not on_device:
+            from flashket.backends.cpu import core
+
+            core()  # raises with what is wrong with the host module, if that is why
         raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", text))
     for backend in candidates:
         if backend.name == name:

@@ -34,6 +34,8 @@ class CustatevecBackend(CuQuantumBackend):
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
         """Say yes to overlaps of states of circuits."""
+        if not self.available:
+            return Capability(False, self.reason)
         feature_map = getattr(kernel, "feature_map", None)
         if feature_map is None or (op != "states" and kernel.similarity not in _SIMILARITIES):
             return Capability(False, "cuStateVec makes states: it runs Fidelity and HadamardTest of a circuit")

@@ -27,6 +27,8 @@ class CutensornetBackend(CuQuantumBackend):
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
         """Say yes to Gram matrices of circuits whose states have small bonds exactly."""
+        if not self.available:
+            return Capability(False, self.reason)
         feature_map = getattr(kernel, "feature_map", None)
         if op != "gram" or feature_map is None or kernel.similarity not in ("fidelity", "hadamard"):
             return Capability(False, "cuTensorNet makes matrix product states: it runs the Gram matrix of Fidelity and HadamardTest")
