@@ -9,8 +9,8 @@ import pytest
 
 import flashket as fk
 from contract import DTYPES, binomial_p_value, rows, tolerance
-from flashket import mps
-from flashket.backends.cpu import core, reference
+from flashket import mps, reference
+from flashket.backends.cpu import core
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
 from flashket.structure import mps_bond, mps_bond_of
 from test_line import Written
