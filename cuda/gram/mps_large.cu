@@ -75,7 +75,7 @@ FK_DEVICE C largest_of(const Complex<C>* e, int n, C* scratch) {
 
 // work: of every block 4 matrices of `size` complex numbers: E, the next E, H.
 template <class C>
-FK_KERNEL void __launch_bounds__(kMpsThreads)
+FK_KERNEL void __launch_bounds__(kMpsThreads, 2)
     LargeMpsGramKernel(MpsPointers<C> x, MpsPointers<C> y, SweepOptions options, Complex<C>* work, int64_t size,
                        void* out, int64_t stride) {
   __shared__ Complex<C> left[kDepth][kTile], right[kDepth][kTile];
