@@ -94,7 +94,8 @@ struct BlockRow {
     return bit ? prepared.final[row * n + q] : Complex<double>{1, 0};
   }
 
-  // Whether all amplitudes are equal before the first step, and no table is needed.
+  // Whether all amplitudes are equal before the first step, and no table is needed. Qubits that only fill up the
+  // registers stay 0.
   FK_DEVICE bool starts_uniform() const { return program.is_uniform && pass.n_local == shape.size_bits; }
 
   FK_DEVICE Complex<T> uniform_start() const {
@@ -230,12 +231,11 @@ struct BlockRow {
   // A thread's amplitudes.
   FK_DEVICE void write_registers(const StateOutput<T>& out, int64_t to_row, uint32_t base, const int32_t* registers,
                                  const Registers<T>& v) const {
-    int64_t at = index(base);
+    int64_t at = index(base), steps[kRegisterBits<T>];
+#pragma unroll
+    for (int j = 0; j < kRegisterBits<T>; ++j) steps[j] = int64_t{1} << pass.local[registers[j]];
     for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
-      if constexpr (bit.value >= 0) {
-        const int64_t step = int64_t{1} << pass.local[registers[bit.value]];
-        at += i.value >> bit.value & 1 ? step : -step;
-      }
+      if constexpr (bit.value >= 0) at ^= steps[bit.value];
       write(out, to_row, at, v[i.value]);
     });
   }

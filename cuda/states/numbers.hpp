@@ -30,27 +30,27 @@ FK_DEVICE Complex<double> divide(Complex<double> a, Complex<double> b, double b_
   return {(a.re * b.re + a.im * b.im) * scale, (a.im * b.re - a.re * b.im) * scale};
 }
 
-// angle / (unit of turns), 2^64 = one turn, from that unit as the sum of two doubles: the quotient's rounding is made
-// good, so angles of millions of turns keep their fraction. Host twins: quarter_turns in states/row.hpp, turns in
-// feature_maps/line.simd.cpp.
-FK_DEVICE uint64_t fixed_turns(double angle, double unit, double unit_rest) {
-  const double quotient = angle * unit;
+// A quarter of the angle, 2^64 = one turn. The unit is the sum of two doubles and the quotient's rounding is made good,
+// so angles of millions of turns keep their fraction; the first product must be the rounded one, not part of a fused
+// operation. Beyond kLargeAngle that is not enough: the mathematical library reduces by as much of pi as it takes,
+// correct to 2^-53. Host twins: quarter_turns in states/row.hpp, turns in feature_maps/line.simd.cpp.
+constexpr double kLargeAngle = 1e15;
+FK_DEVICE uint64_t quarter_turns(double angle) {
+  if (fabs(angle) > kLargeAngle) {
+    const double turn = atan2(sin(angle / 4), cos(angle / 4)) * 0.15915494309189535;  // 1 / (2 pi)
+    return 2 * static_cast<uint64_t>(static_cast<int64_t>(turn * 9223372036854775808.0));
+  }
+  constexpr double unit = 0.039788735772973836, unit_rest = -2.4598345843978107e-18;  // 1 / (8 pi) and what it lacks
+  const double quotient = __dmul_rn(angle, unit);
   double rest = fma(angle, unit, -quotient) + angle * unit_rest;
   const double fraction = quotient - rint(quotient);
   rest -= rint(rest);
   return 2 * static_cast<uint64_t>(static_cast<int64_t>(fraction * 9223372036854775808.0)) +
          2 * static_cast<uint64_t>(static_cast<int64_t>(rest * 9223372036854775808.0));
 }
-FK_DEVICE uint64_t whole_turns(double angle) { return fixed_turns(angle, 0.15915494309189535, -9.839338337591243e-18); }
 
-// Of a quarter of the angle. Beyond kLargeAngle two doubles are not enough: the mathematical library reduces by as much
-// of pi as it takes, correct to 2^-53.
-constexpr double kLargeAngle = 1e15;
-FK_DEVICE uint64_t quarter_turns(double angle) {
-  if (!(fabs(angle) > kLargeAngle)) return fixed_turns(angle, 0.039788735772973836, -2.4598345843978107e-18);
-  const double turn = atan2(sin(angle / 4), cos(angle / 4)) * 0.15915494309189535;  // 1 / (2 pi)
-  return 2 * static_cast<uint64_t>(static_cast<int64_t>(turn * 9223372036854775808.0));
-}
+// scale x + offset as the host rounds it: a fused operation would change angles of 10^6 radians by 10^-10.
+FK_DEVICE double linear_factor(double scale, double x, double offset) { return __dadd_rn(__dmul_rn(scale, x), offset); }
 
 // Not isfinite: the comparison is the same on host and device.
 FK_DEVICE bool is_finite(double x) { return x - x == 0; }

@@ -69,10 +69,9 @@ struct PreparedRows {
   }
 };
 
-// Each step is rounded, never two at once: large angles are the host's.
 FK_DEVICE double angle_of(const ProgramPointers& p, const AngleExpression& e, const Rows& rows, int64_t row) {
   const auto factor = [&](double a, double b, int32_t feature) {
-    return feature >= p.n_features ? b : __dadd_rn(__dmul_rn(a, load_element(rows, row, feature)), b);
+    return feature >= p.n_features ? b : linear_factor(a, load_element(rows, row, feature), b);
   };
   return __dmul_rn(factor(e.a0, e.b0, e.f0), factor(e.a1, e.b1, e.f1));
 }
@@ -172,14 +171,26 @@ FK_DEVICE void prepare_pair(const ProgramPointers& p, const PreparedRows<T>& row
                                                          static_cast<T>(unit.re), static_cast<T>(unit.im)};
 }
 
-// Coefficient `slot` of all polynomials' coefficients: integers, so exact in any order.
-FK_DEVICE uint64_t coefficient(const ProgramPointers& p, const uint64_t* turns, int32_t slot) {
-  uint64_t sum = p.slot_fixed[slot];
-  for (int32_t i = p.slot_begin[slot]; i < p.slot_begin[slot + 1]; ++i) {
+// Every stride-th term of a slot, from one on: integers, so the sum is exact in any order.
+FK_DEVICE uint64_t sum_terms(const ProgramPointers& p, const uint64_t* turns, int32_t slot, int32_t first,
+                             int32_t stride) {
+  uint64_t sum = 0;
+  for (int32_t i = p.slot_begin[slot] + first; i < p.slot_begin[slot + 1]; i += stride) {
     const SlotTerm term = p.slot_terms[i];
     sum += turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
   }
   return sum;
+}
+
+// The coefficients of a polynomial, by a warp: a lane each, but for the constant, to which every gate may contribute.
+FK_DEVICE void sum_coefficients(const ProgramPointers& p, const uint64_t* turns, int32_t polynomial, int32_t lane,
+                                uint64_t* out) {
+  const int32_t size = static_cast<int32_t>(coefficients_of(p.n_qubits)), slot = polynomial * size;
+  uint64_t constant = sum_terms(p, turns, slot, lane, kWarp);
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) constant += __shfl_xor_sync(0xffffffffu, constant, offset);
+  if (lane == 0) out[slot] = constant + p.slot_fixed[slot];
+  for (int32_t i = 1 + lane; i < size; i += kWarp)
+    out[slot + i] = sum_terms(p, turns, slot + i, 0, 1) + p.slot_fixed[slot + i];
 }
 
 // What the cores of the unitaries of a scale left out in size.
@@ -192,7 +203,7 @@ FK_DEVICE double size_of(const ProgramPointers& p, const PreparedRows<T>& rows, 
 }
 
 constexpr int kPrepareThreads = 128;
-constexpr int kPrepareLanes = 32;  // threads a row
+constexpr int kPrepareLanes = kWarp;  // threads a row
 
 // Rows [first, first + count) of x; their prepared rows start at 0.
 template <class T>
@@ -220,8 +231,8 @@ FK_KERNEL void PrepareKernel(ProgramPointers p, Rows x, int64_t first, int64_t c
                                                              static_cast<T>(fixed.im)};
     }
     const int32_t slots = p.n_polynomials * static_cast<int32_t>(coefficients_of(p.n_qubits));
-    for (int32_t i = lane; i < slots; i += kPrepareLanes)
-      rows.coefficients[row * slots + i] = coefficient(p, rows.turns + row * p.n_angles, i);
+    for (int32_t i = 0; i < p.n_polynomials; ++i)
+      sum_coefficients(p, rows.turns + row * p.n_angles, i, lane, rows.coefficients + row * slots);
   }
   __syncthreads();
   if (!is_row) return;
