@@ -23,6 +23,8 @@
 // take no branch at all.
 #include <math.h>
 
+#include <type_traits>
+
 #include "attention/mma.hpp"
 #include "core/launch.hpp"
 #include "gram/value.hpp"
