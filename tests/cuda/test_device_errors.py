@@ -64,7 +64,7 @@ def test_dtypes(device, x):
         refused(r"X must hold real numbers \(on a device float16, bfloat16, float32 or float64\)", lambda dtype=dtype: gram(x.to(dtype)))
     refused(r"X must be \(n_samples, 3\)", lambda: gram(x[:, :2]))
     q = x[None, None]
-    refused(r"q, k and v must have one dtype on a device", lambda: fk.attention(q, q, q.double(), kernel=KERNEL, backend="cuda"))
+    refused(r"q and k must have one dtype on a device", lambda: fk.attention(q, q.double(), q, kernel=KERNEL, backend="cuda"))
     refused(r"additive masks", lambda: fk.attention(q, q, q, kernel=KERNEL, mask=q[0, 0] @ q[0, 0].T, backend="cuda"))
     mask = torch.ones((1, 1, 5, 6), dtype=torch.bool, device=x.device)
     refused(r"mask must broadcast", lambda: fk.attention(q, q, q, kernel=KERNEL, mask=mask, backend="cuda"))
