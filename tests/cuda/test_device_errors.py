@@ -128,7 +128,7 @@ def test_states_that_are_made_on_the_host(device):
     got = fk.gram(wide, kernel=mps, backend="cuda")
     assert type(got) is type(wide)
     np.testing.assert_allclose(host(got), fk.gram(host(wide), kernel=mps, backend="cpu"), atol=1e-12)
-    answer = CUDA.capabilities(fk.Fidelity(fk.ZZ(20, reps=6, entanglement="linear")), np.dtype(np.float64), "gram")
+    answer = CUDA.capabilities(fk.Fidelity(fk.ZZ(60, reps=6, entanglement="linear")), np.dtype(np.float64), "gram")
     assert not answer and "bonds of 64" in answer.reason
 
 
