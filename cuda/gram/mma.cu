@@ -242,7 +242,7 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
 template <Form kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
     ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
-             float* out, int64_t stride) {
+             Output<float> out) {
   using S = MmaShape<kForm, kIsSplit>;
   int64_t i0, j0;
   if (!tile_of_block(grid, region, blockIdx.x, S::rows, S::cols, i0, j0)) return;
@@ -321,7 +321,7 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
       }
   __syncthreads();
   store_tile<kThreads, S::rows, S::cols, S::staged_pitch>(
-      tile, region, i0, j0, out, stride, [&](float value, int64_t row, int64_t col) {
+      tile, region, i0, j0, out, [&](float value, int64_t row, int64_t col) {
         if (!is_plain) {
           if (kIsComplex)
             value = raise(value > 1.0f ? 1.0f : value, scoring.power);
@@ -335,29 +335,40 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
 
 template <Form kForm, bool kIsSplit>
 void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
-                const Finish& finish, float* out, int64_t stride, Stream stream) {
+                const Finish& finish, const Output<float>& out, Stream stream) {
   using S = MmaShape<kForm, kIsSplit>;
   const TileGrid grid = tile_grid(region, S::rows, S::cols);
   launch("ScoreMma", ScoreMma<kForm, kIsSplit>, {grid.blocks()}, kThreads, S::shared_bytes, stream, scoring, x, y,
-         shape.steps(), region, grid, finish, out, stride);
+         shape.steps(), region, grid, finish, out);
 }
 
 }  // namespace
 
-void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
-               const Finish& finish, float* out, int64_t stride, Stream stream) {
+size_t mma_shared_bytes(const PlaneShape& shape) {
   switch (shape.form) {
     case Form::product:
-      return shape.is_split
-                 ? launch_mma<Form::product, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                 : launch_mma<Form::product, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? MmaShape<Form::product, true>::shared_bytes
+                            : MmaShape<Form::product, false>::shared_bytes;
     case Form::real:
-      return shape.is_split ? launch_mma<Form::real, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                            : launch_mma<Form::real, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? MmaShape<Form::real, true>::shared_bytes : MmaShape<Form::real, false>::shared_bytes;
+    default:
+      return shape.is_split ? MmaShape<Form::complex, true>::shared_bytes
+                            : MmaShape<Form::complex, false>::shared_bytes;
+  }
+}
+
+void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
+               const Finish& finish, const Output<float>& out, Stream stream) {
+  switch (shape.form) {
+    case Form::product:
+      return shape.is_split ? launch_mma<Form::product, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::product, false>(shape, scoring, x, y, region, finish, out, stream);
+    case Form::real:
+      return shape.is_split ? launch_mma<Form::real, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::real, false>(shape, scoring, x, y, region, finish, out, stream);
     case Form::complex:
-      return shape.is_split
-                 ? launch_mma<Form::complex, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                 : launch_mma<Form::complex, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? launch_mma<Form::complex, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::complex, false>(shape, scoring, x, y, region, finish, out, stream);
   }
 }
 
