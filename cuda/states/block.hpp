@@ -52,6 +52,7 @@ struct BlockRow {
   int64_t row;          // prepared
   int t, slot;          // thread of the row, row of the block
   uint64_t outer;       // bits of the whole index that are 1 throughout the block
+  bool is_uniform;      // the product state's amplitudes are all the same
   Complex<T>* state;    // of all rows of the block
   Complex<T>* tables;   // of the row: product state, final phases
   Uint<T>* polynomial;  // of the row: before, after
@@ -124,6 +125,11 @@ struct BlockRow {
   FK_DEVICE void each_product(bool is_final, uint32_t base, const int32_t* registers, const F& f) const {
     const Complex<T>* table = tables + (is_final ? shape.table_size() : 0);
     const uint32_t low_mask = (1u << shape.low_bits) - 1;
+    if (!is_final && is_uniform) {
+      const Complex<T> same = table[0] * table[low_mask + 1];
+      for_each_amplitude<kAmplitudes<T>>([&](auto i, auto) { f(same, i.value); });
+      return;
+    }
     uint32_t z = base;
     for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
       if constexpr (bit.value >= 0) z ^= 1u << registers[bit.value];
@@ -221,12 +227,11 @@ struct BlockRow {
   // A thread's amplitudes.
   FK_DEVICE void write_registers(const StateOutput<T>& out, int64_t to_row, uint32_t base, const int32_t* registers,
                                  const Registers<T>& v) const {
-    int64_t at = index(base);
+    int64_t at = index(base), steps[kRegisterBits<T>];
+#pragma unroll
+    for (int j = 0; j < kRegisterBits<T>; ++j) steps[j] = int64_t{1} << pass.local[registers[j]];
     for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
-      if constexpr (bit.value >= 0) {
-        const int64_t step = int64_t{1} << pass.local[registers[bit.value]];
-        at += i.value >> bit.value & 1 ? step : -step;
-      }
+      if constexpr (bit.value >= 0) at ^= steps[bit.value];
       write(out, to_row, at, v[i.value]);
     });
   }
@@ -235,7 +240,7 @@ struct BlockRow {
 // The steps; afterwards the block is in shared memory, or, with is_direct, in the output.
 template <class T>
 FK_DEVICE void run_steps(const BlockRow<T>& b, const StateOutput<T>& out, int64_t to_row, bool is_row, bool is_direct) {
-  const bool has_final = b.pass.is_last && b.prepared.has_final[b.row];
+  const bool has_final = b.pass.is_last && (b.prepared.flags[b.row] & kHasFinal);
   for (int32_t s = b.pass.step_begin; s < b.pass.step_end; ++s) {
     const StateStep step = b.program.steps[s];
     const bool is_start = b.pass.is_first && s == b.pass.step_begin, is_end = s + 1 == b.pass.step_end;

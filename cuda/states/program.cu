@@ -43,10 +43,13 @@ FK_KERNEL void __launch_bounds__(1 << kMaxGroupBits)
                 static_cast<int>(threadIdx.x) & ((1 << shape.group_bits) - 1),
                 slot,
                 0,
+                false,
                 state,
                 tables + slot * 2 * shape.table_size(),
                 polynomials + slot * 2 * shape.polynomial_size()};
   for (int i = 0; i < pass.n_outer; ++i) b.outer |= static_cast<uint64_t>(blockIdx.x >> i & 1) << pass.outer[i];
+  // Qubits that only fill up the registers stay 0.
+  b.is_uniform = pass.n_local == shape.size_bits && (prepared.flags[b.row] & kIsUniform);
   const int64_t to_row = first + b.row;
   if (!pass.is_first) {
     b.read(out, to_row);

@@ -156,33 +156,56 @@ FK_DEVICE uint64_t where_bit(uint32_t base, int j, uint64_t x) { return (uint64_
 
 constexpr int kMaxBlockBits = 14;
 
+// 16 bytes at a time from shared memory.
+template <class T>
+struct alignas(16) Quad {
+  static constexpr int size = 16 / sizeof(Uint<T>);
+  Uint<T> values[size];
+};
+template <class T>
+FK_DEVICE Quad<T> load_quad(const Uint<T>* from) {
+  return *reinterpret_cast<const Quad<T>*>(from);
+}
+
 // A polynomial on a block: m[(k << row_bits) + j], symmetric, is what qubits k and j at positions of the block add
 // where both are 1, m[k][k] what k adds alone; constant what all of them add.
 template <class T>
 FK_DEVICE void multiply_by_polynomial(Registers<T>& v, const Uint<T>* m, int row_bits, int n, Uint<T> constant,
                                       uint32_t base, const int32_t* registers) {
-  constexpr int R = kRegisterBits<T>;
-  Uint<T> linear[R];
+  constexpr int R = kRegisterBits<T>, W = Quad<T>::size;
+  // phase(base) and, for every register, what its bit adds; bits of base are 0 at the registers.
+  Uint<T> linear[R], pairs[R][R], phase[kAmplitudes<T>];
+  uint32_t is_register = 0;
 #pragma unroll
-  for (int j = 0; j < R; ++j) linear[j] = m[(registers[j] << row_bits) + registers[j]];
-  Uint<T> pairs[R][R];
-#pragma unroll
-  for (int j = 1; j < R; ++j)
+  for (int j = 0; j < R; ++j) {
+    const Uint<T>* row = m + (registers[j] << row_bits);
+    is_register |= 1u << registers[j];
+    linear[j] = row[registers[j]];
 #pragma unroll
     for (int l = 0; l < R; ++l)
-      if (l < j) pairs[j][l] = m[(registers[j] << row_bits) + registers[l]];
-  Uint<T> phase[kAmplitudes<T>];
+      if (l < j) pairs[j][l] = row[registers[l]];
+#pragma unroll
+    for (int q = 0; q < kMaxBlockBits; q += W) {
+      if (q < n) {
+        const Quad<T> quad = load_quad<T>(row + q);
+#pragma unroll
+        for (int e = 0; e < W; ++e) linear[j] += where_bit(base, q + e, quad.values[e]);
+      }
+    }
+  }
   phase[0] = constant;
 #pragma unroll
   for (int k = 0; k < kMaxBlockBits; ++k) {
-    if (k < n) {
-      const Uint<T>* row = m + (k << row_bits);
-      Uint<T> sum = row[k];
+    if (k < n && !(is_register >> k & 1)) {
+      Uint<T> sum = 0;
 #pragma unroll
-      for (int j = 0; j < k; ++j) sum += where_bit(base, j, row[j]);
+      for (int q = 0; q <= k; q += W) {
+        const Quad<T> quad = load_quad<T>(m + (k << row_bits) + q);
+#pragma unroll
+        for (int e = 0; e < W; ++e)
+          if (q + e <= k) sum += q + e < k ? where_bit(base, q + e, quad.values[e]) : quad.values[e];
+      }
       phase[0] += where_bit(base, k, sum);
-#pragma unroll
-      for (int j = 0; j < R; ++j) linear[j] += where_bit(base, k, row[registers[j]]);
     }
   }
   // phase[i] = phase without the highest bit j of i, and what bit j adds to it. Bounds are constants, so that all
