@@ -4,12 +4,11 @@
 // are taken up by the next: first all keys' values as they are, then rows whose sum is too small for that in the log
 // domain, then rows of zeros as plain means. A pass without such rows ends after a look at their status, so nothing is
 // read back. Twin of cpp/attention/attention.cpp; thresholds are the same.
-#include "attention/attention.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
+#include "attention/attention.hpp"
 #include "attention/mma.hpp"
 
 namespace flashket::cuda {
@@ -63,7 +62,8 @@ Plan make_plan(const KernelSpec& spec, const AttentionArrays& a, const Attention
       plan.can_log && spec.similarity == Similarity::fidelity && n_factors * power > (is_double ? 480 : 40);
 
   // A small temperature magnifies the rounding of float scores: about 6e-8 of an overlap, more with every factor of a
-  // product and with the gates of a circuit, and 2 power times that of a fidelity. A power of an estimate may underflow.
+  // product and with the gates of a circuit, and 2 power times that of a fidelity. A power of an estimate may
+  // underflow.
   double least_temperature = (spec.similarity == Similarity::hadamard ? 0.025 : 0.06) * power;
   if (pair == Pair::product) least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(depth) / 8));
   if (pair == Pair::complex_dot || pair == Pair::transfer) least_temperature *= 2;
@@ -102,7 +102,8 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
   if (plan.can_log && !plan.in_double && a.q.dtype == Dtype::f32)
     precision = plan.prefers_log ? Precision::f64 : Precision::both;
   Memory query_copy, key_copy;
-  const Rows queries = flat_rows(a.q, problem.first_pair * problem.rows_per_pair(), problem.n_rows(), query_copy, stream);
+  const Rows queries =
+      flat_rows(a.q, problem.first_pair * problem.rows_per_pair(), problem.n_rows(), query_copy, stream);
   const Rows keys = flat_rows(a.k, problem.first_pair * problem.n_keys, n_keys, key_copy, stream);
   const Encoded encoded_queries = encode_rows(spec, queries, precision, stream);
   const Encoded encoded_keys = encode_rows(spec, keys, precision, stream);

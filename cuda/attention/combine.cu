@@ -22,7 +22,8 @@ FK_KERNEL void CombineKernel(Problem p, Finish finish, Weighing weighing, int32_
   const bool has_maximum = weighing == Weighing::softmax || weighing == Weighing::log_sum;
   double maximum = -static_cast<double>(INFINITY);
   if (has_maximum)
-    for (int64_t s = 0; s < n_splits; ++s) maximum = fmax(maximum, static_cast<double>(partials.maximum[s * n_rows + index]));
+    for (int64_t s = 0; s < n_splits; ++s)
+      maximum = fmax(maximum, static_cast<double>(partials.maximum[s * n_rows + index]));
   // A part without a finite maximum has no weight unless all are like that; then NaN must be kept and 0 stays 0.
   const auto scale = [&](int64_t at) {
     if (!has_maximum) return 1.0;
@@ -55,8 +56,8 @@ FK_KERNEL void CombineKernel(Problem p, Finish finish, Weighing weighing, int32_
 template <class S>
 void combine(const Problem& problem, const Finish& finish, Weighing weighing, int32_t only, const Splits& splits,
              const Partials<S>& partials, Stream stream) {
-  launch("CombineKernel", CombineKernel<S>, {divide_up(problem.n_rows(), kRowsTogether)}, kRowsTogether * kWarp, 0, stream,
-         problem, finish, weighing, only, splits.count, partials);
+  launch("CombineKernel", CombineKernel<S>, {divide_up(problem.n_rows(), kRowsTogether)}, kRowsTogether * kWarp, 0,
+         stream, problem, finish, weighing, only, splits.count, partials);
 }
 
 template void combine(const Problem&, const Finish&, Weighing, int32_t, const Splits&, const Partials<float>&, Stream);

@@ -5,25 +5,24 @@
 //   out_i = sum_j K_ij v_j / sum_j K_ij,   K_ij = |s_ij|^2 and its like, s = Q K^T or a product of such
 //
 // A weight of sum normalisation is the kernel value itself: no exponential, no running maximum, no rescaling, and sums
-// over parts of the keys add exactly. Softmax weights are exp((K - 1) / T): kernel values lie in 0 .. 1, so 1 is a bound
-// that replaces the running maximum; packed_shape() keeps 1 / T so small that no weight underflows.
+// over parts of the keys add exactly. Softmax weights are exp((K - 1) / T): kernel values lie in 0 .. 1, so 1 is a
+// bound that replaces the running maximum; packed_shape() keeps 1 / T so small that no weight underflows.
 //
 // A block has 4 warps and 128 rows, a warp 32 rows (two 16-row operands, so that a fragment of keys or values from
 // shared memory feeds two MMAs). Query fragments stay in registers, or where those are short in shared memory; tiles of
 // 64 keys and values are double-buffered by cp.async. Per 16 keys a warp with 64-value rows and 64 columns issues
 //   16 MMA for scores, 16 MMA for P V (4,096 multiply-adds each)
 //   8 ldmatrix.x4 (4 of keys, 4 of values: 4 KB of shared memory for 32 MMAs)
-//   16 multiplies (squares), 16 adds (denominators), 8 packed conversions to bf16
-// that is 48 other instructions for 32 MMAs. The layout of score accumulators is that of the left operand of P V, so
-// weights never leave their registers. Rows in shared memory are padded by 16 bytes: an odd number of 16-byte words, so
-// the eight rows of an ldmatrix lie in different banks.
+//   16 multiplies (squares), 8 packed conversions to bf16, 16 moves back and 16 adds for denominators
+// that is 64 other instructions for 32 MMAs, which take the matrix unit at least 128 cycles. The layout of score
+// accumulators is that of the left operand of P V, so weights never leave their registers. Rows in shared memory are
+// padded by 16 bytes: an odd number of 16-byte words, so the eight rows of an ldmatrix lie in different banks.
 //
 // Overlaps are fp16 products with fp32 sums (entries <= 1: 11 bits), weights and values bf16 (weights span 1 .. 1e-38),
 // sums fp32. Tiles in which every row sees every key take no look at masks.
-#include "attention/mma.hpp"
-
 #include <math.h>
 
+#include "attention/mma.hpp"
 #include "core/launch.hpp"
 #include "gram/value.hpp"
 
@@ -101,7 +100,7 @@ struct Scores {
         }
       }
     } else {
-#pragma unroll (k_unroll)
+#pragma unroll(k_unroll)
       for (int k = 0; k < k_steps; ++k) {
         uint32_t b[4];
         load_matrix_x4(b, key + k * 16);
@@ -221,8 +220,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   copy_async_wait<0>();
   __syncthreads();
   // The lane's address in a 16 x 16 block of rows for the left operand, and of keys for the right one.
-  const half_t* const query =
-      query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
+  const half_t* const query = query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
   uint32_t fragments[Layout::keeps_queries ? 1 : 2][Layout::keeps_queries ? 1 : k_steps][4];
   if constexpr (!Layout::keeps_queries) {
 #pragma unroll
@@ -231,7 +229,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       for (int k = 0; k < k_steps; ++k) load_matrix_x4(fragments[m][k], query + m * 16 * Layout::row_pitch + k * 16);
     __syncthreads();
   }
-  const auto queries = [&](int m, int k, uint32_t(&a)[4]) {
+  const auto queries = [&](int m, int k, uint32_t (&a)[4]) {
     if constexpr (Layout::keeps_queries) {
       load_matrix_x4(a, query + m * 16 * Layout::row_pitch + k * 16);
     } else {
@@ -291,9 +289,11 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
           for (int h = 0; h < 2; ++h)
 #pragma unroll
             for (int u = 0; u < 2; ++u) {
-              const float x = weights[m][h][2 * u], y = weights[m][h][2 * u + 1];
-              denominator[m][u] += x + y;
-              left[m][2 * h + u] = pack_bfloat16(x, y);
+              const uint32_t pair_of_weights = pack_bfloat16(weights[m][h][2 * u], weights[m][h][2 * u + 1]);
+              left[m][2 * h + u] = pair_of_weights;
+              // Of the rounded weights, so that those used add up to 1.
+              denominator[m][u] +=
+                  __uint_as_float(pair_of_weights << 16) + __uint_as_float(pair_of_weights & 0xffff0000u);
             }
 #pragma unroll
         for (int d = 0; d < width / 16; ++d) {
@@ -307,12 +307,12 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
         }
       };
       if (p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit) {
-#pragma unroll (width > 64 ? 1 : 2)
-        for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float(&)[2][2][4]) {});
+#pragma unroll(width > 64 ? 1 : 2)
+        for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float (&)[2][2][4]) {});
       } else {
 #pragma unroll 1
         for (int n = 0; n < kKeys / 16; ++n)
-          strip(n, [&](int first_key, float(&weights)[2][2][4]) {
+          strip(n, [&](int first_key, float (&weights)[2][2][4]) {
 #pragma unroll
             for (int m = 0; m < 2; ++m)
 #pragma unroll
@@ -369,8 +369,8 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
               pass.partials.numerator[at * p.v_dim + d * 8 + first_col + c] = out[m][d][2 * u + c];
         continue;
       }
-      const int32_t left = finish_row(p, pass.finish, pass.weighing, pair, row, n_admissible, static_cast<double>(sum),
-                                      lane % 4 == 0);
+      const int32_t left =
+          finish_row(p, pass.finish, pass.weighing, pair, row, n_admissible, static_cast<double>(sum), lane % 4 == 0);
       if (left != kRowDone) continue;
       const float inverse = n_admissible == 0 ? 0.0f : 1.0f / sum;
       const int64_t at = out_offset(p, place_of(p, pair, row));

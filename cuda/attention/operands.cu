@@ -1,9 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "attention/operands.hpp"
-
 #include <math.h>
 
+#include "attention/operands.hpp"
 #include "core/launch.hpp"
 
 namespace flashket::cuda {
@@ -20,8 +19,9 @@ FK_KERNEL void GatherKernel(Tensor4 from, int64_t first, int64_t count, T* to) {
   const int64_t at = int64_t{blockIdx.x} * kThreads + threadIdx.x, length = from.shape[3];
   if (at >= count * length) return;
   const int64_t row = first + at / length, position = row % from.shape[2], head = row / from.shape[2];
-  to[at] = static_cast<const T*>(from.data)[head / from.shape[1] * from.stride[0] + head % from.shape[1] * from.stride[1] +
-                                            position * from.stride[2] + at % length];
+  to[at] =
+      static_cast<const T*>(from.data)[head / from.shape[1] * from.stride[0] + head % from.shape[1] * from.stride[1] +
+                                       position * from.stride[2] + at % length];
 }
 
 FK_KERNEL void RoundKernel(const double* from, float* to, int64_t count) {

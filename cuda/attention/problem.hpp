@@ -124,6 +124,9 @@ struct Finish {
   // Rows of n admissible keys whose kernel values sum to less than max(log_floor, n * log_slope) are computed again in
   // the log domain; both negative: never.
   double log_floor, log_slope;
+  // Rows are taken up again by their status: those that are done keep it, since other blocks with other columns of the
+  // same rows may have to read it yet.
+  bool is_repeated;
 };
 
 // What becomes of a row with these sums; is_first: of the threads that know them, the one that writes them down.
@@ -140,7 +143,7 @@ FK_DEVICE int32_t finish_row(const Problem& p, const Finish& f, Weighing weighin
     if (f.zero_rows != nullptr) atomicAdd(f.zero_rows, 1ull);
     return status;
   }
-  f.status[pair * p.rows_per_pair() + row] = status;
+  if (!f.is_repeated || status != kRowDone) f.status[pair * p.rows_per_pair() + row] = status;
   if (f.row_sums != nullptr && weighing == Weighing::exact_sum) {
     const RowPlace at = place_of(p, pair, row);
     const int64_t index = (at.batch * p.n_key_heads * p.group + at.head) * p.n_queries + at.query;

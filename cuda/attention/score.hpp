@@ -51,9 +51,10 @@ struct ProductOverlap {
   }
   FK_DEVICE void add(C* a, C* b, int ty, int tx) {
     for (int part = 0; part < kStageElements; part += 16) {
-#pragma unroll 4
+#pragma unroll 2
       for (int e = part; e < part + 16; e += 2) {
-        const Four<C> xc = staged(a, e, ty), xs = staged(a, e + 1, ty), yc = staged(b, e, tx), ys = staged(b, e + 1, tx);
+        const Four<C> xc = staged(a, e, ty), xs = staged(a, e + 1, ty), yc = staged(b, e, tx),
+                      ys = staged(b, e + 1, tx);
 #pragma unroll
         for (int r = 0; r < R; ++r)
 #pragma unroll
@@ -97,7 +98,7 @@ struct SumOverlap {
         }
   }
   FK_DEVICE void add(C* a, C* b, int ty, int tx) {
-#pragma unroll 4
+#pragma unroll 2
     for (int e = 0; e < depth; ++e) {
       const Four<C> x = staged(a, e, ty), y = staged(b, e, tx);
       Four<C> u, v;
@@ -145,8 +146,8 @@ struct SumOverlap {
   }
 };
 
-// Product of 2 x 2 matrices along a line of qubits; cpp/gram/transfer.hpp has the formula. One row at a time: a pair has
-// four sums and an exponent.
+// Product of 2 x 2 matrices along a line of qubits; cpp/gram/transfer.hpp has the formula. One row at a time: a pair
+// has four sums and an exponent.
 template <class C>
 struct TransferOverlap {
   static constexpr int R = 1, steps = 2, depth = steps * static_cast<int>(kTransferElements);

@@ -6,14 +6,14 @@
 // weights pass through shared memory, values follow in the place of the rows. Sums over a tile are taken in C, sums of
 // those in double: in float the rounding of thousands of tiles would drift.
 //
-// Shared memory, 12288 C: rows [32][64], keys [32][64], which values [64][64] replace, and weights [64 keys][64 rows].
+// Shared memory, 8192 C: rows [32][64], keys [32][64], which values [64][64] replace, and weights [64 keys][64 rows];
+// behind them the sums over tiles, 4096 doubles: in registers they would cost a block of float its neighbour.
 // Four neighbours are read at once; the place of a group of four is its number xor that of the element or key, which
 // keeps both the transposing stores and the reads free of bank conflicts without padding.
 //
 // A weight of -1 marks a key that the row may not see: its value is skipped, not multiplied by 0, since it may be NaN.
-#include "attention/simt.hpp"
-
 #include "attention/score.hpp"
+#include "attention/simt.hpp"
 #include "core/launch.hpp"
 #include "noise/binomial.hpp"
 
@@ -21,7 +21,8 @@ namespace flashket::cuda {
 namespace {
 
 constexpr int kRows = kStageRows, kKeys = kStageRows, kCols = 64, kThreads = 256;
-constexpr int kShared = 2 * kStageElements * kStageRows + kKeys * kRows;  // elements
+constexpr int kShared = 2 * kStageElements * kStageRows + kKeys * kRows;  // elements, without totals
+constexpr int kTotals = kFour * kFour * kThreads;                         // double
 
 struct Pass {
   Problem problem;
@@ -88,9 +89,10 @@ FK_DEVICE Four<C> load_group(const EncodedRows& rows, const void* data, int64_t 
 }
 
 // Where a thread's share of a stage comes from: a group of four elements of rows n and n + 32, n = thread / 8, of
-// queries and keys. Offsets of the rows in elements.
+// queries and keys. Offsets of the queries in elements; keys are the run's first_key on, as far as they exist.
 struct Sources {
-  int64_t query[2], key[2];
+  int64_t query[2], first_key;
+  int n_keys;
 };
 
 template <class C, Pair pair>
@@ -101,7 +103,8 @@ FK_DEVICE void stage(const EncodedRows& rows, const Sources& from, int64_t begin
   for (int half = 0; half < 2; ++half) {
     const int row = first + 32 * half, at = (row / kFour ^ q) * kFour + row % kFour;
     const Four<C> x = load_group<C, pair>(rows, rows.queries, from.query[half], begin, q);
-    const Four<C> y = load_group<C, pair>(rows, rows.keys, from.key[half], begin, q);
+    const int64_t key = from.first_key + (row < from.n_keys ? row : from.n_keys - 1);
+    const Four<C> y = load_group<C, pair>(rows, rows.keys, key * rows.pitch, begin, q);
 #pragma unroll
     for (int k = 0; k < kFour; ++k) {
       a[(q * kFour + k) * kStageRows + at] = x.x[k];
@@ -112,13 +115,19 @@ FK_DEVICE void stage(const EncodedRows& rows, const Sources& from, int64_t begin
 }
 
 // What the thread's rows mean, and what is known of them so far.
+template <class C>
 struct RowState {
   int limit[kFour];  // keys before it pass causality and kv_lens; 0 beyond the last row
-  bool is_wanted[kFour];
   int n_admissible[kFour];
-  double maximum[kFour];
+  C maximum[kFour];
   double denominator[kFour];  // of the thread's own keys, until the end
 };
+
+// Not inlined: its registers would crowd out those of every call without shots.
+__attribute__((noinline)) FK_HD double sample_apart(double value, int64_t shots, int power, uint64_t key, int64_t row,
+                                                    int64_t col) {
+  return sample_value(value, shots, power, key, row, col);
+}
 
 // Kernel values of a tile, or their logarithms.
 template <class C, Pair pair, bool is_scaled>
@@ -168,10 +177,13 @@ FK_DEVICE T sum_of_row(T x) {
   return x;
 }
 
+// Bit 4 r + c of a thread's 16 pairs of row and key.
+FK_DEVICE bool is_hidden(uint32_t hidden, int r, int c) { return hidden >> (r * kFour + c) & 1; }
+
 // values -> weights against the running maximum. Values of hidden keys are passed over.
 template <class C>
-FK_DEVICE void exponentials(double scale, const bool (&is_hidden)[kFour][kFour], C (&values)[kFour][kFour],
-                            RowState& state, double (&total)[kFour][kFour]) {
+FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kFour], RowState<C>& state,
+                            double* total) {
   const C none = -static_cast<C>(INFINITY);
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
@@ -179,18 +191,18 @@ FK_DEVICE void exponentials(double scale, const bool (&is_hidden)[kFour][kFour],
 #pragma unroll
     for (int c = 0; c < kFour; ++c) {
       values[r][c] *= static_cast<C>(scale);
-      if (!is_hidden[r][c]) largest = fmax(largest, values[r][c]);
+      if (!is_hidden(hidden, r, c)) largest = fmax(largest, values[r][c]);
     }
-    const C before = static_cast<C>(state.maximum[r]), maximum = fmax(before, largest_of_row(largest));
+    const C before = state.maximum[r], maximum = fmax(before, largest_of_row(largest));
 #pragma unroll
     for (int c = 0; c < kFour; ++c)
       values[r][c] = values[r][c] == none ? C(0) : static_cast<C>(exp(values[r][c] - maximum));
     if (maximum == before) continue;
     const double shrink = static_cast<double>(exp(before - maximum));
-    state.maximum[r] = static_cast<double>(maximum);
+    state.maximum[r] = maximum;
     state.denominator[r] *= shrink;
 #pragma unroll
-    for (int c = 0; c < kFour; ++c) total[r][c] *= shrink;
+    for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] *= shrink;
   }
 }
 
@@ -213,7 +225,7 @@ FK_DEVICE void load_values(const Problem& p, int64_t base, int64_t first_key, in
 
 template <class C, bool is_whole>
 FK_DEVICE void multiply(C* weights, C* v, int ty, int tx, C (&sum)[kFour][kFour]) {
-#pragma unroll 4
+#pragma unroll 2
   for (int j = 0; j < kKeys; ++j) {
     const Four<C> w = group_at(weights + j * kRows, ty ^ (j / kFour)), x = group_at(v + j * kCols, tx);
 #pragma unroll
@@ -256,15 +268,19 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 
   const int64_t batch = (p.first_pair + pair_index) / p.n_key_heads;
   const int64_t kv_head = (p.first_pair + pair_index) % p.n_key_heads, length = kv_length(p, batch);
-  RowState state;
+  uint32_t wanted = 0;  // bit r: row 4 ty + r is worked on
+  double* const total = reinterpret_cast<double*>(dynamic_shared<C>() + kShared) + tid;  // [entry][thread]
+#pragma unroll
+  for (int entry = 0; entry < kFour * kFour; ++entry) total[entry * kThreads] = 0;
+  RowState<C> state;
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
     const int local = ty * kFour + r;
     const bool exists = local < n_rows;
     state.limit[r] = exists ? static_cast<int>(key_limit(p, (first_row + local) / p.group, length)) : 0;
-    state.is_wanted[r] = exists && (o.only < 0 || status[local] == o.only);
+    wanted |= static_cast<uint32_t>(exists && (o.only < 0 || status[local] == o.only)) << r;
     state.n_admissible[r] = 0;
-    state.maximum[r] = -static_cast<double>(INFINITY);
+    state.maximum[r] = -static_cast<C>(INFINITY);
     state.denominator[r] = 0;
   }
   const int64_t least_limit = n_rows == kRows ? key_limit(p, first_row / p.group, length) : 0;
@@ -281,7 +297,6 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   Scoring one = pass.scoring;
   if (o.shots > 0) one.power = 1;  // a power acts on the estimate
 
-  double total[kFour][kFour] = {};
   for (int64_t j0 = begin; j0 < end; j0 += kKeys) {
     C values[kFour][kFour];
     if (o.weighing == Weighing::uniform) {
@@ -290,16 +305,13 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
         for (int c = 0; c < kFour; ++c) values[r][c] = 1;
     } else {
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int64_t key = j0 + tid / 8 + 32 * half;
-        from.key[half] = (pair_index * p.n_keys + (key < p.n_keys ? key : p.n_keys - 1)) * pass.rows.pitch;
-      }
+      from.first_key = pair_index * p.n_keys + j0;
+      from.n_keys = p.n_keys - j0 < kKeys ? static_cast<int>(p.n_keys - j0) : kKeys;
       score<C, pair, is_scaled>(pass, one, from, a, b, values);
     }
 
     const bool is_whole = p.mask == nullptr && j0 + kKeys <= least_limit;
-    bool is_hidden[kFour][kFour];
+    uint32_t hidden = 0;
 #pragma unroll
     for (int r = 0; r < kFour; ++r) {
       const uint8_t* mask = nullptr;
@@ -308,9 +320,10 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
       for (int c = 0; c < kFour; ++c) {
         const int64_t key = j0 + tx * kFour + c;
-        is_hidden[r][c] = !is_whole && (key >= state.limit[r] || key >= end ||
-                                        (mask != nullptr && mask[key * p.mask_stride[3]] == 0));
-        state.n_admissible[r] += !is_hidden[r][c];
+        const bool is_seen =
+            is_whole || (key < state.limit[r] && key < end && (mask == nullptr || mask[key * p.mask_stride[3]] != 0));
+        hidden |= static_cast<uint32_t>(!is_seen) << (r * kFour + c);
+        state.n_admissible[r] += is_seen;
       }
     }
     if (o.shots > 0 && o.weighing != Weighing::uniform) {
@@ -319,7 +332,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       for (int r = 0; r < kFour; ++r)
 #pragma unroll
         for (int c = 0; c < kFour; ++c)
-          weights[(r * kFour + c) * kThreads + tid] = is_hidden[r][c] ? C(0) : values[r][c];
+          weights[(r * kFour + c) * kThreads + tid] = is_hidden(hidden, r, c) ? C(0) : values[r][c];
 #pragma unroll 1
       for (int entry = 0; entry < kFour * kFour; ++entry) {
         C& value = weights[entry * kThreads + tid];
@@ -327,8 +340,8 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
         if (local >= n_rows) continue;
         const RowPlace at = place_of(p, pair_index, first_row + local);
         const uint64_t key = stream_key(o.seed, StreamDomain::attention, at.batch, at.head);
-        value = static_cast<C>(sample_value(static_cast<double>(value), o.shots, pass.scoring.power, key, at.query + length - p.n_queries,
-                              j0 + tx * kFour + entry % kFour));
+        value = static_cast<C>(sample_apart(static_cast<double>(value), o.shots, pass.scoring.power, key,
+                                            at.query + length - p.n_queries, j0 + tx * kFour + entry % kFour));
       }
 #pragma unroll
       for (int r = 0; r < kFour; ++r)
@@ -337,21 +350,21 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       __syncthreads();
     }
     if (o.weighing == Weighing::softmax || o.weighing == Weighing::log_sum)
-      exponentials(o.weighing == Weighing::softmax ? o.scale : 1.0, is_hidden, values, state, total);
+      exponentials(o.weighing == Weighing::softmax ? o.scale : 1.0, hidden, values, state, total);
 
     __syncthreads();  // the last tile's weights and this one's rows have been read
 #pragma unroll
     for (int r = 0; r < kFour; ++r) {
       C sum = 0;
 #pragma unroll
-      for (int c = 0; c < kFour; ++c) sum += is_hidden[r][c] ? C(0) : values[r][c];
+      for (int c = 0; c < kFour; ++c) sum += is_hidden(hidden, r, c) ? C(0) : values[r][c];
       state.denominator[r] += static_cast<double>(sum);
     }
 #pragma unroll
     for (int c = 0; c < kFour; ++c) {
       Four<C> w;
 #pragma unroll
-      for (int r = 0; r < kFour; ++r) w.x[r] = is_hidden[r][c] ? C(-1) : values[r][c];
+      for (int r = 0; r < kFour; ++r) w.x[r] = is_hidden(hidden, r, c) ? C(-1) : values[r][c];
       group_at(weights + (tx * kFour + c) * kRows, ty ^ tx) = w;
     }
     load_values(p, batch * p.v.stride[0] + kv_head * p.v.stride[1], j0, end, first_col, v);
@@ -364,7 +377,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
     for (int r = 0; r < kFour; ++r)
 #pragma unroll
-      for (int c = 0; c < kFour; ++c) total[r][c] += static_cast<double>(sum[r][c]);
+      for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] += static_cast<double>(sum[r][c]);
     __syncthreads();
   }
 
@@ -372,20 +385,20 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   for (int r = 0; r < kFour; ++r) {
     const double denominator = sum_of_row(state.denominator[r]);
     const int n_admissible = sum_of_row(state.n_admissible[r]);
-    if (!state.is_wanted[r]) continue;
+    if ((wanted >> r & 1) == 0) continue;
     const int64_t row = first_row + ty * kFour + r;
     const bool is_first = tx == 0 && first_col == 0;
     if (pass.splits.count > 1) {
       const int64_t at = split * p.n_rows() + pair_index * rows_per_pair + row;
       if (is_first) {
         pass.partials.denominator[at] = denominator;
-        pass.partials.maximum[at] = state.maximum[r];
+        pass.partials.maximum[at] = static_cast<double>(state.maximum[r]);
         pass.partials.n_admissible[at] = n_admissible;
       }
 #pragma unroll
       for (int c = 0; c < kFour; ++c)
         if (first_col + tx * kFour + c < p.v_dim)
-          pass.partials.numerator[at * p.v_dim + first_col + tx * kFour + c] = total[r][c];
+          pass.partials.numerator[at * p.v_dim + first_col + tx * kFour + c] = total[(r * kFour + c) * kThreads];
       continue;
     }
     const int32_t left = finish_row(p, pass.finish, o.weighing, pair_index, row, n_admissible, denominator, is_first);
@@ -394,7 +407,8 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
     for (int c = 0; c < kFour; ++c)
       if (first_col + tx * kFour + c < p.v_dim)
-        store_element(p.out.data, p.out.dtype, at + c, n_admissible == 0 ? 0.0 : total[r][c] / denominator);
+        store_element(p.out.data, p.out.dtype, at + c,
+                      n_admissible == 0 ? 0.0 : total[(r * kFour + c) * kThreads] / denominator);
   }
 }
 
@@ -402,7 +416,8 @@ template <class C, Pair pair, bool is_scaled>
 void launch_attend(const char* name, const Pass& pass, Stream stream) {
   const Problem& p = pass.problem;
   const Grid grid{p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows), divide_up(p.v_dim, kCols)};
-  launch(name, AttendKernel<C, pair, is_scaled>, grid, kThreads, kShared * sizeof(C), stream, pass);
+  launch(name, AttendKernel<C, pair, is_scaled>, grid, kThreads, kShared * sizeof(C) + kTotals * sizeof(double), stream,
+         pass);
 }
 
 template <class C>
@@ -432,6 +447,7 @@ void simt_pass(const KernelSpec& spec, const Problem& problem, const Finish& fin
   Pass pass{};
   pass.problem = problem;
   pass.finish = finish;
+  pass.finish.is_repeated = options.only >= 0;
   pass.rows = rows;
   pass.options = options;
   pass.scoring = scoring(spec);
@@ -448,7 +464,7 @@ void simt_pass(const KernelSpec& spec, const Problem& problem, const Finish& fin
   else
     launch_pair<float>(spec.encoder->pair, pass, stream);
   if (pass.splits.count > 1)
-    combine(problem, finish, options.weighing, options.only, pass.splits, pass.partials, stream);
+    combine(problem, pass.finish, options.weighing, options.only, pass.splits, pass.partials, stream);
 }
 
 }  // namespace flashket::cuda
