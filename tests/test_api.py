@@ -166,8 +166,8 @@ def test_backends():
     listed = {backend.name: backend for backend in fk.backends()}
     assert list(listed) == ["cuda", "custatevec", "cutensornet", "cpu"]
     assert listed["cpu"].available and listed["cpu"].reason == ""
-    for name in ("cuda", "custatevec", "cutensornet"):
-        assert not listed[name].available and "flashket_cuda" in listed[name].reason
+    for name in (name for name, backend in listed.items() if not backend.available):
+        assert "flashket_cuda" in listed[name].reason
         assert not listed[name].capabilities(fk.Fidelity(fk.Angle(2)), np.dtype(np.float32), "gram")
         for call in (
             lambda name=name: fk.gram([[0.0]], kernel=fk.Fidelity(fk.Angle(1)), backend=name),
@@ -182,10 +182,11 @@ def test_backends():
 
 def test_backend_is_forced_by_the_environment(monkeypatch):
     kernel = fk.Fidelity(fk.Angle(1))
-    monkeypatch.setenv("FLASHKET_BACKEND", "cuda")
-    with pytest.raises(fk.BackendUnavailable, match="'cuda'"):
-        fk.gram([[0.0]], kernel=kernel)
-    assert fk.gram([[0.0]], kernel=kernel, backend="cpu").shape == (1, 1)
+    for name in (backend.name for backend in fk.backends() if not backend.available):
+        monkeypatch.setenv("FLASHKET_BACKEND", name)
+        with pytest.raises(fk.BackendUnavailable, match=f"'{name}'"):
+            fk.gram([[0.0]], kernel=kernel)
+        assert fk.gram([[0.0]], kernel=kernel, backend="cpu").shape == (1, 1)
     monkeypatch.setenv("FLASHKET_BACKEND", "abacus")
     with pytest.raises(fk.InputError, match="FLASHKET_BACKEND must name a backend, got 'abacus'"):
         fk.gram([[0.0]], kernel=kernel)
@@ -194,7 +195,7 @@ def test_backend_is_forced_by_the_environment(monkeypatch):
 
 
 def test_explain():
-    plan = fk.explain(fk.Fidelity(fk.IQP(8)), n=100, m=50)
+    plan = fk.explain(fk.Fidelity(fk.IQP(8)), n=100, m=50, backend="cpu")
     assert (plan.op, plan.backend, plan.n, plan.m, plan.limit) == ("gram", "cpu", 100, 50, "")
     assert plan.bytes >= 100 * 50 * 8 + 150 * 2**8 * 16
     assert plan.flops > 100 * 50 * 8 * 2**8

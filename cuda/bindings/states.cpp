@@ -5,6 +5,17 @@
 #include "bindings/convert.hpp"
 
 namespace flashket::cuda::bindings {
+namespace {
+
+// Amplitudes of a state: 2^n_qubits, at least one qubit.
+int64_t state_length(const KernelSpec& spec) {
+  if (spec.program) return int64_t{1} << spec.program->view().n_qubits;
+  int64_t length = 2;
+  while (length < spec.depth()) length *= 2;
+  return length;
+}
+
+}  // namespace
 
 void bind_states(nb::module_& m) {
   m.def(
@@ -14,7 +25,7 @@ void bind_states(nb::module_& m) {
         const Place place = parse_place(where);
         const View rows = view(x, place), result = view(out, place);
         check_rows(rows, kernel);
-        require(result.shape.size() == 2 && result.shape[0] == rows.shape[0] && result.is_contiguous() &&
+        require(result.shape == std::vector<int64_t>({rows.shape[0], state_length(kernel)}) && result.is_contiguous() &&
                     is_complex(result.dtype),
                 "out must be complex (n, 2^n_qubits), contiguous");
         dispatch(result.dtype.bits == 128 ? Dtype::f64 : Dtype::f32, [&](auto zero) {

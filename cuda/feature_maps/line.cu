@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of the transfer pair for circuits whose phases couple neighbours of a line: twin of the host's
 // feature_maps/line.simd.cpp, which has the formula and the meaning of params. Every angle is reduced once and added,
-// as fixed-point quarter turns of 64 bits, to the sums that it is part of: integers, so bit by bit the host's in any
-// order. A block a row; cost: a reduction a gate, 5 sincos for two sites. Traffic: the row, and 8 bytes a gate and sum
-// that stay in the caches.
+// as fixed-point quarter turns of 64 bits, to the sums that it is part of: integers, whose order does
+// not matter. A block a row; cost: a reduction a gate, 5 sincos for two sites. Traffic: the row, and 8 bytes a gate and
+// sum that stay in the caches.
 #include <algorithm>
 #include <stdexcept>
 
@@ -35,7 +35,8 @@ int64_t sites(const EncodeArgs& args) { return static_cast<int64_t>(args.params.
 int64_t depth(const EncodeArgs& args) { return 1 + (sites(args) + 1) / 2; }
 
 FK_DEVICE double factor(const Rows& x, int64_t row, double scale, double index, double offset) {
-  return index < 0 ? offset : scale * load_element(x, row, static_cast<int64_t>(index)) + offset;
+  return index < 0 ? offset
+                   : statevector::linear_factor(scale, load_element(x, row, static_cast<int64_t>(index)), offset);
 }
 
 // scratch: of every row of the launch, the turns of its gates, its sums, and whether an angle is not finite.
@@ -50,7 +51,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
   __syncthreads();
   for (int64_t i = t; i < line.n_gates; i += kThreads) {
     const double* p = line.records + i * kRecord;
-    const double angle = factor(x, row, p[5], p[6], p[7]) * factor(x, row, p[8], p[9], p[10]);
+    const double angle = __dmul_rn(factor(x, row, p[5], p[6], p[7]), factor(x, row, p[8], p[9], p[10]));
     turns[i] = statevector::whole_turns(0.25 * angle);
     if (!statevector::is_finite(angle)) *is_bad = 1;
   }

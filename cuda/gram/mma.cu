@@ -40,10 +40,10 @@ struct MmaShape {
 template <class S>
 struct Loader {
   static constexpr int pieces = S::planes * kPlaneStep / 8, together = kThreads / pieces;  // rows at a time
-  static_assert(S::rows % together == 0 && S::cols % together == 0);
+  static_assert(S::rows % together == 0 && S::cols % together == 0 && (S::rows + S::cols) / together <= 32);
   const half_t *x, *y;
   half_t* to;
-  int x_rows, y_rows;  // from the thread's first row to the end of the region
+  uint32_t valid;  // a bit for each of its rows, those of x first
   int64_t apart;
 
   FK_DEVICE Loader(const half_t* x_planes, const half_t* y_planes, const Region& region, int64_t i0, int64_t j0,
@@ -52,8 +52,11 @@ struct Loader {
     x = x_planes + (i0 + row) * row_elements + piece * 8;
     y = y_planes + (j0 + row) * row_elements + piece * 8;
     to = stages + row * S::pitch + piece * 8;
-    x_rows = static_cast<int>(region.rows - i0 < S::rows ? region.rows - i0 : S::rows) - row;
-    y_rows = static_cast<int>(region.cols - j0 < S::cols ? region.cols - j0 : S::cols) - row;
+    valid = 0;
+    for (int r = 0; r < S::rows; r += together)
+      if (i0 + row + r < region.rows) valid |= 1u << r / together;
+    for (int r = 0; r < S::cols; r += together)
+      if (j0 + row + r < region.cols) valid |= 1u << (S::rows + r) / together;
     apart = together * row_elements;
   }
 
@@ -61,10 +64,11 @@ struct Loader {
   FK_DEVICE void load(int stage) {
 #pragma unroll
     for (int r = 0; r < S::rows; r += together)
-      copy_async_16(to + stage * S::stage + r * S::pitch, x + r / together * apart, r < x_rows);
+      copy_async_16(to + stage * S::stage + r * S::pitch, x + r / together * apart, valid >> r / together & 1);
 #pragma unroll
     for (int r = 0; r < S::cols; r += together)
-      copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart, r < y_rows);
+      copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart,
+                    valid >> (S::rows + r) / together & 1);
     copy_async_commit();
     x += S::planes * kPlaneStep;
     y += S::planes * kPlaneStep;
@@ -238,7 +242,7 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
 template <Form kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
     ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
-             float* out, int64_t stride) {
+             Output<float> out) {
   using S = MmaShape<kForm, kIsSplit>;
   int64_t i0, j0;
   if (!tile_of_block(grid, region, blockIdx.x, S::rows, S::cols, i0, j0)) return;
@@ -317,7 +321,7 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
       }
   __syncthreads();
   store_tile<kThreads, S::rows, S::cols, S::staged_pitch>(
-      tile, region, i0, j0, out, stride, [&](float value, int64_t row, int64_t col) {
+      tile, region, i0, j0, out, [&](float value, int64_t row, int64_t col) {
         if (!is_plain) {
           if (kIsComplex)
             value = raise(value > 1.0f ? 1.0f : value, scoring.power);
@@ -331,29 +335,40 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
 
 template <Form kForm, bool kIsSplit>
 void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
-                const Finish& finish, float* out, int64_t stride, Stream stream) {
+                const Finish& finish, const Output<float>& out, Stream stream) {
   using S = MmaShape<kForm, kIsSplit>;
   const TileGrid grid = tile_grid(region, S::rows, S::cols);
   launch("ScoreMma", ScoreMma<kForm, kIsSplit>, {grid.blocks()}, kThreads, S::shared_bytes, stream, scoring, x, y,
-         shape.steps(), region, grid, finish, out, stride);
+         shape.steps(), region, grid, finish, out);
 }
 
 }  // namespace
 
-void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
-               const Finish& finish, float* out, int64_t stride, Stream stream) {
+size_t mma_shared_bytes(const PlaneShape& shape) {
   switch (shape.form) {
     case Form::product:
-      return shape.is_split
-                 ? launch_mma<Form::product, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                 : launch_mma<Form::product, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? MmaShape<Form::product, true>::shared_bytes
+                            : MmaShape<Form::product, false>::shared_bytes;
     case Form::real:
-      return shape.is_split ? launch_mma<Form::real, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                            : launch_mma<Form::real, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? MmaShape<Form::real, true>::shared_bytes : MmaShape<Form::real, false>::shared_bytes;
+    default:
+      return shape.is_split ? MmaShape<Form::complex, true>::shared_bytes
+                            : MmaShape<Form::complex, false>::shared_bytes;
+  }
+}
+
+void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
+               const Finish& finish, const Output<float>& out, Stream stream) {
+  switch (shape.form) {
+    case Form::product:
+      return shape.is_split ? launch_mma<Form::product, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::product, false>(shape, scoring, x, y, region, finish, out, stream);
+    case Form::real:
+      return shape.is_split ? launch_mma<Form::real, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::real, false>(shape, scoring, x, y, region, finish, out, stream);
     case Form::complex:
-      return shape.is_split
-                 ? launch_mma<Form::complex, true>(shape, scoring, x, y, region, finish, out, stride, stream)
-                 : launch_mma<Form::complex, false>(shape, scoring, x, y, region, finish, out, stride, stream);
+      return shape.is_split ? launch_mma<Form::complex, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<Form::complex, false>(shape, scoring, x, y, region, finish, out, stream);
   }
 }
 

@@ -135,10 +135,10 @@ struct Square {
   }
 };
 
-template <class C, class T, Pair kPair>
+template <class C, Pair kPair>
 FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
     ScoreSimt(Scoring scoring, const C* x, const C* y, int64_t pitch, Region region, TileGrid grid, Finish finish,
-              T* out, int64_t stride) {
+              Output<C> out) {
   using S = SimtShape<C, kPair>;
   constexpr int R = S::micro;
   __shared__ __align__(16) C shared[S::shared];
@@ -192,43 +192,42 @@ FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
   }
   __syncthreads();
   store_tile<kThreads, S::tile, S::tile, S::tile + 1>(
-      shared, region, i0, j0, out, stride,
-      [&](C value, int64_t row, int64_t col) { return finish_value<T>(finish, region.is_same, value, row, col); });
+      shared, region, i0, j0, out, [&](C value, int64_t row, int64_t col) {
+        return finish_value(finish, region.is_same, value, row, col, [&](C v) { return out.as_stored(v); });
+      });
 }
 
-template <class C, class T, Pair kPair>
+template <class C, Pair kPair>
 void launch_simt(const Scoring& scoring, const C* x, const C* y, int64_t pitch, const Region& region,
-                 const Finish& finish, T* out, int64_t stride, Stream stream) {
+                 const Finish& finish, const Output<C>& out, Stream stream) {
   constexpr int kTile = SimtShape<C, kPair>::tile;
   const TileGrid grid = tile_grid(region, kTile, kTile);
-  launch("ScoreSimt", ScoreSimt<C, T, kPair>, {grid.blocks()}, kThreads, 0, stream, scoring, x, y, pitch, region, grid,
-         finish, out, stride);
+  launch("ScoreSimt", ScoreSimt<C, kPair>, {grid.blocks()}, kThreads, 0, stream, scoring, x, y, pitch, region, grid,
+         finish, out);
 }
 
 }  // namespace
 
-template <class C, class T>
+template <class C>
 void score_simt(const Scoring& scoring, const C* x, const C* y, int64_t pitch, const Region& region,
-                const Finish& finish, T* out, int64_t stride, Stream stream) {
+                const Finish& finish, const Output<C>& out, Stream stream) {
   switch (scoring.pair) {
     case Pair::product:
-      return launch_simt<C, T, Pair::product>(scoring, x, y, pitch, region, finish, out, stride, stream);
+      return launch_simt<C, Pair::product>(scoring, x, y, pitch, region, finish, out, stream);
     case Pair::real_dot:
-      return launch_simt<C, T, Pair::real_dot>(scoring, x, y, pitch, region, finish, out, stride, stream);
+      return launch_simt<C, Pair::real_dot>(scoring, x, y, pitch, region, finish, out, stream);
     case Pair::complex_dot:
-      return launch_simt<C, T, Pair::complex_dot>(scoring, x, y, pitch, region, finish, out, stride, stream);
+      return launch_simt<C, Pair::complex_dot>(scoring, x, y, pitch, region, finish, out, stream);
     case Pair::distance:
-      return launch_simt<C, T, Pair::distance>(scoring, x, y, pitch, region, finish, out, stride, stream);
+      return launch_simt<C, Pair::distance>(scoring, x, y, pitch, region, finish, out, stream);
     case Pair::transfer:
-      return launch_simt<C, T, Pair::transfer>(scoring, x, y, pitch, region, finish, out, stride, stream);
+      return launch_simt<C, Pair::transfer>(scoring, x, y, pitch, region, finish, out, stream);
   }
 }
 
-template void score_simt(const Scoring&, const float*, const float*, int64_t, const Region&, const Finish&, float*,
-                         int64_t, Stream);
-template void score_simt(const Scoring&, const double*, const double*, int64_t, const Region&, const Finish&, float*,
-                         int64_t, Stream);
-template void score_simt(const Scoring&, const double*, const double*, int64_t, const Region&, const Finish&, double*,
-                         int64_t, Stream);
+template void score_simt(const Scoring&, const float*, const float*, int64_t, const Region&, const Finish&,
+                         const Output<float>&, Stream);
+template void score_simt(const Scoring&, const double*, const double*, int64_t, const Region&, const Finish&,
+                         const Output<double>&, Stream);
 
 }  // namespace flashket::cuda

@@ -63,15 +63,12 @@ FK_DEVICE void write_bloch(const BlockRow<T>& b, const StateOutput<T>& out, int6
     int32_t registers[R];
 #pragma unroll
     for (int j = 0; j < R; ++j) registers[j] = first + j;
-    uint32_t offsets[kAmplitudes<T>];
-    register_offsets<T>(registers, offsets);
     BlochSums<T> sums;
     sums.clear();
     for (uint32_t i = static_cast<uint32_t>(b.t); i >> (size_bits - R) == 0; i += static_cast<uint32_t>(group)) {
       const uint32_t base = spread<T>(i, registers);
       Registers<T> v;
-#pragma unroll
-      for (int k = 0; k < kAmplitudes<T>; ++k) v[k] = b.state[b.address(base | offsets[k])];
+      b.each_amplitude(base, registers, [&](const Complex<T>& a, int k) { v[k] = a; });
       sums.add(v);
     }
     sums.reduce(group < kWarp ? group : kWarp);

@@ -52,19 +52,34 @@ struct BlockRow {
   int64_t row;          // prepared
   int t, slot;          // thread of the row, row of the block
   uint64_t outer;       // bits of the whole index that are 1 throughout the block
+  bool is_uniform;      // the product state's amplitudes are all the same
   Complex<T>* state;    // of all rows of the block
   Complex<T>* tables;   // of the row: product state, final phases
   Uint<T>* polynomial;  // of the row: before, after
 
   FK_DEVICE int group() const { return 1 << shape.group_bits; }
 
-  FK_DEVICE uint32_t address(uint32_t z) const {
+  // Swizzled: linear in the bits of i, the exclusive or of what each of them gives.
+  FK_DEVICE static uint32_t swizzle(uint32_t i) {
     constexpr int B = Traits<T>::bank_bits;
-    const uint32_t i = static_cast<uint32_t>(slot) << shape.size_bits | z;
     uint32_t fold = i >> B;
     fold ^= fold >> B;
     fold ^= fold >> 2 * B;
     return i ^ (fold & ((1u << B) - 1));
+  }
+  FK_DEVICE uint32_t address(uint32_t z) const { return swizzle(static_cast<uint32_t>(slot) << shape.size_bits | z); }
+
+  // f(amplitude in the block's memory, constant i) for the amplitudes of a thread.
+  template <class F>
+  FK_DEVICE void each_amplitude(uint32_t base, const int32_t* registers, const F& f) const {
+    uint32_t at = address(base);
+    uint32_t steps[kRegisterBits<T>];
+#pragma unroll
+    for (int j = 0; j < kRegisterBits<T>; ++j) steps[j] = swizzle(1u << registers[j]);
+    for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
+      if constexpr (bit.value >= 0) at ^= steps[bit.value];
+      f(state[at], i.value);
+    });
   }
 
   // Of amplitude z of the block in the whole state.
@@ -105,9 +120,21 @@ struct BlockRow {
     }
   }
 
-  FK_DEVICE Complex<T> product(bool is_final, uint32_t z) const {
+  // f(factor of the product of that kind, constant i) for the amplitudes of a thread.
+  template <class F>
+  FK_DEVICE void each_product(bool is_final, uint32_t base, const int32_t* registers, const F& f) const {
     const Complex<T>* table = tables + (is_final ? shape.table_size() : 0);
-    return table[z & ((1u << shape.low_bits) - 1)] * table[(1u << shape.low_bits) + (z >> shape.low_bits)];
+    const uint32_t low_mask = (1u << shape.low_bits) - 1;
+    if (!is_final && is_uniform) {
+      const Complex<T> same = table[0] * table[low_mask + 1];
+      for_each_amplitude<kAmplitudes<T>>([&](auto i, auto) { f(same, i.value); });
+      return;
+    }
+    uint32_t z = base;
+    for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
+      if constexpr (bit.value >= 0) z ^= 1u << registers[bit.value];
+      f(table[z & low_mask] * table[low_mask + 1 + (z >> shape.low_bits)], i.value);
+    });
   }
 
   FK_DEVICE static Uint<T> top_bits(uint64_t turn) {
@@ -196,13 +223,24 @@ struct BlockRow {
     for (uint32_t z = static_cast<uint32_t>(t); z >> pass.n_local == 0; z += static_cast<uint32_t>(group()))
       write(out, to_row, index(z), state[address(z)]);
   }
+
+  // A thread's amplitudes.
+  FK_DEVICE void write_registers(const StateOutput<T>& out, int64_t to_row, uint32_t base, const int32_t* registers,
+                                 const Registers<T>& v) const {
+    int64_t at = index(base), steps[kRegisterBits<T>];
+#pragma unroll
+    for (int j = 0; j < kRegisterBits<T>; ++j) steps[j] = int64_t{1} << pass.local[registers[j]];
+    for_each_amplitude<kAmplitudes<T>>([&](auto i, auto bit) {
+      if constexpr (bit.value >= 0) at ^= steps[bit.value];
+      write(out, to_row, at, v[i.value]);
+    });
+  }
 };
 
 // The steps; afterwards the block is in shared memory, or, with is_direct, in the output.
 template <class T>
 FK_DEVICE void run_steps(const BlockRow<T>& b, const StateOutput<T>& out, int64_t to_row, bool is_row, bool is_direct) {
-  constexpr int N = kAmplitudes<T>;
-  const bool has_final = b.pass.is_last && b.prepared.has_final[b.row];
+  const bool has_final = b.pass.is_last && (b.prepared.flags[b.row] & kHasFinal);
   for (int32_t s = b.pass.step_begin; s < b.pass.step_end; ++s) {
     const StateStep step = b.program.steps[s];
     const bool is_start = b.pass.is_first && s == b.pass.step_begin, is_end = s + 1 == b.pass.step_end;
@@ -212,30 +250,23 @@ FK_DEVICE void run_steps(const BlockRow<T>& b, const StateOutput<T>& out, int64_
     if (is_start) b.fill_tables(false);
     if (is_end && has_final) b.fill_tables(true);
     __syncthreads();
-    uint32_t offsets[N];
-    register_offsets<T>(step.registers, offsets);
     for (uint32_t i = static_cast<uint32_t>(b.t); i >> (b.shape.size_bits - kRegisterBits<T>) == 0;
          i += static_cast<uint32_t>(b.group())) {
       const uint32_t base = spread<T>(i, step.registers);
       Registers<T> v;
-#pragma unroll
-      for (int k = 0; k < N; ++k)
-        v[k] = is_start ? b.product(false, base | offsets[k]) : b.state[b.address(base | offsets[k])];
+      if (is_start)
+        b.each_product(false, base, step.registers, [&](Complex<T> a, int k) { v[k] = a; });
+      else
+        b.each_amplitude(base, step.registers, [&](const Complex<T>& a, int k) { v[k] = a; });
       if (step.before >= 0) b.apply_polynomial(v, b.polynomial, base, step.registers);
       b.apply_operations(v, step, base);
       if (step.after >= 0) b.apply_polynomial(v, after, base, step.registers);
-      if (is_end && has_final) {
-#pragma unroll
-        for (int k = 0; k < N; ++k) v[k] = v[k] * b.product(true, base | offsets[k]);
-      }
-      if (is_end && is_direct) {
-        if (!is_row) continue;
-#pragma unroll
-        for (int k = 0; k < N; ++k) b.write(out, to_row, b.index(base | offsets[k]), v[k]);
-      } else {
-#pragma unroll
-        for (int k = 0; k < N; ++k) b.state[b.address(base | offsets[k])] = v[k];
-      }
+      if (is_end && has_final)
+        b.each_product(true, base, step.registers, [&](Complex<T> a, int k) { v[k] = v[k] * a; });
+      if (!is_end || !is_direct)
+        b.each_amplitude(base, step.registers, [&](Complex<T>& a, int k) { a = v[k]; });
+      else if (is_row)
+        b.write_registers(out, to_row, base, step.registers, v);
     }
     __syncthreads();
   }

@@ -32,9 +32,9 @@ FK_DEVICE Complex<double> divide(Complex<double> a, Complex<double> b, double b_
 
 // angle / (unit of turns), 2^64 = one turn, from that unit as the sum of two doubles: the quotient's rounding is made
 // good, so angles of millions of turns keep their fraction. Host twins: half_turns in states/row.hpp, turns in
-// feature_maps/line.simd.cpp.
+// feature_maps/line.simd.cpp. The first product must be the rounded one, not part of a fused operation.
 FK_DEVICE uint64_t fixed_turns(double angle, double unit, double unit_rest) {
-  const double quotient = angle * unit;
+  const double quotient = __dmul_rn(angle, unit);
   double rest = fma(angle, unit, -quotient) + angle * unit_rest;
   const double fraction = quotient - rint(quotient);
   rest -= rint(rest);
@@ -43,6 +43,9 @@ FK_DEVICE uint64_t fixed_turns(double angle, double unit, double unit_rest) {
 }
 FK_DEVICE uint64_t half_turns(double angle) { return fixed_turns(angle, 0.07957747154594767, -4.9196691687956215e-18); }
 FK_DEVICE uint64_t whole_turns(double angle) { return fixed_turns(angle, 0.15915494309189535, -9.839338337591243e-18); }
+
+// scale x + offset as the host rounds it: a fused operation would change angles of 10^6 radians by 10^-10.
+FK_DEVICE double linear_factor(double scale, double x, double offset) { return __dadd_rn(__dmul_rn(scale, x), offset); }
 
 // Not isfinite: the comparison is the same on host and device.
 FK_DEVICE bool is_finite(double x) { return x - x == 0; }

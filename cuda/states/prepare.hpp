@@ -18,6 +18,9 @@ namespace flashket::cuda::statevector {
 constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2;
 constexpr int32_t kPhaseCode = 32, kSignCode = 48, kScaleCode = 64;
 
+// Of a row: some qubit has a final phase; the product state's amplitudes are all the same.
+constexpr int32_t kHasFinal = 1, kIsUniform = 2;
+
 template <class T>
 struct alignas(8 + 2 * sizeof(T) == 16 ? 16 : 8) RowOperation {
   int32_t code;
@@ -32,7 +35,7 @@ struct PreparedRows {
   Complex<double>* initial;     // 2 n: the amplitudes of 0 and 1 of every qubit
   Complex<double>* final;       // n: the phase of 1
   Complex<double>* scale;       // of the product state; NaN if an angle is not finite
-  int32_t* has_final;           // whether any final phase is there
+  int32_t* flags;               // kHasFinal, kIsUniform
   uint64_t* coefficients;       // of each polynomial
   // While they are made:
   uint64_t* turns;         // n_angles, halves
@@ -64,7 +67,7 @@ struct PreparedRows {
     take(initial, 2 * n);
     take(final, n);
     take(scale, 1);
-    take(has_final, 1);
+    take(flags, 1);
     take(coefficients, int64_t{p.n_polynomials} * coefficients_of(p.n_qubits));
     take(turns, p.n_angles);
     take(pivots, p.n_unitaries);
@@ -74,9 +77,9 @@ struct PreparedRows {
 };
 
 FK_DEVICE double angle_of(const AngleExpression& e, const Rows& rows, int64_t row) {
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * load_element(rows, row, e.f0) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * load_element(rows, row, e.f1) + e.b1;
-  return first * second;
+  const double first = e.f0 < 0 ? e.b0 : linear_factor(e.a0, load_element(rows, row, e.f0), e.b0);
+  const double second = e.f1 < 0 ? e.b1 : linear_factor(e.a1, load_element(rows, row, e.f1), e.b1);
+  return __dmul_rn(first, second);
 }
 
 FK_DEVICE Complex<double> unit_of_use(const ProgramPointers& p, const uint64_t* turns, int32_t use) {
@@ -226,15 +229,17 @@ FK_KERNEL void PrepareKernel(ProgramPointers p, Rows x, int64_t first, int64_t c
   if (lane != 0) return;
   const double rest = size_of(p, rows, row, p.n_scales * p.scale_interval, p.n_unitaries);
   Complex<double> scale{rows.is_bad[row] ? static_cast<double>(NAN) : rest, 0};
-  int32_t has_final = 0;
-  for (int32_t q = 0; q < p.n_qubits; ++q) {
+  bool has_final = false, is_uniform = true;
+  for (int64_t q = 0; q < p.n_qubits; ++q) {
     scale = scale * rows.parts[row * p.n_qubits + q];
     const Complex<double> phase = rows.final[row * p.n_qubits + q];
     const double re = phase.re - 1, im = phase.im;
     has_final |= !(re * re + im * im <= 1e-31);
+    const Complex<double>* initial = rows.initial + 2 * (row * p.n_qubits + q);
+    is_uniform &= initial[0].re == initial[1].re && initial[0].im == initial[1].im;
   }
   rows.scale[row] = scale;
-  rows.has_final[row] = has_final;
+  rows.flags[row] = (has_final ? kHasFinal : 0) | (is_uniform ? kIsUniform : 0);
 }
 
 template <class T>

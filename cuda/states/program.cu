@@ -43,10 +43,13 @@ FK_KERNEL void __launch_bounds__(1 << kMaxGroupBits)
                 static_cast<int>(threadIdx.x) & ((1 << shape.group_bits) - 1),
                 slot,
                 0,
+                false,
                 state,
                 tables + slot * 2 * shape.table_size(),
                 polynomials + slot * 2 * shape.polynomial_size()};
   for (int i = 0; i < pass.n_outer; ++i) b.outer |= static_cast<uint64_t>(blockIdx.x >> i & 1) << pass.outer[i];
+  // Qubits that only fill up the registers stay 0.
+  b.is_uniform = pass.n_local == shape.size_bits && (prepared.flags[b.row] & kIsUniform);
   const int64_t to_row = first + b.row;
   if (!pass.is_first) {
     b.read(out, to_row);
@@ -59,10 +62,14 @@ FK_KERNEL void __launch_bounds__(1 << kMaxGroupBits)
     b.write_all(out, to_row);
 }
 
-BlockShape shape_of(const StatePass& pass, int32_t register_bits) {
+template <class T>
+BlockShape shape_of(const StatePass& pass) {
+  constexpr int32_t register_bits = kRegisterBits<T>;
   BlockShape shape{};
   shape.size_bits = std::max(pass.n_local, register_bits);
-  shape.group_bits = std::min(shape.size_bits - register_bits, kMaxGroupBits);
+  // 128 registers a thread: two blocks of 256 threads fit where their memory does.
+  const bool is_alone = (static_cast<int64_t>(sizeof(Complex<T>)) << shape.size_bits) > 64 * 1024;
+  shape.group_bits = std::min(shape.size_bits - register_bits, is_alone ? kMaxGroupBits : kMaxGroupBits - 1);
   shape.row_bits = std::max(kMinBlockThreadBits - shape.group_bits, 0);
   shape.low_bits = (shape.size_bits + 1) / 2;
   shape.line_bits = shape.size_bits <= 4 ? 2 : shape.size_bits <= 8 ? 3 : 4;
@@ -76,7 +83,7 @@ int32_t largest_block() {
   const int32_t usual = sizeof(T) == 4 ? 13 : 12;
   StatePass pass{};
   pass.n_local = usual + 1;
-  return shape_of(pass, kRegisterBits<T>).template shared_bytes<T>() <= shared_per_block() ? usual + 1 : usual;
+  return shape_of<T>(pass).template shared_bytes<T>() <= shared_per_block() ? usual + 1 : usual;
 }
 
 // Blocks of large states are smaller than they could be, so that a multiprocessor works on several.
@@ -121,7 +128,7 @@ void run_program(const CompiledProgram& program, const Rows& x, T* out, int64_t 
     prepare(p, x, first, count, prepared, stream);
     for (size_t i = 0; i < compiled.passes.size(); ++i) {
       const StatePass& pass = compiled.passes[i];
-      const BlockShape shape = shape_of(pass, R);
+      const BlockShape shape = shape_of<T>(pass);
       const int64_t row_blocks = (count + (int64_t{1} << shape.row_bits) - 1) >> shape.row_bits;
       // Straight from registers, where neighbouring threads then write at least whole sectors.
       const bool is_direct = layout != Layout::bloch && pass.n_local >= R + 3 && pass.end_lowest >= 3;
@@ -180,7 +187,7 @@ void states(const KernelSpec& spec, const Rows& x, T* out, Stream stream) {
   if (encoder.pair != Pair::real_dot && encoder.pair != Pair::complex_dot)
     throw std::invalid_argument(std::string("states need the Program of the map, ") + encoder.name + " has none");
   const int64_t n = spec.depth(), pitch = spec.row_elements();
-  int64_t n_amplitudes = 1;
+  int64_t n_amplitudes = 2;  // a map has a qubit at least
   while (n_amplitudes < n) n_amplitudes *= 2;
   if (x.count == 0) return;
   const Array<T> encoded(x.count * pitch, stream);

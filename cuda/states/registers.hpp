@@ -3,6 +3,8 @@
 // Operations on the amplitudes that one thread holds in registers: v[i], bit j of i is the qubit of register j. Twin of
 // the host's states/tile.hpp and states/diagonal.hpp.
 #pragma once
+#include <type_traits>
+
 #include "states/prepare.hpp"
 
 namespace flashket::cuda::statevector {
@@ -124,6 +126,8 @@ FK_DEVICE void apply_operation(Registers<T>& v, const RowOperation<T>& op, uint3
   }
 }
 
+constexpr int highest_bit(int i) { return i >= 8 ? 3 : i >= 4 ? 2 : i >= 2 ? 1 : 0; }  // i < 16
+
 // Position `index` among those whose register bits are 0.
 template <class T>
 FK_DEVICE uint32_t spread(uint32_t index, const int32_t* registers) {
@@ -135,14 +139,15 @@ FK_DEVICE uint32_t spread(uint32_t index, const int32_t* registers) {
   return index;
 }
 
-// offsets[i] = the register bits of amplitude i at their positions.
-template <class T>
-FK_DEVICE void register_offsets(const int32_t* registers, uint32_t (&offsets)[kAmplitudes<T>]) {
-  offsets[0] = 0;
-#pragma unroll
-  for (int j = 0; j < kRegisterBits<T>; ++j)
-#pragma unroll
-    for (int i = 0; i < 1 << j; ++i) offsets[i + (1 << j)] = offsets[i] | 1u << registers[j];
+// Calls f(constant i, j) for all amplitudes i in an order in which each differs from the one before in bit j alone (-1:
+// the first), so that an address is one step from the last and no table of addresses lives in registers.
+template <int Count, class F, int K = 0>
+FK_DEVICE void for_each_amplitude(const F& f) {
+  if constexpr (K < Count) {
+    constexpr int bit = K == 0 ? -1 : K & 1 ? 0 : K & 2 ? 1 : K & 4 ? 2 : 3;
+    f(std::integral_constant<int, (K ^ K >> 1)>{}, std::integral_constant<int, bit>{});
+    for_each_amplitude<Count, F, K + 1>(f);
+  }
 }
 
 // x where bit j of base is 1, 0 elsewhere.
@@ -151,41 +156,68 @@ FK_DEVICE uint64_t where_bit(uint32_t base, int j, uint64_t x) { return (uint64_
 
 constexpr int kMaxBlockBits = 14;
 
+// 16 bytes at a time from shared memory.
+template <class T>
+struct alignas(16) Quad {
+  static constexpr int size = 16 / sizeof(Uint<T>);
+  Uint<T> values[size];
+};
+template <class T>
+FK_DEVICE Quad<T> load_quad(const Uint<T>* from) {
+  return *reinterpret_cast<const Quad<T>*>(from);
+}
+
 // A polynomial on a block: m[(k << row_bits) + j], symmetric, is what qubits k and j at positions of the block add
 // where both are 1, m[k][k] what k adds alone; constant what all of them add.
 template <class T>
 FK_DEVICE void multiply_by_polynomial(Registers<T>& v, const Uint<T>* m, int row_bits, int n, Uint<T> constant,
                                       uint32_t base, const int32_t* registers) {
-  constexpr int R = kRegisterBits<T>;
-  Uint<T> linear[R];
+  constexpr int R = kRegisterBits<T>, W = Quad<T>::size;
+  // phase(base) and, for every register, what its bit adds; bits of base are 0 at the registers.
+  Uint<T> linear[R], pairs[R][R], phase[kAmplitudes<T>];
+  uint32_t is_register = 0;
 #pragma unroll
-  for (int j = 0; j < R; ++j) linear[j] = m[(registers[j] << row_bits) + registers[j]];
-  Uint<T> phase[kAmplitudes<T>];
+  for (int j = 0; j < R; ++j) {
+    const Uint<T>* row = m + (registers[j] << row_bits);
+    is_register |= 1u << registers[j];
+    linear[j] = row[registers[j]];
+#pragma unroll
+    for (int l = 0; l < R; ++l)
+      if (l < j) pairs[j][l] = row[registers[l]];
+#pragma unroll
+    for (int q = 0; q < kMaxBlockBits; q += W) {
+      if (q < n) {
+        const Quad<T> quad = load_quad<T>(row + q);
+#pragma unroll
+        for (int e = 0; e < W; ++e) linear[j] += where_bit(base, q + e, quad.values[e]);
+      }
+    }
+  }
   phase[0] = constant;
 #pragma unroll
   for (int k = 0; k < kMaxBlockBits; ++k) {
-    if (k < n) {
-      const Uint<T>* row = m + (k << row_bits);
-      Uint<T> sum = row[k];
+    if (k < n && !(is_register >> k & 1)) {
+      Uint<T> sum = 0;
 #pragma unroll
-      for (int j = 0; j < k; ++j) sum += where_bit(base, j, row[j]);
+      for (int q = 0; q <= k; q += W) {
+        const Quad<T> quad = load_quad<T>(m + (k << row_bits) + q);
+#pragma unroll
+        for (int e = 0; e < W; ++e)
+          if (q + e <= k) sum += q + e < k ? where_bit(base, q + e, quad.values[e]) : quad.values[e];
+      }
       phase[0] += where_bit(base, k, sum);
-#pragma unroll
-      for (int j = 0; j < R; ++j) linear[j] += where_bit(base, k, row[registers[j]]);
     }
   }
+  // phase[i] = phase without the highest bit j of i, and what bit j adds to it. Bounds are constants, so that all
+  // indices are known and arrays stay in registers.
 #pragma unroll
-  for (int k = 0; k < R; ++k) {
-    Uint<T> step[kAmplitudes<T> / 2];
-    step[0] = linear[k];
+  for (int i = 1; i < kAmplitudes<T>; ++i) {
+    const int j = highest_bit(i);
+    Uint<T> step = linear[j];
 #pragma unroll
-    for (int j = 0; j < k; ++j) {
-      const Uint<T> pair = m[(registers[k] << row_bits) + registers[j]];
-#pragma unroll
-      for (int i = 0; i < 1 << j; ++i) step[i + (1 << j)] = step[i] + pair;
-    }
-#pragma unroll
-    for (int i = 0; i < 1 << k; ++i) phase[i + (1 << k)] = phase[i] + step[i];
+    for (int l = 0; l < R; ++l)
+      if (l < j && (i >> l & 1)) step += pairs[j][l];
+    phase[i] = phase[i - (1 << j)] + step;
   }
 #pragma unroll
   for (int i = 0; i < kAmplitudes<T>; ++i) {

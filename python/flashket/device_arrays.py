@@ -32,7 +32,7 @@ _DEVICES = {2, 13}
 
 _HOST = 1
 
-_COMPUTED_IN: dict[str, np.dtype[Any]] = {"float16": FLOAT32, BFLOAT16: FLOAT32, "float32": FLOAT32, "float64": FLOAT64}
+_COMPUTED_IN: dict[DType, np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, BFLOAT16: FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
 
 @dataclass(eq=False)
@@ -92,7 +92,7 @@ class DeviceArray:
 
     def computed_in(self, place: str, name: str) -> np.dtype[Any]:
         """Return float32 or float64, what such numbers are computed in; refuse what is not a real number."""
-        found = _COMPUTED_IN.get(str(self.dtype))
+        found = _COMPUTED_IN.get(self.dtype)
         if found is None:
             wanted = f"{name} must hold real numbers (on a device float16, bfloat16, float32 or float64)"
             raise InputError(explanation(place, wanted, self.dtype, "convert it on the device"))
@@ -244,6 +244,9 @@ def check_together(named: list[tuple[str, Any]], place: str) -> None:
     """Refuse arrays that are not all of one library on one device."""
     first_name, first = named[0]
     for name, array in named[1:]:
+        both = isinstance(first, DeviceArray) and isinstance(array, DeviceArray)
+        if both and first.library is array.library and first.device == array.device:
+            continue
         where = [each.text() if isinstance(each, DeviceArray) else "host memory" for each in (first, array)]
         if where[0] != where[1]:
             got = f"{first_name} in {where[0]} and {name} in {where[1]}"
@@ -299,7 +302,7 @@ def result_array(
 def _does_not_fit(shape: tuple[int, ...], dtype: DType, device: int, place: str) -> ResourceLimit:
     from flashket.backends.cuda import CUDA
 
-    asked = math.prod(shape) * (2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize)
+    asked = math.prod(shape) * _itemsize(dtype)
     wanted = f"a result of shape {shape} and {dtype} needs {format_bytes(asked)} on device {device}"
     return ResourceLimit(explanation(place, wanted, f"{format_bytes(CUDA.free_bytes(device))} free", "work in blocks of rows"))
 
@@ -312,6 +315,11 @@ def _dtype(name: str) -> DType:
         return np.dtype(name)
     except TypeError:
         return name  # e.g. float8_e5m2: only its name is wanted, for the refusal
+
+
+def _itemsize(dtype: DType) -> int:
+    """Return the bytes of an element; 1 for a dtype that NumPy does not know, which is refused by its name."""
+    return int(dtype.itemsize) if isinstance(dtype, np.dtype) else 2 if dtype == BFLOAT16 else 1
 
 
 class Torch(Library):
@@ -495,14 +503,11 @@ class Jax(Library):
         """Describe an array, which is contiguous."""
         if isinstance(value, _Produced):
             return value.array
-        try:
-            address, device = int(value.unsafe_buffer_pointer()), int(value.__dlpack_device__()[1])
-        except (AttributeError, RuntimeError, ValueError) as error:
-            do = "pass a concrete array on one device, outside of jit"
-            raise InputError(explanation(place, f"{name} must be an array on one device", f"{type(value).__name__}", do)) from error
-        return self._described(value, device, tuple(value.shape), _dtype(value.dtype.name), int(value.dtype.itemsize), address)
+        # The address is asked of arrays that a result could overlap; JAX's are never written, and asking might wait.
+        return self._described(value, int(value.__dlpack_device__()[1]), tuple(value.shape), _dtype(value.dtype.name), 0)
 
-    def _described(self, source: Any, device: int, shape: tuple[int, ...], dtype: DType, itemsize: int, address: int) -> DeviceArray:
+    def _described(self, source: Any, device: int, shape: tuple[int, ...], dtype: DType, address: int) -> DeviceArray:
+        itemsize = _itemsize(dtype)
         strides = tuple(itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
         return DeviceArray(source, self, device, shape, strides, dtype, itemsize, address)
 
@@ -542,7 +547,7 @@ class Jax(Library):
 
         produced = _Produced()
         produced.memory, address = CUDA.module().empty(shape, str(dtype), (device, 0, None, False))
-        produced.array = self._described(produced, device, shape, dtype, 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize, address)
+        produced.array = self._described(produced, device, shape, dtype, address)
         return produced
 
     def zero(self, source: Any) -> None:

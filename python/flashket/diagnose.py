@@ -100,5 +100,10 @@ def _text(name: str) -> str:
 
 def _backends() -> list[str]:
     from flashket.backends._registry import backends
+    from flashket.backends.cuda import CUDA
 
-    return [f"ok    backend {each.name}" if each.available else f"none  backend {each.name}: {each.reason}" for each in backends()]
+    lines = []
+    for each in backends():
+        reason = CUDA.properties()["name"] if each is CUDA and each.available and not each.reason else each.reason
+        lines.append(f"{'ok   ' if each.available else 'none '} backend {each.name}" + (f": {reason}" if reason else ""))
+    return lines

@@ -125,15 +125,8 @@ class MPSStates:
         m = len(self if other is None else other)
         require("MPSStates.gram", f"a {len(self)} x {m} matrix of float64", 8 * len(self) * m, "pass fewer rows at a time")
         out = np.empty((len(self), m))
-        self._write_gram(other, out, Fidelity(self.feature_map), log=bool(log), shots=0, seed=0)
+        core().mps_gram(self._arrays, None if other is None else other._arrays, out, "fidelity", 1, bool(log), 0, 0)
         return out
-
-    def _write_gram(
-        self, other: MPSStates | None, out: Array, kernel: Kernel, *, log: bool, shots: int, seed: int, overlaps: Overlaps | None = None
-    ) -> None:
-        right = None if other is None else other._arrays
-        run = core().mps_gram if overlaps is None else overlaps
-        run(self._arrays, right, out, kernel.similarity, kernel.power, log, shots, seed)
 
     @property
     def _arrays(self) -> tuple[Any, Any, Any]:
@@ -207,16 +200,7 @@ def _build(feature_map: FeatureMap, x: Array, max_bond: int, cutoff: float) -> M
 
 
 def write_gram(
-    kernel: Kernel,
-    max_bond: int,
-    x: Array,
-    y: Array | None,
-    out: Array,
-    *,
-    log: bool,
-    shots: int,
-    seed: int,
-    overlaps: Overlaps | None = None,
+    kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Any, *, log: bool, shots: int, seed: int, run: Overlaps
 ) -> None:
     """Write the Gram matrix of a kernel whose states have at most this bond; raise ResourceLimit where truncation would show.
 
@@ -232,16 +216,17 @@ def write_gram(
         Where to write.
     log, shots, seed
         As in :func:`flashket.gram`.
-    overlaps : callable, optional
-        What sweeps the pairs, with the arguments of the compiled module's ``mps_gram``, which is the default.
+    run : callable
+        The compiled module's ``mps_gram``, or another device's: run(x, y, out, similarity, power, log, shots, seed).
     """
     feature_map: FeatureMap = kernel.feature_map  # type: ignore[attr-defined]  # state kernels have one
+    dtype = np.dtype(out.dtype)
     sets = [None if rows is None else _build(feature_map, np.ascontiguousarray(rows, FLOAT64), max_bond, 0.0) for rows in (x, y)]
     lost = [states.truncation_error.max(initial=0.0) for states in sets if states is not None]
     error = 2 * kernel.power * sum(math.sqrt(part) for part in (lost * 2)[:2])
-    if error > _LARGEST_ERROR[x.dtype]:
-        wanted = f"matrix product states of bond {max_bond} must give values right to {_LARGEST_ERROR[x.dtype]:g}"
+    if error > _LARGEST_ERROR[dtype]:
+        wanted = f"matrix product states of bond {max_bond} must give values right to {_LARGEST_ERROR[dtype]:g}"
         do = "use fk.mps_states with a larger max_bond and read its truncation_error"
         raise ResourceLimit(explanation("gram", wanted, f"an error of up to {error:.1g}", do))
-    if sets[0] is not None:
-        sets[0]._write_gram(sets[1], out, kernel, log=log, shots=shots, seed=seed, overlaps=overlaps)
+    arrays = [None if states is None else states._arrays for states in sets]
+    run(*arrays, out, kernel.similarity, kernel.power, log, shots, seed)

@@ -260,7 +260,7 @@ def not_worth_sending(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[A
 
     The rule: at least 10^10 flop, and at least 100 flop for each byte of input and result, which cross to the device and back. It
     is a rule of thumb: a Gram matrix of Angle(8) in float32 has about 8 flop a byte and stays, one of states of 8 qubits goes from
-    about 2,300 rows on.
+    about 2,200 rows on.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def not_worth_sending(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[A
     >>> not_worth_sending(fk.Fidelity(fk.IQP(8)), "gram", 4000, 4000, np.dtype(np.float32))
     ''
     >>> not_worth_sending(fk.Fidelity(fk.IQP(8)), "gram", 40, 40, np.dtype(np.float32))
-    'host arrays stay: 7.3 Mflop, auto sends 10 Gflop or more to a device'
+    'host arrays stay: 9.58 Mflop, auto sends 10 Gflop or more to a device'
     """
     _, _, pair_flops, row_flops = _path(kernel, op if op == "attention" else "gram")
     if op == "states":

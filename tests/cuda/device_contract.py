@@ -37,15 +37,15 @@ class Device:
         if library == "torch":
             import torch
 
-            return torch.from_numpy(np.ascontiguousarray(value)).to("cpu" if self.is_emulated else "cuda")
+            return torch.from_numpy(np.array(value, order="C")).to("cpu" if self.is_emulated else "cuda")
         if library == "cupy":
             import cupy
 
             return cupy.asarray(value)
         import jax
 
-        with jax.enable_x64(True):
-            return jax.device_put(np.ascontiguousarray(value), jax.devices("cpu" if self.is_emulated else "cuda")[0])
+        jax.config.update("jax_enable_x64", True)
+        return jax.device_put(np.ascontiguousarray(value), jax.devices("cpu" if self.is_emulated else "cuda")[0])
 
     def torch(self, value: Any, dtype: str) -> Any:
         """Return a torch tensor of any dtype, bfloat16 too."""

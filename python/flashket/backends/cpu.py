@@ -83,7 +83,7 @@ class CpuBackend:
         from flashket.mps import write_gram
 
         try:
-            write_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed)
+            write_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed, run=core().mps_gram)
         except ResourceLimit:
             raise
         except MemoryError:

@@ -118,46 +118,34 @@ class CudaBackend:
             return Capability(False, reason)
         if not hasattr(module, op):
             return Capability(False, f"this build of flashket_cuda has no {op}")
-        bond = mps_bond(kernel) if op == "gram" else None
-        if bond:
-            return Capability(bond <= module.max_mps_bond, f"overlaps of bond {bond} run on the host, above {module.max_mps_bond}")
+        bond = self._bond(kernel) if op == "gram" else None
+        if bond is not None:
+            largest = int(module.max_mps_bond)
+            reason = f"the states need bonds of {bond}, the device sweeps matrix product states of up to {largest}"
+            return Capability(bond <= largest, "" if bond <= largest else reason)
         if _state_qubits(kernel, op) > _MOST_QUBITS:
             return Capability(False, f"no device holds a state of more than {_MOST_QUBITS} qubits")
         try:
-            module.describe(_spec(kernel, op))
+            module.describe(self._spec(kernel, op))
         except ValueError as error:
             return Capability(False, f"the device core cannot encode this: {error}")
         return Capability(True)
 
     def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
-        """Write the Gram matrix."""
-        bond = mps_bond(kernel)
-        if bond:
-            self._mps_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed)
+        """Write the Gram matrix. Matrix product states are made on the host, which waits; their overlaps on the device."""
+        to = _Written(out)
+        bond = self._bond(kernel)
+        if bond is not None:
+            self._gram_of_mps(kernel, bond, x, y, to, log, shots, seed)
+            to.back()
             return
-        to = _Written(out)
         right = None if y is None else _operand(y)
-        self._run("gram", "gram", _spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
-        to.back()
-
-    def _mps_gram(self, kernel: Kernel, bond: int, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
-        """Make the states on the host and sweep their overlaps on the device."""
-        if not isinstance(x, np.ndarray):
-            wanted = f"rows of {kernel!r} must be in host memory, where its matrix product states are made"
-            raise InputError(explanation("gram", wanted, x.text(), "copy them there; the overlaps run on the device all the same"))
-        from flashket.mps import write_gram
-
-        to = _Written(out)
-
-        def overlaps(*arguments: Any) -> None:
-            self._run("gram", "mps_gram", *arguments, _HOST_PLACE)
-
-        write_gram(kernel, bond, x, y, to.memory, log=log, shots=shots, seed=seed, overlaps=overlaps)
+        self._run("gram", "gram", self._spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
         to.back()
 
     def gram_matvec(self, kernel: Kernel, x: Any, a: Any, y: Any, out: Any, *, shots: int, seed: int) -> None:
         """Write the Gram matrix times ``a``."""
-        to, spec = _Written(out), _spec(kernel, "gram_matvec")
+        to, spec = _Written(out), self._spec(kernel, "gram_matvec")
         right = None if y is None else _operand(y)
         self._run("gram_matvec", "gram_matvec", spec, _operand(x), _operand(a), right, to.operand, shots, seed, "auto", _place(x))
         to.back()
@@ -187,7 +175,7 @@ class CudaBackend:
         visible = None if mask is None else _operand(_unbroadcast(mask))
         lengths = None if kv_lens is None else _operand(kv_lens)
         options = (normalization, temperature, causal, shots, seed, "auto")
-        arguments = (_spec(kernel, "attention"), *(_operand(each) for each in (q, k, v)), to.operand, visible, lengths, options)
+        arguments = (self._spec(kernel, "attention"), *(_operand(each) for each in (q, k, v)), to.operand, visible, lengths, options)
         zero_rows = self._run("attention", "attention", *arguments, counts, _place(q))
         to.back()
         return int(zero_rows)
@@ -202,6 +190,22 @@ class CudaBackend:
         self._run("states", "states", _states_spec(feature_map), _operand(x), to.operand, _place(x))
         to.back()
 
+    def _bond(self, kernel: Kernel) -> int | None:
+        """Return the bond of the matrix product states that a Gram matrix goes through; None: it does not."""
+        return mps_bond(kernel)
+
+    def _gram_of_mps(self, kernel: Kernel, bond: int, x: Any, y: Any, to: _Written, log: bool, shots: int, seed: int) -> None:
+        from flashket.mps import write_gram
+
+        def run(a: Any, b: Any, out: Any, *options: Any) -> None:
+            self._run("gram", "mps_gram", a, b, to.operand, *options, _place(to.out))
+
+        write_gram(kernel, bond, _on_host(x), None if y is None else _on_host(y), to.out, log=log, shots=shots, seed=seed, run=run)
+
+    def _spec(self, kernel: Kernel, op: str) -> Spec:
+        """Return what the module takes for a kernel, or for the states of its feature map."""
+        return _states_spec(kernel.feature_map) if op == "states" else kernel._lower()  # type: ignore[attr-defined]  # state kernels have one
+
     def _run(self, place: str, function: str, *arguments: Any) -> Any:
         """Call the module and translate its errors."""
         try:
@@ -209,10 +213,17 @@ class CudaBackend:
         except MemoryError as error:
             raise ResourceLimit(_out_of_memory(place, error)) from error
         except ValueError as error:
-            raise InputError(explanation(place, "the device core refuses this", None, str(error))) from error
+            text = str(error)
+            raise InputError(text if text.startswith("[") else explanation(place, "the device core refuses this", None, text)) from error
         except RuntimeError as error:
             do = "FLASHKET_SYNC=1 finds the call that caused it; after a fault of memory the process must be started again"
             raise FlashKetError(explanation(place, "the device must run this", str(error), do)) from error
+
+
+def _on_host(array: Any) -> Array:
+    """Return a device array's copy in host memory, a host array itself."""
+    copy: Array = array if isinstance(array, np.ndarray) else array.library.to_host(array.source)
+    return copy
 
 
 class _Written:
@@ -228,10 +239,6 @@ class _Written:
         """Put the result where the caller wants it."""
         if not self.is_direct:
             self.out[...] = self.memory
-
-
-def _spec(kernel: Kernel, op: str) -> Spec:
-    return _states_spec(kernel.feature_map) if op == "states" else kernel._lower()  # type: ignore[attr-defined]  # state kernels have one
 
 
 def _states_spec(feature_map: FeatureMap) -> Spec:
