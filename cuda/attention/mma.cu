@@ -52,14 +52,19 @@ struct Pass {
   Partials<float> partials;
 };
 
+// 16-bit values of a block's shared memory: two buffers of keys and values. Queries pass through the buffers of keys,
+// or where their fragments would not fit the registers stay behind the buffers.
+constexpr bool keeps_queries(int64_t length, int64_t width) { return length + 2 * width > 208; }
+constexpr size_t shared_bytes(int64_t length, int64_t width) {
+  return static_cast<size_t>(
+      2 * (2 * kKeys * (length + kPad + width + kPad) + (keeps_queries(length, width) ? kRows * (length + kPad) : 0)));
+}
+
 template <int length, int width>
 struct Shared {
   static constexpr int row_pitch = length + kPad, value_pitch = width + kPad;
-  static constexpr int keys = kKeys * row_pitch, values = kKeys * value_pitch;  // of one buffer, 16-bit values
-  // Queries pass through the buffers of keys, or stay behind all buffers.
-  static constexpr bool keeps_queries = length + 2 * width > 208;
-  static constexpr int queries = keeps_queries ? kRows * row_pitch : 0;
-  static constexpr size_t bytes = 2 * (2 * keys + 2 * values + queries);
+  static constexpr bool are_queries_kept = keeps_queries(length, width);
+  static constexpr int keys = kKeys * row_pitch, values = kKeys * value_pitch;  // of one buffer
 };
 
 // Scores of 32 rows with 16 keys. Queries in registers want all steps unrolled; a product has so many accumulators in
@@ -194,7 +199,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   half_t* const key_buffers = dynamic_shared<half_t>();
   bfloat16_t* const value_buffers = reinterpret_cast<bfloat16_t*>(key_buffers + 2 * Layout::keys);
   half_t* const query_buffer =
-      Layout::keeps_queries ? reinterpret_cast<half_t*>(value_buffers + 2 * Layout::values) : key_buffers;
+      Layout::are_queries_kept ? reinterpret_cast<half_t*>(value_buffers + 2 * Layout::values) : key_buffers;
   const int tid = static_cast<int>(threadIdx.x), lane = tid % kWarp, warp = tid / kWarp;
 
   const int64_t rows_per_pair = p.rows_per_pair(), n_tiles = divide_up(rows_per_pair, kRows);
@@ -229,8 +234,8 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   __syncthreads();
   // The lane's address in a 16 x 16 block of rows for the left operand, and of keys for the right one.
   const half_t* const query = query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
-  uint32_t fragments[Layout::keeps_queries ? 1 : 2][Layout::keeps_queries ? 1 : k_steps][4];
-  if constexpr (!Layout::keeps_queries) {
+  uint32_t fragments[Layout::are_queries_kept ? 1 : 2][Layout::are_queries_kept ? 1 : k_steps][4];
+  if constexpr (!Layout::are_queries_kept) {
 #pragma unroll
     for (int m = 0; m < 2; ++m)
 #pragma unroll
@@ -238,7 +243,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
     __syncthreads();
   }
   const auto queries = [&](int m, int k, uint32_t (&a)[4]) {
-    if constexpr (Layout::keeps_queries) {
+    if constexpr (Layout::are_queries_kept) {
       load_matrix_x4(a, query + m * 16 * Layout::row_pitch + k * 16);
     } else {
 #pragma unroll
@@ -312,7 +317,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       const bool is_whole = p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit;
       // 16 keys. A plain strip has no branch, so that the compiler can let one strip's scores run beside another's P V.
       const auto strip = [&](int n, auto is_plain) {
-        Scores<form, length, !Layout::keeps_queries> scores;
+        Scores<form, length, !Layout::are_queries_kept> scores;
         scores.compute(queries, key + n * 16 * Layout::row_pitch);
         float weights[2][2][4];
         if constexpr (decltype(is_plain)::value) {
@@ -406,7 +411,7 @@ template <Form form, int length, int width>
 void launch_matrix(const Pass& pass, Stream stream) {
   const Problem& p = pass.problem;
   launch("MatrixAttendKernel", MatrixAttendKernel<form, length, width>,
-         {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows)}, kThreads, Shared<length, width>::bytes,
+         {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows)}, kThreads, shared_bytes(length, width),
          stream, pass);
 }
 
@@ -429,15 +434,17 @@ PackedShape packed_shape(const KernelSpec& spec, const Problem& problem, const A
   if (options.arithmetic == Arithmetic::simt || options.shots > 0 || !is_overlap || !is_bounded || length == 0 ||
       problem.v_dim > 128)
     return {0, 0};
-  const int64_t width = problem.v_dim <= 64 ? 64 : 128;
-  if (packed_form(spec.encoder->pair) == Form::dot) {
-    for (const int64_t l : kDotLengths)
-      if (length <= l) return {l, width};
-  } else {
-    for (const int64_t l : kOtherLengths)
-      if (length <= l) return {l, width};
-  }
-  return {0, 0};
+  PackedShape shape{0, problem.v_dim <= 64 ? 64 : 128};
+  const auto choose = [&](const auto& lengths) {
+    for (const int64_t l : lengths)
+      if (shape.length == 0 && length <= l) shape.length = l;
+  };
+  if (packed_form(spec.encoder->pair) == Form::dot)
+    choose(kDotLengths);
+  else
+    choose(kOtherLengths);
+  if (shared_bytes(shape.length, shape.width) > shared_per_block()) shape.length = 0;
+  return shape;
 }
 
 void mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const PackedShape& shape,
