@@ -26,8 +26,10 @@ AttentionViews::AttentionViews(const KernelSpec& spec, const In& queries, const 
                                const Place& place)
     : q(view(queries, place)), k(view(keys, place)), v(view(values, place)), out(view(result, place)) {
   for (const View* each : {&q, &k, &v, &out})
-    require(each->shape.size() == 4 && each->has_contiguous_rows() && real_dtype(each->dtype) == real_dtype(q.dtype),
-            "q, k, v and out must be 4-D of one dtype with a contiguous last axis");
+    require(each->shape.size() == 4 && each->has_contiguous_rows(),
+            "q, k, v and out must be 4-D with a contiguous last axis");
+  require(real_dtype(q.dtype) == real_dtype(k.dtype) && real_dtype(v.dtype) == real_dtype(out.dtype),
+          "q and k must have one dtype, and v and out");
   const int64_t batch = q.shape[0], heads = q.shape[1], n_queries = q.shape[2], n_keys = k.shape[2];
   require(q.shape[3] == n_features(spec), "q must have n_features columns");
   require(k.shape[0] == batch && k.shape[3] == q.shape[3] && k.shape[1] > 0 && heads % k.shape[1] == 0,

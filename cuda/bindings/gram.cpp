@@ -17,6 +17,9 @@ void check_matrix(const View& out, int64_t n, int64_t m, const char* what) {
   require(out.shape.size() == 2 && out.shape[0] == n && out.shape[1] == m && out.has_contiguous_rows(), what);
 }
 
+// A single row may have any stride, or 0.
+int64_t row_stride(const View& out) { return out.shape[0] > 1 ? out.stride[0] : out.shape[1]; }
+
 void write_gram(const nb::tuple& spec, const In& x, const std::optional<In>& y, const Out& out, bool log, int64_t shots,
                 uint64_t seed, const std::string& arithmetic, const nb::tuple& where) {
   const KernelSpec kernel = parse_spec(spec);
@@ -34,7 +37,7 @@ void write_gram(const nb::tuple& spec, const In& x, const std::optional<In>& y, 
     if (y) y_rows.emplace(right, Staged::Use::read, place);
     Staged to(result, Staged::Use::write, place);
     const std::optional<Rows> others = y_rows ? std::optional<Rows>(y_rows->rows()) : std::nullopt;
-    gram<T>(kernel, x_rows.rows(), others ? &*others : nullptr, static_cast<T*>(to.data()), result.stride[0], options,
+    gram<T>(kernel, x_rows.rows(), others ? &*others : nullptr, static_cast<T*>(to.data()), row_stride(result), options,
             place.stream);
     to.back();
   });
@@ -79,7 +82,7 @@ void write_encoded(const nb::tuple& spec, const In& x, const Out& out, const nb:
     const Running running(place);
     const Staged from(rows, Staged::Use::read, place);
     Staged to(result, Staged::Use::write, place);
-    encode<T>(kernel, from.rows(), static_cast<T*>(to.data()), result.stride[0], place.stream);
+    encode<T>(kernel, from.rows(), static_cast<T*>(to.data()), row_stride(result), place.stream);
     to.back();
   });
 }

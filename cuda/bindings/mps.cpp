@@ -66,7 +66,8 @@ void bind_mps(nb::module_& m) {
           using T = decltype(zero);
           const Running running(place);
           Staged to(result, Staged::Use::write, place);
-          mps_gram<T>(a, other ? &b : nullptr, static_cast<T*>(to.data()), result.stride[0], options, place.stream);
+          mps_gram<T>(a, other ? &b : nullptr, static_cast<T*>(to.data()), a.rows > 1 ? result.stride[0] : b.rows,
+                      options, place.stream);
           to.back();
         });
       },

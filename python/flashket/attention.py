@@ -125,10 +125,11 @@ def attention(
     width is a multiple of 16; other calls encode and pack all keys first. The stream of a score is keyed by (seed, batch, query
     head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
 
-    Device arrays: q, k and v of one dtype, float16, bfloat16, float32 or float64, and a mask beside them; kv_lens there or on the
-    host (on a device they are clamped to 0..Lk, as nobody reads them to refuse others). The work is put on the caller's current
-    stream, which must live until it is done, and nothing waits: rows are not looked at, and NaN reaches its own rows of the output.
-    Inside :func:`flashket.diagnostics.record` every call waits for its counts.
+    Device arrays: float16, bfloat16, float32 or float64, q and k alike, and a mask beside them; kv_lens there or on the host (on a
+    device they are clamped to 0..Lk, as nobody reads them to refuse others). The work is put on the caller's current stream, which
+    must live until it is done, and nothing waits: rows are not looked at, and NaN reaches its own rows of the output. 16-bit
+    inputs use the matrix units: fp16 overlaps, bfloat16 weights, float32 sums. Inside :func:`flashket.diagnostics.record` every
+    call waits for its counts.
 
     Examples
     --------
@@ -271,9 +272,8 @@ def _on_device(
     from flashket.device_arrays import DeviceArray, result_array
 
     place, (q, k, v) = "attention", named.values()
-    if not q.dtype == k.dtype == v.dtype:
-        got = ", ".join(str(array.dtype) for array in (q, k, v))
-        raise InputError(explanation(place, "q, k and v must have one dtype on a device", got, "convert them to v's"))
+    if q.dtype != k.dtype:
+        raise InputError(explanation(place, "q and k must have one dtype on a device", f"{q.dtype} and {k.dtype}", "convert one of them"))
     if mask is not None:
         is_on_device([("q", q), ("mask", mask)], place)
     if isinstance(lengths, DeviceArray):

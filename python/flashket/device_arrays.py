@@ -32,7 +32,7 @@ _DEVICES = {2, 13}
 
 _HOST = 1
 
-_COMPUTED_IN: dict[str, np.dtype[Any]] = {"float16": FLOAT32, BFLOAT16: FLOAT32, "float32": FLOAT32, "float64": FLOAT64}
+_COMPUTED_IN: dict[DType, np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, BFLOAT16: FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
 
 @dataclass(eq=False)
@@ -92,7 +92,7 @@ class DeviceArray:
 
     def computed_in(self, place: str, name: str) -> np.dtype[Any]:
         """Return float32 or float64, what such numbers are computed in; refuse what is not a real number."""
-        found = _COMPUTED_IN.get(str(self.dtype))
+        found = _COMPUTED_IN.get(self.dtype)
         if found is None:
             wanted = f"{name} must hold real numbers (on a device float16, bfloat16, float32 or float64)"
             raise InputError(explanation(place, wanted, self.dtype, "convert it on the device"))
@@ -244,6 +244,9 @@ def check_together(named: list[tuple[str, Any]], place: str) -> None:
     """Refuse arrays that are not all of one library on one device."""
     first_name, first = named[0]
     for name, array in named[1:]:
+        both = isinstance(first, DeviceArray) and isinstance(array, DeviceArray)
+        if both and first.library is array.library and first.device == array.device:
+            continue
         where = [each.text() if isinstance(each, DeviceArray) else "host memory" for each in (first, array)]
         if where[0] != where[1]:
             got = f"{first_name} in {where[0]} and {name} in {where[1]}"

@@ -11,6 +11,7 @@ import flashket as fk
 from contract import DTYPES, expected_gram, kernels, rows, tolerance
 from device_contract import HALF_TOLERANCE, LIBRARIES, host
 from flashket import reference
+from flashket.backends.cuda import CUDA
 from flashket.controls import ScaledDot, Uniform
 
 KERNELS = [*kernels(1), *kernels(3), *kernels(6), *kernels(72), ScaledDot(5), Uniform(5)]
@@ -172,3 +173,50 @@ def test_nan_stays_in_its_rows(device, kernel):
     np.testing.assert_allclose(good, reference.gram(data[~bad], None, kernel), atol=2e-6)
     off_diagonal = ~np.eye(70, dtype=bool)
     assert np.isnan(got[bad][off_diagonal[bad]]).all() and np.isnan(got[:, bad][off_diagonal[:, bad]]).all()
+
+
+@pytest.mark.parametrize("arithmetic", ["half", "split", "simt"])
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(8)), fk.Fidelity(fk.Amplitude(40)), fk.Fidelity(fk.IQP(4))], ids=repr)
+def test_arithmetic_can_be_forced(device, kernel, arithmetic):
+    """Each way of multiplying has its own accuracy, which shows that it ran."""
+    x, y = rows(70, kernel.n_features, np.float32), rows(130, kernel.n_features, np.float32, 1)
+    out = np.empty((70, 130), np.float32)
+    CUDA._run("gram", "gram", kernel._lower(), x, y, out, False, 0, 0, arithmetic, (0, 0, None, True))
+    error = np.abs(out - reference.gram(x, y, kernel)).max()
+    assert error <= (HALF_TOLERANCE if arithmetic == "half" else 2e-6)
+    assert (error > 1e-5) == (arithmetic == "half")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        fk.Fidelity(fk.ZZ(20, reps=2, entanglement="linear")),
+        fk.HadamardTest(fk.IQP(18, reps=2, entanglement="linear", bandwidth=0.7), power=2),
+    ],
+    ids=repr,
+)
+def test_matrix_product_states(device, kernel, dtype):
+    x, y = rows(5, kernel.n_features, dtype), rows(9, kernel.n_features, dtype, 1)
+    for log in (False, True):
+        got, expected = (fk.gram(x, y, kernel=kernel, log=log, backend=backend) for backend in ("cuda", "cpu"))
+        np.testing.assert_allclose(got, expected, atol=tolerance("log" if log else "value", dtype) * max(1, np.abs(expected).max()))
+    got = fk.gram(x, kernel=kernel, backend="cuda")
+    np.testing.assert_array_equal(got, got.T)
+    assert (np.diagonal(got) == 1).all()
+    got, expected = (fk.gram(x, y, kernel=kernel, shots=100, seed=1, backend=backend) for backend in ("cuda", "cpu"))
+    assert np.count_nonzero(got != expected) <= 1
+
+
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(4)), fk.Fidelity(fk.IQP(3)), fk.Projected(fk.ZZ(4))], ids=repr)
+def test_positive_semidefinite(device, kernel):
+    matrix = fk.gram(rows(150, kernel.n_features, np.float32), kernel=kernel, backend="cuda")
+    assert np.linalg.eigvalsh(matrix.astype(np.float64)).min() >= -150 * tolerance("eigenvalue", np.float32)
+
+
+def test_blocks_are_parts_of_the_whole(device):
+    """A row's values do not depend on the rows around it, as blocks of a large matrix need."""
+    kernel = fk.Fidelity(fk.ZZ(4))
+    x, y = rows(70, 4, np.float32), rows(90, 4, np.float32, 1)
+    whole = fk.gram(x, y, kernel=kernel, backend="cuda")
+    np.testing.assert_array_equal(fk.gram(x[13:50], y[:77], kernel=kernel, backend="cuda"), whole[13:50, :77])

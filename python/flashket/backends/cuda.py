@@ -213,7 +213,8 @@ class CudaBackend:
         except MemoryError as error:
             raise ResourceLimit(_out_of_memory(place, error)) from error
         except ValueError as error:
-            raise InputError(explanation(place, "the device core refuses this", None, str(error))) from error
+            text = str(error)
+            raise InputError(text if text.startswith("[") else explanation(place, "the device core refuses this", None, text)) from error
         except RuntimeError as error:
             do = "FLASHKET_SYNC=1 finds the call that caused it; after a fault of memory the process must be started again"
             raise FlashKetError(explanation(place, "the device must run this", str(error), do)) from error
