@@ -119,6 +119,35 @@ def test_overlap_of_equal_large_states(device, arithmetic):
     assert abs(gram(fk.Fidelity(fk.IQP(12)), x, x.copy(), arithmetic=arithmetic)[0, 0] - 1) < 2e-6
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [5, None])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        fk.Fidelity(fk.Amplitude(3000)),
+        fk.HadamardTest(fk.IQP(10), power=2),
+        fk.Fidelity(fk.ZZ(11)),
+        fk.Projected(fk.Angle(1200), gamma=1e-3),
+    ],
+    ids=repr,
+)
+def test_few_rows_of_a_long_depth(device, kernel, m, dtype):
+    """The depth is cut into parts whose sums are added up afterwards."""
+    x, y = random_rows(70, kernel.n_features, dtype), None if m is None else random_rows(m, kernel.n_features, dtype, seed=1)
+    some = [0, 3, 69]
+    for arithmetic in ("auto", "simt"):
+        got = gram(kernel, x, y, arithmetic=arithmetic)
+        if m is None:
+            assert_symmetric(got)
+        expected = reference.gram(x[some], x if y is None else y, kernel)
+        np.testing.assert_allclose(got[some], expected, atol=kernel.power * tolerance("value", dtype), rtol=0)
+    logs = gram(kernel, x, y, log=True)
+    np.testing.assert_allclose(np.exp(logs[some]), expected, atol=tolerance("value", dtype), rtol=0)
+    if kernel.can_sample and dtype == np.float64:
+        sampled = fk.gram(x, y, kernel=kernel, shots=100, seed=3, backend="cpu")
+        np.testing.assert_array_equal(gram(kernel, x, y, shots=100, seed=3), sampled)
+
+
 @pytest.mark.parametrize("arithmetic", ["split", "simt"])
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1.0, 1e30])
 def test_amplitudes_of_any_size(device, size, arithmetic):
