@@ -11,7 +11,7 @@
 // A block has 4 warps and 128 rows, a warp 32 rows (two 16-row operands, so that a fragment of keys or values from
 // shared memory feeds two MMAs). Query fragments stay in registers, or where those are short in shared memory; tiles of
 // 64 keys and values are double-buffered by cp.async. Per 16 keys a warp with 64-value rows and 64 columns issues
-//   16 MMA for scores, 16 MMA for P V (4,096 multiply-adds each)
+//   16 MMA for scores, 16 MMA for P V (2,048 multiply-adds each)
 //   8 ldmatrix.x4 (4 of keys, 4 of values: 4 KB of shared memory for 32 MMAs)
 //   16 multiplies (squares), 8 packed conversions to bf16, 16 moves back and 16 adds for denominators
 // that is 64 other instructions for 32 MMAs, which take the matrix unit at least 128 cycles. The layout of score
@@ -19,8 +19,11 @@
 // padded by 16 bytes: an odd number of 16-byte words, so the eight rows of an ldmatrix lie in different banks.
 //
 // Overlaps are fp16 products with fp32 sums (entries <= 1: 11 bits), weights and values bf16 (weights span 1 .. 1e-38),
-// sums fp32. Tiles in which every row sees every key take no look at masks.
+// sums fp32. Tiles in which every row sees every key take no look at masks; plain fidelities under sum normalisation
+// take no branch at all.
 #include <math.h>
+
+#include <type_traits>
 
 #include "attention/mma.hpp"
 #include "core/launch.hpp"
@@ -49,14 +52,19 @@ struct Pass {
   Partials<float> partials;
 };
 
+// 16-bit values of a block's shared memory: two buffers of keys and values. Queries pass through the buffers of keys,
+// or where their fragments would not fit the registers stay behind the buffers.
+constexpr bool keeps_queries(int64_t length, int64_t width) { return length + 2 * width > 208; }
+constexpr size_t shared_bytes(int64_t length, int64_t width) {
+  return static_cast<size_t>(
+      2 * (2 * kKeys * (length + kPad + width + kPad) + (keeps_queries(length, width) ? kRows * (length + kPad) : 0)));
+}
+
 template <int length, int width>
 struct Shared {
   static constexpr int row_pitch = length + kPad, value_pitch = width + kPad;
-  static constexpr int keys = kKeys * row_pitch, values = kKeys * value_pitch;  // of one buffer, 16-bit values
-  // Queries pass through the buffers of keys, or stay behind all buffers.
-  static constexpr bool keeps_queries = length + 2 * width > 208;
-  static constexpr int queries = keeps_queries ? kRows * row_pitch : 0;
-  static constexpr size_t bytes = 2 * (2 * keys + 2 * values + queries);
+  static constexpr bool are_queries_kept = keeps_queries(length, width);
+  static constexpr int keys = kKeys * row_pitch, values = kKeys * value_pitch;  // of one buffer
 };
 
 // Scores of 32 rows with 16 keys. Queries in registers want all steps unrolled; a product has so many accumulators in
@@ -141,14 +149,19 @@ FK_DEVICE void each(float (&weights)[2][2][4], const F& f) {
 }
 
 template <class Scores>
+FK_DEVICE void square(const Scores& s, float (&weights)[2][2][4]) {
+  each(weights, [&](int m, int h, int e) {
+    const float re = s.re(m, h, e), im = s.im(m, h, e);
+    return Scores::n_planes == 1 ? re * re : re * re + im * im;
+  });
+}
+
+template <class Scores>
 FK_DEVICE void weigh(const Pass& pass, const Scores& s, float (&weights)[2][2][4]) {
   if (pass.similarity == Similarity::hadamard) {
     each(weights, [&](int m, int h, int e) { return fmaxf(s.re(m, h, e) * 0.5f + 0.5f, 0.0f); });
   } else {
-    each(weights, [&](int m, int h, int e) {
-      const float re = s.re(m, h, e), im = s.im(m, h, e);
-      return Scores::n_planes == 1 ? re * re : re * re + im * im;
-    });
+    square(s, weights);
   }
   // By the logarithm: relative error power 2^-21, and one weight needs no other register.
   if (pass.power != 1)
@@ -186,7 +199,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   half_t* const key_buffers = dynamic_shared<half_t>();
   bfloat16_t* const value_buffers = reinterpret_cast<bfloat16_t*>(key_buffers + 2 * Layout::keys);
   half_t* const query_buffer =
-      Layout::keeps_queries ? reinterpret_cast<half_t*>(value_buffers + 2 * Layout::values) : key_buffers;
+      Layout::are_queries_kept ? reinterpret_cast<half_t*>(value_buffers + 2 * Layout::values) : key_buffers;
   const int tid = static_cast<int>(threadIdx.x), lane = tid % kWarp, warp = tid / kWarp;
 
   const int64_t rows_per_pair = p.rows_per_pair(), n_tiles = divide_up(rows_per_pair, kRows);
@@ -221,8 +234,8 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   __syncthreads();
   // The lane's address in a 16 x 16 block of rows for the left operand, and of keys for the right one.
   const half_t* const query = query_buffer + (warp * kWarpRows + lane % 16) * Layout::row_pitch + lane / 16 * 8;
-  uint32_t fragments[Layout::keeps_queries ? 1 : 2][Layout::keeps_queries ? 1 : k_steps][4];
-  if constexpr (!Layout::keeps_queries) {
+  uint32_t fragments[Layout::are_queries_kept ? 1 : 2][Layout::are_queries_kept ? 1 : k_steps][4];
+  if constexpr (!Layout::are_queries_kept) {
 #pragma unroll
     for (int m = 0; m < 2; ++m)
 #pragma unroll
@@ -230,7 +243,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
     __syncthreads();
   }
   const auto queries = [&](int m, int k, uint32_t (&a)[4]) {
-    if constexpr (Layout::keeps_queries) {
+    if constexpr (Layout::are_queries_kept) {
       load_matrix_x4(a, query + m * 16 * Layout::row_pitch + k * 16);
     } else {
 #pragma unroll
@@ -262,6 +275,31 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   }
   least_limit = least_limit < end ? least_limit : end;
 
+  // Weights of keys first_key .. first_key + 15 that a row may not see become 0.
+  const auto hide = [&](int first_key, float (&weights)[2][2][4]) {
+#pragma unroll
+    for (int m = 0; m < 2; ++m)
+#pragma unroll
+      for (int u = 0; u < 2; ++u) {
+        const int local = local_row(m, u);
+        const uint8_t* mask = nullptr;
+        if (p.mask != nullptr && local < n_rows) mask = mask_row(p, place_of(p, pair, first_row + local));
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+          const int j = first_key + c / 2 * 8 + lane % 4 * 2 + c % 2;
+          float& weight = weights[m][c / 2][u * 2 + c % 2];
+          if (j >= limit[m][u] || (mask != nullptr && mask[j * p.mask_stride[3]] == 0)) {
+            weight = 0;
+          } else {
+            n_masked[m][u] += mask != nullptr;
+            if (is_pair_bad && pass.is_bad[pair * p.n_keys + j]) weight = NAN;
+          }
+        }
+      }
+  };
+  const bool is_call_plain =
+      pass.similarity == Similarity::fidelity && pass.power == 1 && pass.weighing == Weighing::exact_sum;
+
   float out[2][v_tiles][4] = {};
   float denominator[2][2] = {};
   if (begin < end) load_tile(0, begin);
@@ -276,12 +314,18 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
     if (j0 < most_limit) {
       const half_t* const key = key_buffers + buffer * Layout::keys + key_offset;
       const bfloat16_t* const value = value_buffers + buffer * Layout::values + value_offset;
-      const auto strip = [&](int n, auto hide) {
-        Scores<form, length, !Layout::keeps_queries> scores;
+      const bool is_whole = p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit;
+      // 16 keys. A plain strip has no branch, so that the compiler can let one strip's scores run beside another's P V.
+      const auto strip = [&](int n, auto is_plain) {
+        Scores<form, length, !Layout::are_queries_kept> scores;
         scores.compute(queries, key + n * 16 * Layout::row_pitch);
         float weights[2][2][4];
-        weigh(pass, scores, weights);
-        hide(j0 + n * 16, weights);
+        if constexpr (decltype(is_plain)::value) {
+          square(scores, weights);
+        } else {
+          weigh(pass, scores, weights);
+          if (!is_whole) hide(j0 + n * 16, weights);
+        }
         uint32_t left[2][4];
 #pragma unroll
         for (int m = 0; m < 2; ++m)
@@ -306,33 +350,12 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
           }
         }
       };
-      if (p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit) {
+      if (is_whole && is_call_plain) {
 #pragma unroll(width > 64 ? 1 : 2)
-        for (int n = 0; n < kKeys / 16; ++n) strip(n, [](int, float (&)[2][2][4]) {});
+        for (int n = 0; n < kKeys / 16; ++n) strip(n, std::true_type{});
       } else {
 #pragma unroll 1
-        for (int n = 0; n < kKeys / 16; ++n)
-          strip(n, [&](int first_key, float (&weights)[2][2][4]) {
-#pragma unroll
-            for (int m = 0; m < 2; ++m)
-#pragma unroll
-              for (int u = 0; u < 2; ++u) {
-                const int local = local_row(m, u);
-                const uint8_t* mask = nullptr;
-                if (p.mask != nullptr && local < n_rows) mask = mask_row(p, place_of(p, pair, first_row + local));
-#pragma unroll
-                for (int c = 0; c < 4; ++c) {
-                  const int j = first_key + c / 2 * 8 + lane % 4 * 2 + c % 2;
-                  float& weight = weights[m][c / 2][u * 2 + c % 2];
-                  if (j >= limit[m][u] || (mask != nullptr && mask[j * p.mask_stride[3]] == 0)) {
-                    weight = 0;
-                  } else {
-                    n_masked[m][u] += mask != nullptr;
-                    if (is_pair_bad && pass.is_bad[pair * p.n_keys + j]) weight = NAN;
-                  }
-                }
-              }
-          });
+        for (int n = 0; n < kKeys / 16; ++n) strip(n, std::false_type{});
       }
     }
     __syncthreads();  // the buffer is free for the tile after next
@@ -388,7 +411,7 @@ template <Form form, int length, int width>
 void launch_matrix(const Pass& pass, Stream stream) {
   const Problem& p = pass.problem;
   launch("MatrixAttendKernel", MatrixAttendKernel<form, length, width>,
-         {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows)}, kThreads, Shared<length, width>::bytes,
+         {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows)}, kThreads, shared_bytes(length, width),
          stream, pass);
 }
 
@@ -411,15 +434,17 @@ PackedShape packed_shape(const KernelSpec& spec, const Problem& problem, const A
   if (options.arithmetic == Arithmetic::simt || options.shots > 0 || !is_overlap || !is_bounded || length == 0 ||
       problem.v_dim > 128)
     return {0, 0};
-  const int64_t width = problem.v_dim <= 64 ? 64 : 128;
-  if (packed_form(spec.encoder->pair) == Form::dot) {
-    for (const int64_t l : kDotLengths)
-      if (length <= l) return {l, width};
-  } else {
-    for (const int64_t l : kOtherLengths)
-      if (length <= l) return {l, width};
-  }
-  return {0, 0};
+  PackedShape shape{0, problem.v_dim <= 64 ? 64 : 128};
+  const auto choose = [&](const auto& lengths) {
+    for (const int64_t l : lengths)
+      if (shape.length == 0 && length <= l) shape.length = l;
+  };
+  if (packed_form(spec.encoder->pair) == Form::dot)
+    choose(kDotLengths);
+  else
+    choose(kOtherLengths);
+  if (shared_bytes(shape.length, shape.width) > shared_per_block()) shape.length = 0;
+  return shape;
 }
 
 void mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const PackedShape& shape,

@@ -131,7 +131,7 @@ __attribute__((noinline)) FK_HD double sample_apart(double value, int64_t shots,
 
 // Kernel values of a tile, or their logarithms.
 template <class C, Pair pair, bool is_scaled>
-FK_DEVICE void score(const Pass& pass, const Scoring& scoring, const Sources& from, C* a, C* b,
+FK_DEVICE void score(const Pass& pass, const Scoring& scoring, const Sources& from, bool has_rows, C* a, C* b,
                      C (&values)[kFour][kFour]) {
   using Rows = typename OverlapOf<C, pair, is_scaled>::type;
   const bool is_log = pass.options.weighing == Weighing::log_sum;
@@ -142,6 +142,7 @@ FK_DEVICE void score(const Pass& pass, const Scoring& scoring, const Sources& fr
     Rows overlap(pass.rows.depth);
     for (int64_t begin = 0; begin < length; begin += Rows::depth) {
       stage<C, pair>(pass.rows, from, begin, a, b);
+      if (!has_rows) continue;
       if constexpr (pair == Pair::transfer)
         overlap.add(a, b, ty, tx, first, length - begin);
       else
@@ -254,6 +255,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   const int64_t first_row = tile * kRows, first_col = static_cast<int64_t>(blockIdx.y) * kCols;
   const int64_t rows_left = rows_per_pair - first_row;
   const int n_rows = rows_left < kRows ? static_cast<int>(rows_left) : kRows;
+  const bool has_rows = tid / kWarp * 2 * kFour < n_rows;  // the warp: a step of decoding has few
   const int32_t* status = pass.finish.status + pair_index * rows_per_pair + first_row;
 
   if (o.only >= 0) {
@@ -307,7 +309,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
     } else {
       from.first_key = pair_index * p.n_keys + j0;
       from.n_keys = p.n_keys - j0 < kKeys ? static_cast<int>(p.n_keys - j0) : kKeys;
-      score<C, pair, is_scaled>(pass, one, from, a, b, values);
+      score<C, pair, is_scaled>(pass, one, from, has_rows, a, b, values);
     }
 
     const bool is_whole = p.mask == nullptr && j0 + kKeys <= least_limit;
@@ -369,15 +371,17 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
     }
     load_values(p, batch * p.v.stride[0] + kv_head * p.v.stride[1], j0, end, first_col, v);
     __syncthreads();
-    C sum[kFour][kFour] = {};
-    if (is_whole)
-      multiply<C, true>(weights, v, ty, tx, sum);
-    else
-      multiply<C, false>(weights, v, ty, tx, sum);
+    if (has_rows) {
+      C sum[kFour][kFour] = {};
+      if (is_whole)
+        multiply<C, true>(weights, v, ty, tx, sum);
+      else
+        multiply<C, false>(weights, v, ty, tx, sum);
 #pragma unroll
-    for (int r = 0; r < kFour; ++r)
+      for (int r = 0; r < kFour; ++r)
 #pragma unroll
-      for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] += static_cast<double>(sum[r][c]);
+        for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] += static_cast<double>(sum[r][c]);
+    }
     __syncthreads();
   }
 
