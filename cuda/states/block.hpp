@@ -94,6 +94,14 @@ struct BlockRow {
     return bit ? prepared.final[row * n + q] : Complex<double>{1, 0};
   }
 
+  // Whether all amplitudes are equal before the first step, and no table is needed.
+  FK_DEVICE bool starts_uniform() const { return program.is_uniform && pass.n_local == shape.size_bits; }
+
+  FK_DEVICE Complex<T> uniform_start() const {
+    const Complex<double> a = prepared.scale[row] * Complex<double>{program.uniform_re, program.uniform_im};
+    return {static_cast<T>(a.re), static_cast<T>(a.im)};
+  }
+
   // prod_q factor of qubit q at its bit, as a table over the lower and one over the upper positions, which has the
   // scale and the outer bits.
   FK_DEVICE void fill_tables(bool is_final) const {
@@ -141,11 +149,12 @@ struct BlockRow {
   // Coefficient of qubits a and b, or of a alone.
   FK_DEVICE uint64_t coefficient(const uint64_t* all, int a, int b) const {
     if (a == b) return all[1 + a];
-    return all[1 + program.n_qubits + (a > b ? pairs_of(a) + b : pairs_of(b) + a)];
+    const int high = a > b ? a : b, low = a > b ? b : a;
+    return all[1 + program.n_qubits + high * (high - 1) / 2 + low];
   }
 
   FK_DEVICE void fill_polynomial(int32_t polynomial_index, Uint<T>* to) const {
-    const int32_t n = coefficients_of(program.n_qubits);
+    const int64_t n = coefficients_of(program.n_qubits);
     const uint64_t* all = prepared.coefficients + (row * program.n_polynomials + polynomial_index) * n;
     const int lines = 1 << shape.line_bits, matrix = shape.size_bits << shape.line_bits;
     for (int e = t; e < matrix + 1 + pass.n_outer; e += group()) {
@@ -242,17 +251,23 @@ FK_DEVICE void run_steps(const BlockRow<T>& b, const StateOutput<T>& out, int64_
     Uint<T>* after = b.polynomial + b.shape.polynomial_size();
     if (step.before >= 0) b.fill_polynomial(step.before, b.polynomial);
     if (step.after >= 0) b.fill_polynomial(step.after, after);
-    if (is_start) b.fill_tables(false);
+    const bool is_uniform = is_start && b.starts_uniform();
+    const Complex<T> uniform = is_uniform ? b.uniform_start() : Complex<T>{0, 0};
+    if (is_start && !is_uniform) b.fill_tables(false);
     if (is_end && has_final) b.fill_tables(true);
     __syncthreads();
     for (uint32_t i = static_cast<uint32_t>(b.t); i >> (b.shape.size_bits - kRegisterBits<T>) == 0;
          i += static_cast<uint32_t>(b.group())) {
       const uint32_t base = spread<T>(i, step.registers);
       Registers<T> v;
-      if (is_start)
+      if (is_uniform) {
+#pragma unroll
+        for (int k = 0; k < kAmplitudes<T>; ++k) v[k] = uniform;
+      } else if (is_start) {
         b.each_product(false, base, step.registers, [&](Complex<T> a, int k) { v[k] = a; });
-      else
+      } else {
         b.each_amplitude(base, step.registers, [&](const Complex<T>& a, int k) { v[k] = a; });
+      }
       if (step.before >= 0) b.apply_polynomial(v, b.polynomial, base, step.registers);
       b.apply_operations(v, step, base);
       if (step.after >= 0) b.apply_polynomial(v, after, base, step.registers);

@@ -8,6 +8,8 @@
 // run of steps between two trips to global memory; a state that fits into shared memory has one pass and no trip.
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <vector>
 
 #include "../../cpp/core/program.hpp"
@@ -22,9 +24,26 @@ struct OperationPlace {
   uint32_t mask;  // bits of the block's index that must be 1 for a phase to act
 };
 
+// Codes of operations: 8 place + 4 is_swapped + kind; the others plus a mask of registers.
+constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2;
+constexpr int32_t kPhaseCode = 32, kSignCode = 48, kScaleCode = 64;
+
+// Of a unitary in its register, from the r of its core.
+constexpr int32_t unitary_code(int32_t place, bool is_swapped, double re, double im) {
+  constexpr double negligible = 1e-18;
+  const auto is_small = [](double x) { return x < negligible && x > -negligible; };
+  return 8 * place + (is_swapped ? 4 : 0) + (is_small(im) ? kRealKind : is_small(re) ? kImaginaryKind : kComplexKind);
+}
+
+// An operation that is the same for every row.
+struct FixedOperation {
+  int32_t index, code;
+  double re, im;
+};
+
+// multiple quarters of an angle.
 struct SlotTerm {
-  int32_t angle, multiple;  // angle -1: offset alone
-  uint64_t offset;
+  int32_t angle, multiple;
 };
 
 struct StateStep {
@@ -44,25 +63,29 @@ struct StatePass {
 
 // Pointers to device memory.
 struct ProgramPointers {
-  int32_t n_qubits, n_angles, n_unitaries, n_pair_phases, n_polynomials, n_scales, n_operations;
-  int32_t scale_interval;
+  int32_t n_qubits, n_features, n_angles, n_unitaries, n_pair_phases, n_polynomials, n_scales, n_operations, n_fixed;
+  int32_t is_uniform;  // every state starts with equal amplitudes: scale times this
+  double uniform_re, uniform_im;
+  double fixed_phase_re, fixed_phase_im;  // what fixed unitaries leave out of all amplitudes, beside sizes
   const AngleExpression* angles;
   const AngleUse* uses;
   const Factor* factors;
-  const Unitary *initial, *unitaries, *final;
+  const Unitary *initial, *unitaries, *final;  // unitaries: those that features turn
+  const FixedOperation* fixed_operations;      // the others
+  const double* fixed_initial;                 // of every qubit the amplitudes of 0 and 1: re, im, re, im
+  const double* fixed_rests;                   // of every qubit the phase of 1 that fixed unitaries leave: re, im
+  const int32_t* scale_begin;                  // n_scales + 2: unitaries of each scale, and those after the last
+  const double* fixed_sizes;                   // n_scales + 1: what fixed unitaries contribute
   const PairPhase* pair_phases;
   const int32_t *chain_begin, *chain;  // of every qubit, its unitaries in order
   const OperationPlace *unitary_places, *pair_places, *scale_places;
   const uint64_t* outer_masks;  // of operations: bits of the whole index that must be 1
-  const int32_t* slot_begin;    // coefficients(n) for each polynomial, and the end
+  const int32_t* slot_begin;    // coefficients_of(n) for each polynomial, and the end
   const SlotTerm* slot_terms;
+  const uint64_t* slot_fixed;  // as fixed-point turns, for each coefficient
   const StateStep* steps;
   const StatePass* passes;
 };
-
-constexpr int32_t pairs_of(int32_t n) { return n * (n - 1) / 2; }
-// Coefficients of a polynomial: constant, linear[n], pair[k (k - 1) / 2 + j] with j < k.
-constexpr int32_t coefficients_of(int32_t n) { return 1 + n + pairs_of(n); }
 
 struct DeviceProgram {
   ProgramPointers pointers{};
@@ -104,6 +127,51 @@ inline StateStep plain_step(int32_t op, int32_t size_bits, int32_t register_bits
   return step;
 }
 
+// The coefficients of phase polynomials in bits, which are 0 where an amplitude's is, so that a thread's first
+// amplitude gives all its others by additions: a sign is 1 - 2 bit. Much cancels: of a controlled phase only the pair
+// is left. Whole numbers of quarters and of 2^-64 turns, so nothing is rounded.
+struct Slots {
+  std::vector<int32_t> begin{0};
+  std::vector<SlotTerm> terms;
+  std::vector<uint64_t> fixed;
+
+  void add(const ProgramView& p, const PhasePolynomial& polynomial) {
+    const int32_t n = p.n_qubits, size = static_cast<int32_t>(coefficients_of(n));
+    std::vector<std::pair<int32_t, int32_t>> qubits(size, {-1, -1});  // of a coefficient
+    for (int32_t k = 0; k < n; ++k) {
+      qubits[1 + k] = {k, -1};
+      for (int32_t j = 0; j < k; ++j) qubits[1 + n + pairs_of(k) + j] = {k, j};
+    }
+    // f(coefficient of bits, factor) for all that a coefficient of signs becomes.
+    const auto each = [&](int32_t coefficient, const auto& f) {
+      const auto [k, j] = qubits[coefficient];
+      f(0, 1);
+      if (k >= 0) f(1 + k, -2);
+      if (j < 0) return;
+      f(1 + j, -2);
+      f(coefficient, 4);
+    };
+    std::vector<std::map<int32_t, int32_t>> multiples(size);  // by angle
+    for (int32_t t = polynomial.term_begin; t < polynomial.term_end; ++t) {
+      const PhaseTerm& term = p.terms[t];
+      each(term.coefficient, [&](int32_t to, int32_t factor) { multiples[to][term.angle] += factor * term.multiple; });
+    }
+    for (const auto& slot : multiples) {
+      for (const auto& [angle, multiple] : slot)
+        if (multiple != 0) terms.push_back({angle, multiple});
+      begin.push_back(static_cast<int32_t>(terms.size()));
+    }
+    const size_t first = fixed.size();
+    fixed.resize(first + static_cast<size_t>(size), 0);
+    for (int32_t t = polynomial.fixed_begin; t < polynomial.fixed_end; ++t) {
+      const FixedPhase& term = p.fixed_phases[t];
+      each(term.coefficient, [&](int32_t to, int32_t factor) {
+        fixed[first + static_cast<size_t>(to)] += static_cast<uint64_t>(static_cast<int64_t>(factor)) * term.phase;
+      });
+    }
+  }
+};
+
 inline void add_steps(const PlanView& plan, const Pass& pass, int32_t register_bits, std::vector<StateStep>& steps) {
   const size_t first = steps.size();
   const int32_t size_bits = std::max(pass.n_local, register_bits);
@@ -138,13 +206,15 @@ inline DeviceProgram upload_program(const ProgramView& p, int32_t block_bits, in
   DeviceProgram out;
   ProgramPointers& to = out.pointers;
   to.n_qubits = n;
+  to.n_features = p.n_features;
   to.n_angles = p.n_angles;
-  to.n_unitaries = p.n_unitaries;
   to.n_pair_phases = p.n_pair_phases;
   to.n_polynomials = p.n_polynomials;
   to.n_scales = p.n_scales;
   to.n_operations = plan.n_operations;
-  to.scale_interval = p.scale_interval;
+  to.is_uniform = p.is_uniform;
+  to.uniform_re = p.uniform.re;
+  to.uniform_im = p.uniform.im;
 
   std::vector<OperationPlace> unitaries(p.n_unitaries), pairs(p.n_pair_phases), scales(p.n_scales);
   std::vector<uint64_t> outer_masks(plan.n_operations);
@@ -159,28 +229,46 @@ inline DeviceProgram upload_program(const ProgramView& p, int32_t block_bits, in
     else
       scales[op.index] = {i, 0, 0};
   }
+  std::vector<Unitary> turned;
+  std::vector<OperationPlace> turned_places;
+  std::vector<FixedOperation> fixed_operations;
   std::vector<std::vector<int32_t>> chains(n);
-  for (int32_t i = 0; i < p.n_unitaries; ++i) chains[p.unitaries[i].qubit].push_back(i);
+  std::vector<int32_t> scale_begin;
+  for (int32_t i = 0; i < p.n_unitaries; ++i) {
+    if (i % p.scale_interval == 0) scale_begin.push_back(static_cast<int32_t>(turned.size()));
+    const Unitary& unitary = p.unitaries[i];
+    const OperationPlace& place = unitaries[i];
+    if (unitary.is_fixed) {
+      const Core& core = p.fixed_cores[i];
+      fixed_operations.push_back(
+          {place.index, unitary_code(place.place, core.is_swapped, core.r.re, core.r.im), core.r.re, core.r.im});
+    } else {
+      chains[unitary.qubit].push_back(static_cast<int32_t>(turned.size()));
+      turned.push_back(unitary);
+      turned_places.push_back(place);
+    }
+  }
+  scale_begin.resize(p.n_scales + 2, static_cast<int32_t>(turned.size()));
+  to.n_unitaries = static_cast<int32_t>(turned.size());
+  to.n_fixed = static_cast<int32_t>(fixed_operations.size());
+  std::vector<double> fixed_sizes;
+  to.fixed_phase_re = 1;
+  to.fixed_phase_im = 0;
+  for (int32_t i = 0; i <= p.n_scales; ++i) {
+    const auto pivot = p.fixed_pivots[i];
+    const double size = std::hypot(pivot.re, pivot.im), re = pivot.re / size, im = pivot.im / size;
+    fixed_sizes.push_back(size);
+    const double phase_re = to.fixed_phase_re, phase_im = to.fixed_phase_im;
+    to.fixed_phase_re = phase_re * re - phase_im * im;
+    to.fixed_phase_im = phase_re * im + phase_im * re;
+  }
   std::vector<int32_t> chain_begin{0}, chain;
   for (const std::vector<int32_t>& c : chains) {
     chain.insert(chain.end(), c.begin(), c.end());
     chain_begin.push_back(static_cast<int32_t>(chain.size()));
   }
-  std::vector<int32_t> slot_begin{0};
-  std::vector<SlotTerm> slot_terms;
-  for (int32_t i = 0; i < p.n_polynomials; ++i) {
-    std::vector<std::vector<SlotTerm>> slots(coefficients_of(n));
-    for (int32_t t = p.polynomials[i].term_begin; t < p.polynomials[i].term_end; ++t) {
-      const PhaseTerm& term = p.terms[t];
-      const int32_t high = std::max(term.a, term.b), low = std::min(term.a, term.b);
-      const int32_t slot = term.a < 0 ? 0 : term.b < 0 ? 1 + term.a : 1 + n + pairs_of(high) + low;
-      slots[slot].push_back({term.angle, term.multiple, term.offset});
-    }
-    for (const std::vector<SlotTerm>& s : slots) {
-      slot_terms.insert(slot_terms.end(), s.begin(), s.end());
-      slot_begin.push_back(static_cast<int32_t>(slot_terms.size()));
-    }
-  }
+  detail::Slots slots;
+  for (int32_t i = 0; i < p.n_polynomials; ++i) slots.add(p, p.polynomials[i]);
   std::vector<StateStep> steps;
   for (int32_t i = 0; i < plan.n_passes; ++i) {
     const Pass& from = plan.passes[i];
@@ -207,17 +295,23 @@ inline DeviceProgram upload_program(const ProgramView& p, int32_t block_bits, in
                        packer.add(p.uses, p.n_uses),
                        packer.add(p.factors, n_factors),
                        packer.add(p.initial, n),
-                       packer.add(p.unitaries, p.n_unitaries),
+                       packer.add(turned),
                        packer.add(p.final, n),
+                       packer.add(fixed_operations),
+                       packer.add(&p.fixed_initial->re, 4 * n),
+                       packer.add(&p.fixed_rests->re, 2 * n),
+                       packer.add(scale_begin),
+                       packer.add(fixed_sizes),
                        packer.add(p.pair_phases, p.n_pair_phases),
                        packer.add(chain_begin),
                        packer.add(chain),
-                       packer.add(unitaries),
+                       packer.add(turned_places),
                        packer.add(pairs),
                        packer.add(scales),
                        packer.add(outer_masks),
-                       packer.add(slot_begin),
-                       packer.add(slot_terms),
+                       packer.add(slots.begin),
+                       packer.add(slots.terms),
+                       packer.add(slots.fixed),
                        packer.add(steps),
                        packer.add(out.passes)};
   out.memory = packer.upload(stream);
@@ -232,6 +326,11 @@ inline DeviceProgram upload_program(const ProgramView& p, int32_t block_bits, in
   next(to.initial);
   next(to.unitaries);
   next(to.final);
+  next(to.fixed_operations);
+  next(to.fixed_initial);
+  next(to.fixed_rests);
+  next(to.scale_begin);
+  next(to.fixed_sizes);
   next(to.pair_phases);
   next(to.chain_begin);
   next(to.chain);
@@ -241,6 +340,7 @@ inline DeviceProgram upload_program(const ProgramView& p, int32_t block_bits, in
   next(to.outer_masks);
   next(to.slot_begin);
   next(to.slot_terms);
+  next(to.slot_fixed);
   next(to.steps);
   next(to.passes);
   return out;

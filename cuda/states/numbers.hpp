@@ -31,7 +31,7 @@ FK_DEVICE Complex<double> divide(Complex<double> a, Complex<double> b, double b_
 }
 
 // angle / (unit of turns), 2^64 = one turn, from that unit as the sum of two doubles: the quotient's rounding is made
-// good, so angles of millions of turns keep their fraction. Host twins: half_turns in states/row.hpp, turns in
+// good, so angles of millions of turns keep their fraction. Host twins: quarter_turns in states/row.hpp, turns in
 // feature_maps/line.simd.cpp.
 FK_DEVICE uint64_t fixed_turns(double angle, double unit, double unit_rest) {
   const double quotient = angle * unit;
@@ -41,8 +41,16 @@ FK_DEVICE uint64_t fixed_turns(double angle, double unit, double unit_rest) {
   return 2 * static_cast<uint64_t>(static_cast<int64_t>(fraction * 9223372036854775808.0)) +
          2 * static_cast<uint64_t>(static_cast<int64_t>(rest * 9223372036854775808.0));
 }
-FK_DEVICE uint64_t half_turns(double angle) { return fixed_turns(angle, 0.07957747154594767, -4.9196691687956215e-18); }
 FK_DEVICE uint64_t whole_turns(double angle) { return fixed_turns(angle, 0.15915494309189535, -9.839338337591243e-18); }
+
+// Of a quarter of the angle. Beyond kLargeAngle two doubles are not enough: the mathematical library reduces by as much
+// of pi as it takes, correct to 2^-53.
+constexpr double kLargeAngle = 1e15;
+FK_DEVICE uint64_t quarter_turns(double angle) {
+  if (!(fabs(angle) > kLargeAngle)) return fixed_turns(angle, 0.039788735772973836, -2.4598345843978107e-18);
+  const double turn = atan2(sin(angle / 4), cos(angle / 4)) * 0.15915494309189535;  // 1 / (2 pi)
+  return 2 * static_cast<uint64_t>(static_cast<int64_t>(turn * 9223372036854775808.0));
+}
 
 // Not isfinite: the comparison is the same on host and device.
 FK_DEVICE bool is_finite(double x) { return x - x == 0; }

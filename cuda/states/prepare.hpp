@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the operations of a circuit are for rows of features: numbers instead of angles. Twin of the host's
 // states/row.hpp, which explains the cores of unitaries; here angles, phases and qubits are shared out among threads.
-// All in double and fixed point, whatever the type of the state. Memory traffic: about 16 bytes an operation and 8 a
-// coefficient for each row, small beside its state.
+// All in double and fixed point, whatever the type of the state. What no feature turns was computed when the circuit
+// was compiled. Memory traffic: about 16 bytes an operation and 8 a coefficient for each row, small beside its state.
 #pragma once
 #include <math.h>
 
@@ -13,10 +13,6 @@
 #include "states/numbers.hpp"
 
 namespace flashket::cuda::statevector {
-
-// Codes of operations: 8 place + 4 is_swapped + kind; the others plus a mask of registers.
-constexpr int32_t kRealKind = 0, kImaginaryKind = 1, kComplexKind = 2;
-constexpr int32_t kPhaseCode = 32, kSignCode = 48, kScaleCode = 64;
 
 template <class T>
 struct alignas(8 + 2 * sizeof(T) == 16 ? 16 : 8) RowOperation {
@@ -35,7 +31,7 @@ struct PreparedRows {
   int32_t* has_final;           // whether any final phase is there
   uint64_t* coefficients;       // of each polynomial
   // While they are made:
-  uint64_t* turns;         // n_angles, halves
+  uint64_t* turns;         // n_angles, quarters
   double* pivots;          // n_unitaries: |.|^2 of what its core leaves out
   Complex<double>* parts;  // n: what a qubit contributes to the common phase
   int32_t* is_bad;         // an angle is not finite
@@ -73,10 +69,12 @@ struct PreparedRows {
   }
 };
 
-FK_DEVICE double angle_of(const AngleExpression& e, const Rows& rows, int64_t row) {
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * load_element(rows, row, e.f0) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * load_element(rows, row, e.f1) + e.b1;
-  return first * second;
+// Each step is rounded, never two at once: large angles are the host's.
+FK_DEVICE double angle_of(const ProgramPointers& p, const AngleExpression& e, const Rows& rows, int64_t row) {
+  const auto factor = [&](double a, double b, int32_t feature) {
+    return feature >= p.n_features ? b : __dadd_rn(__dmul_rn(a, load_element(rows, row, feature)), b);
+  };
+  return __dmul_rn(factor(e.a0, e.b0, e.f0), factor(e.a1, e.b1, e.f1));
 }
 
 FK_DEVICE Complex<double> unit_of_use(const ProgramPointers& p, const uint64_t* turns, int32_t use) {
@@ -128,14 +126,19 @@ FK_DEVICE void apply_factors(const ProgramPointers& p, const uint64_t* turns, co
 // All unitaries of one qubit: the diagonal that a core leaves joins the next one.
 template <class T>
 FK_DEVICE void prepare_qubit(const ProgramPointers& p, const PreparedRows<T>& rows, int64_t row, int32_t q) {
-  constexpr double negligible = 1e-18;
   const int64_t n = p.n_qubits;
   const uint64_t* turns = rows.turns + row * p.n_angles;
   Complex<double> column[2][1] = {{{1, 0}}, {{0, 0}}};
-  apply_factors(p, turns, p.initial[q], column);
+  if (p.initial[q].is_fixed) {
+    const double* fixed = p.fixed_initial + 4 * q;
+    column[0][0] = {fixed[0], fixed[1]};
+    column[1][0] = {fixed[2], fixed[3]};
+  } else {
+    apply_factors(p, turns, p.initial[q], column);
+  }
   rows.initial[row * 2 * n + 2 * q] = column[0][0];
   rows.initial[row * 2 * n + 2 * q + 1] = column[1][0];
-  Complex<double> pending{1, 0}, part{1, 0};
+  Complex<double> pending{p.fixed_rests[2 * q], p.fixed_rests[2 * q + 1]}, part{1, 0};
   for (int32_t c = p.chain_begin[q]; c < p.chain_begin[q + 1]; ++c) {
     const int32_t i = p.chain[c];
     Complex<double> u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, pending}};
@@ -151,8 +154,7 @@ FK_DEVICE void prepare_qubit(const ProgramPointers& p, const PreparedRows<T>& ro
     rows.pivots[row * p.n_unitaries + i] = pivot_square;
     part = part * Complex<double>{pivot.re / size, pivot.im / size};
     const OperationPlace place = p.unitary_places[i];
-    const int32_t kind = fabs(r.im) < negligible ? kRealKind : fabs(r.re) < negligible ? kImaginaryKind : kComplexKind;
-    rows.operations[row * p.n_operations + place.index] = {8 * place.place + (is_swapped ? 4 : 0) + kind, 0,
+    rows.operations[row * p.n_operations + place.index] = {unitary_code(place.place, is_swapped, r.re, r.im), 0,
                                                            static_cast<T>(r.re), static_cast<T>(r.im)};
   }
   Complex<double> u[2][2] = {{{1, 0}, {0, 0}}, {{0, 0}, pending}};
@@ -172,22 +174,21 @@ FK_DEVICE void prepare_pair(const ProgramPointers& p, const PreparedRows<T>& row
 
 // Coefficient `slot` of all polynomials' coefficients: integers, so exact in any order.
 FK_DEVICE uint64_t coefficient(const ProgramPointers& p, const uint64_t* turns, int32_t slot) {
-  uint64_t sum = 0;
+  uint64_t sum = p.slot_fixed[slot];
   for (int32_t i = p.slot_begin[slot]; i < p.slot_begin[slot + 1]; ++i) {
     const SlotTerm term = p.slot_terms[i];
-    sum += term.offset;
-    if (term.angle >= 0) sum += turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
+    sum += turns[term.angle] * static_cast<uint64_t>(static_cast<int64_t>(term.multiple));
   }
   return sum;
 }
 
-// What the cores of unitaries [begin, end) left out in size.
+// What the cores of the unitaries of a scale left out in size.
 template <class T>
-FK_DEVICE double size_of(const ProgramPointers& p, const PreparedRows<T>& rows, int64_t row, int32_t begin,
-                         int32_t end) {
+FK_DEVICE double size_of(const ProgramPointers& p, const PreparedRows<T>& rows, int64_t row, int32_t scale) {
   double product = 1;
-  for (int32_t i = begin; i < end; ++i) product *= rows.pivots[row * p.n_unitaries + i];
-  return sqrt(product);
+  for (int32_t i = p.scale_begin[scale]; i < p.scale_begin[scale + 1]; ++i)
+    product *= rows.pivots[row * p.n_unitaries + i];
+  return p.fixed_sizes[scale] * sqrt(product);
 }
 
 constexpr int kPrepareThreads = 128;
@@ -204,8 +205,8 @@ FK_KERNEL void PrepareKernel(ProgramPointers p, Rows x, int64_t first, int64_t c
   __syncthreads();
   if (is_row) {
     for (int32_t i = lane; i < p.n_angles; i += kPrepareLanes) {
-      const double angle = angle_of(p.angles[i], x, first + row);
-      rows.turns[row * p.n_angles + i] = half_turns(angle);
+      const double angle = angle_of(p, p.angles[i], x, first + row);
+      rows.turns[row * p.n_angles + i] = quarter_turns(angle);
       if (!is_finite(angle)) rows.is_bad[row] = 1;
     }
   }
@@ -213,19 +214,25 @@ FK_KERNEL void PrepareKernel(ProgramPointers p, Rows x, int64_t first, int64_t c
   if (is_row) {
     for (int32_t q = lane; q < p.n_qubits; q += kPrepareLanes) prepare_qubit(p, rows, row, q);
     for (int32_t i = lane; i < p.n_pair_phases; i += kPrepareLanes) prepare_pair(p, rows, row, i);
-    const int32_t slots = p.n_polynomials * coefficients_of(p.n_qubits);
+    for (int32_t i = lane; i < p.n_fixed; i += kPrepareLanes) {
+      const FixedOperation& fixed = p.fixed_operations[i];
+      rows.operations[row * p.n_operations + fixed.index] = {fixed.code, 0, static_cast<T>(fixed.re),
+                                                             static_cast<T>(fixed.im)};
+    }
+    const int32_t slots = p.n_polynomials * static_cast<int32_t>(coefficients_of(p.n_qubits));
     for (int32_t i = lane; i < slots; i += kPrepareLanes)
       rows.coefficients[row * slots + i] = coefficient(p, rows.turns + row * p.n_angles, i);
   }
   __syncthreads();
   if (!is_row) return;
   for (int32_t i = lane; i < p.n_scales; i += kPrepareLanes) {
-    const double size = size_of(p, rows, row, i * p.scale_interval, (i + 1) * p.scale_interval);
+    const double size = size_of(p, rows, row, i);
     rows.operations[row * p.n_operations + p.scale_places[i].index] = {kScaleCode, 0, static_cast<T>(size), T(0)};
   }
   if (lane != 0) return;
-  const double rest = size_of(p, rows, row, p.n_scales * p.scale_interval, p.n_unitaries);
+  const double rest = size_of(p, rows, row, p.n_scales);
   Complex<double> scale{rows.is_bad[row] ? static_cast<double>(NAN) : rest, 0};
+  scale = scale * Complex<double>{p.fixed_phase_re, p.fixed_phase_im};
   int32_t has_final = 0;
   for (int32_t q = 0; q < p.n_qubits; ++q) {
     scale = scale * rows.parts[row * p.n_qubits + q];

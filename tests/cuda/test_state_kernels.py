@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from flashket.structure import line_parameters
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     "cuda/states/program.cu",
+    "cuda/backends/gate_matrices.cu",
+    "cuda/states/adjoint.cu",
     "cuda/states/bloch.cu",
     "cuda/feature_maps/line.cu",
     "cuda/gram/mps.cu",
@@ -193,7 +196,12 @@ def test_maps(kernels, feature_map, block_bits, dtype):
 
 @pytest.mark.parametrize(
     ("feature_map", "dtype"),
-    [(fk.IQP(14), np.float32), (fk.HardwareEfficient(13), np.float64), (fk.HardwareEfficient(15), np.float32), (fk.HardwareEfficient(14), np.float64)],
+    [
+        (fk.IQP(14), np.float32),
+        (fk.HardwareEfficient(13), np.float64),
+        (fk.HardwareEfficient(15), np.float32),
+        (fk.HardwareEfficient(14), np.float64),
+    ],
     ids=repr,
 )
 def test_largest_blocks_and_beyond(kernels, feature_map, dtype):
@@ -211,6 +219,39 @@ def test_many_operations(kernels):
     program = random_program(rng, 5, 800)
     for dtype in DTYPES:
         np.testing.assert_allclose(kernels.states(program, x[:9], dtype), reference.run_program(program, x[:9]), atol=2 * VALUE[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_no_feature_turns(kernels, dtype):
+    """Fixed gates, enough for scales between them, before those that features turn, beside them and alone."""
+    rng = np.random.default_rng(0)
+    names = ("h", "s", "t", "x", "y", "sdg", "h", "cx", "cz")
+
+    def fixed_gates(n_qubits, n_gates):
+        for name in rng.choice(names, n_gates):
+            yield Gate(str(name), tuple(int(q) for q in rng.permutation(n_qubits)[: 2 if name in TWO_QUBIT else 1]))
+
+    x = rng.normal(size=(9, 3)).astype(dtype)
+    for n_qubits in (2, 5, 8):
+        fixed = tuple(fixed_gates(n_qubits, 80 * n_qubits))
+        turned = random_program(rng, n_qubits, 40).gates
+        for gates in (fixed, fixed + turned, fixed + turned + fixed, (*(Gate("h", (q,)) for q in range(n_qubits)), *turned)):
+            check(kernels, Program(n_qubits, 3, gates), x, dtype, block_bits=7 if n_qubits == 8 else 0)
+
+
+@pytest.mark.parametrize("size", [1e14, 1e16, 1e25, 1e70])
+def test_large_angles(kernels, size):
+    """However large, an angle is what double arithmetic makes of its expression, and its turns are taken away exactly."""
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-size, size, (3, 3))
+    pairs = list(combinations(range(6), 2))
+    for name in ("rzz", "cp"):
+        turned = tuple(Gate(name, pair, (Linear(0.7, 0, 0.3), Linear(0.9, 1, 0.1 * sum(pair)))) for pair in pairs)  # one polynomial
+        single = tuple(Gate(gate, (q,), (Linear(1.3, 2, 0.2 * q),)) for q in range(6) for gate in ("ry", "rz", "rx"))
+        program = Program(6, 3, (*(Gate("h", (q,)) for q in range(6)), *turned, *single, Gate("crx", (0, 3), (Linear(0.1, 0, 0.7),))))
+        check(kernels, program, x, np.float64)
+    rows = x[:, [0, 1, 2, 0, 1]] * (1, 1, 1, 0.5, 0.25)
+    check(kernels, fk.ZZ(5, bandwidth=0.8).program(), rows, np.float64)
 
 
 def test_rows_of_other_types(kernels):
