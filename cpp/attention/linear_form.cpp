@@ -1,14 +1,17 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-#include "attention/linear_form.hpp"
-
+#include <algorithm>
 #include <cmath>
+
+#include "attention/feature_form.hpp"
 
 namespace flashket {
 namespace {
 
 constexpr int64_t kBlockFeatures = 128;  // with 64 values in float: 32 KB, the first-level cache
 constexpr int64_t kPairFeatures = 64;    // made on the fly: features and values of a group in the first-level cache
+
+constexpr int64_t padded(int64_t features) { return (features + kFeatureAlign - 1) / kFeatureAlign * kFeatureAlign; }
 
 // base^exponent, or a number beyond kMaxFeatures.
 int64_t bounded_power(int64_t base, int64_t exponent) {
@@ -51,9 +54,9 @@ std::vector<double> tensor_weights(const std::vector<double>& one, int64_t count
 
 void add_block(LinearForm& f, int64_t first, int64_t count, int64_t features) {
   f.blocks.push_back({first, count, features, f.state_rows});
-  f.state_rows += round_up(features, kFeatureAlign);
+  f.state_rows += padded(features);
   f.n_features += features;
-  f.block_rows = std::max(f.block_rows, round_up(features, kFeatureAlign));
+  f.block_rows = std::max(f.block_rows, padded(features));
   f.scale.resize(f.state_rows, 1.0);
 }
 
@@ -139,9 +142,7 @@ LinearForm polynomial_form(const Score& score) {
 
 }  // namespace
 
-LinearForm linear_form(const KernelSpec& spec) {
-  Score score = spec.score();
-  if (score.pair == PairKind::product) score.depth = spec.n_features();
+LinearForm linear_form(const Score& score) {
   if (score.similarity == Similarity::dot) return refused("a classical control");
   if (score.pair == PairKind::transfer)
     return refused("overlaps are products of transfer matrices, their states are not built");
@@ -156,7 +157,7 @@ LinearForm linear_form(const KernelSpec& spec) {
   form.pair = score.pair;
   form.depth = score.depth;
   const bool has_second = form.second_width > 1 || form.kind == FeatureKind::hermitian;
-  form.second = round_up(form.width, kFeatureAlign);
+  form.second = padded(form.width);
   const int64_t second_width = form.kind == FeatureKind::hermitian ? form.width : form.second_width;
   form.stride = form.second + (has_second ? second_width : 0);
   return f;

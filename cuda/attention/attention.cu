@@ -1,14 +1,15 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
 // attention(): checks, which path, encoded operands, passes. A pass judges its rows on the device; those that need it
-// are taken up by the next: first all keys' values as they are, then rows whose sum is too small for that in the log
-// domain, then rows of zeros as plain means. A pass without such rows ends after a look at their status, so nothing is
-// read back. Twin of cpp/attention/attention.cpp; thresholds are the same.
+// are taken up by the next: first all keys' values as they are (where that is cheaper the linear form instead, then
+// the rows that it cannot certify), then rows whose sum is too small for that in the log domain, then rows of zeros as
+// plain means. A pass without such rows ends after a look at their status, so nothing is read back. Twin of
+// cpp/attention/attention.cpp; thresholds are the same.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
-#include "attention/attention.hpp"
+#include "attention/linear.hpp"
 #include "attention/mma.hpp"
 
 namespace flashket::cuda {
@@ -46,6 +47,7 @@ struct Plan {
   bool in_double;
   PackedShape packed;
   double log_floor = -1, log_slope = -1;
+  LinearFeatures linear;  // without features: the quadratic form
 };
 
 Plan make_plan(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o, const Problem& problem) {
@@ -94,6 +96,22 @@ Plan make_plan(const KernelSpec& spec, const AttentionArrays& a, const Attention
   return plan;
 }
 
+// Features where the linear form is to be taken; checks what was asked for by name.
+LinearFeatures choose_linear(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o,
+                             const Plan& plan) {
+  const bool is_asked = o.form == AttentionForm::linear;
+  if (o.form == AttentionForm::pairs || plan.prefers_log || plan.packed.length > 0 || !can_be_linear(a, o)) {
+    check(!is_asked,
+          "the linear form needs float32 or float64, sums, no mask, no shots and values that do not underflow");
+    return {};
+  }
+  if (!is_asked && !is_long_enough(a)) return {};
+  LinearFeatures features = linear_features(spec);
+  check(!is_asked || features.count() > 0, "the kernel has no linear form");
+  if (features.count() > 0 && (is_asked || linear_form_pays(spec, features, a, o.causal))) return features;
+  return {};
+}
+
 // The passes over one run of pairs.
 void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o, const Plan& plan,
          const Problem& problem, Finish finish, Stream stream) {
@@ -119,8 +137,12 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
   Array<int32_t> status(problem.n_rows(), stream);
   finish.status = status.data();
   const Weighing weighing = o.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
+  const bool is_linear = plan.linear.count() > 0;
 
-  if (plan.packed.length > 0) {
+  if (is_linear) {
+    linear_pass(spec, plan.linear, problem, finish, rows(true), stream);
+    simt_pass(spec, problem, finish, rows(plan.in_double), {weighing, kRowWantsPairs, plan.in_double}, stream);
+  } else if (plan.packed.length > 0) {
     const int64_t length = plan.packed.length;
     Array<half_t> packed_queries(problem.n_rows() * length, stream), packed_keys(n_keys * length, stream);
     pack_rows(spec, encoded_queries.f32.data(), problem.n_rows(), encoded_queries.pitch, packed_queries.data(), length,
@@ -160,7 +182,8 @@ void attention(const KernelSpec& spec, const AttentionArrays& a, const Attention
   problem.kv_lens = a.kv_lens;
   problem.v = a.v;
   problem.out = a.out;
-  const Plan plan = make_plan(spec, a, o, problem);
+  Plan plan = make_plan(spec, a, o, problem);
+  plan.linear = choose_linear(spec, a, o, plan);
 
   Finish finish{};
   finish.sums_are_double = a.q.dtype == Dtype::f64;
@@ -174,7 +197,9 @@ void attention(const KernelSpec& spec, const AttentionArrays& a, const Attention
   }
 
   const int64_t n_pairs = a.k.shape[0] * a.k.shape[1];
-  const int64_t bytes_per_pair = (problem.rows_per_pair() + problem.n_keys) * spec.row_elements() * 12;
+  int64_t bytes_per_pair = (problem.rows_per_pair() + problem.n_keys) * spec.row_elements() * 12;
+  problem.n_pairs = n_pairs;
+  if (plan.linear.count() > 0) bytes_per_pair += linear_bytes(plan.linear, problem);
   const int64_t together = std::clamp<int64_t>(kWorkspace / std::max<int64_t>(bytes_per_pair, 1), 1, n_pairs);
   for (problem.first_pair = 0; problem.first_pair < n_pairs; problem.first_pair += together) {
     problem.n_pairs = std::min(together, n_pairs - problem.first_pair);

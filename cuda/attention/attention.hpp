@@ -25,6 +25,10 @@ struct AttentionArrays {
   const int64_t* kv_lens = nullptr;  // (B,) in device memory, each 0 .. Lk; nothing at or beyond affects the result
 };
 
+// How sums are taken: over pairs of rows; over features of keys and of queries, where the kernel has finitely many
+// (attention/linear.hpp); automatic: the linear form where that costs clearly less, see linear_form_pays().
+enum class AttentionForm { automatic, pairs, linear };
+
 struct AttentionOptions {
   Normalization normalization = Normalization::sum;
   double temperature = 1;  // softmax only
@@ -32,6 +36,7 @@ struct AttentionOptions {
   int64_t shots = 0;       // 0: exact
   uint64_t seed = 0;
   Arithmetic arithmetic = Arithmetic::automatic;
+  AttentionForm form = AttentionForm::automatic;
 };
 
 // Rows without admissible key become 0; rows whose admissible kernel values are all exactly 0 become uniform over those

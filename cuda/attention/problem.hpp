@@ -18,7 +18,7 @@ namespace flashket::cuda {
 enum class Weighing : int { exact_sum, log_sum, softmax, uniform };
 
 // What is left to do for a row.
-enum RowStatus : int32_t { kRowDone = 0, kRowWantsLog = 1, kRowWantsUniform = 2 };
+enum RowStatus : int32_t { kRowDone = 0, kRowWantsLog = 1, kRowWantsUniform = 2, kRowWantsPairs = 3 };
 
 // A run of pairs of a call. Encoded rows are numbered within the run: queries in the order (pair, head in group,
 // query), which is the order of (B, Hq, Lq); keys in the order (pair, key).

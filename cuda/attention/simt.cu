@@ -239,7 +239,7 @@ FK_DEVICE void multiply(C* weights, C* v, int ty, int tx, C (&sum)[kFour][kFour]
 }
 
 // Two blocks on a multiprocessor in float.
-template <class C, Pair pair, bool is_scaled>
+template <class C, Pair pair, bool is_scaled, bool is_near = false>
 FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(Pass pass) {
   const Problem& p = pass.problem;
   const PassOptions& o = pass.options;
@@ -287,7 +287,8 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   }
   const int64_t least_limit = n_rows == kRows ? key_limit(p, first_row / p.group, length) : 0;
   int64_t end = key_limit(p, (first_row + n_rows - 1) / p.group, length);
-  const int64_t begin = split * pass.splits.keys;
+  int64_t begin = split * pass.splits.keys;
+  if constexpr (is_near) begin = key_limit(p, first_row / p.group, length) & -o.chunk;
   end = end < begin + pass.splits.keys ? end : begin + pass.splits.keys;
 
   Sources from;
@@ -312,7 +313,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       score<C, pair, is_scaled>(pass, one, from, has_rows, a, b, values);
     }
 
-    const bool is_whole = p.mask == nullptr && j0 + kKeys <= least_limit;
+    const bool is_whole = !is_near && p.mask == nullptr && j0 + kKeys <= least_limit;
     uint32_t hidden = 0;
 #pragma unroll
     for (int r = 0; r < kFour; ++r) {
@@ -322,8 +323,9 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
       for (int c = 0; c < kFour; ++c) {
         const int64_t key = j0 + tx * kFour + c;
-        const bool is_seen =
+        bool is_seen =
             is_whole || (key < state.limit[r] && key < end && (mask == nullptr || mask[key * p.mask_stride[3]] != 0));
+        if constexpr (is_near) is_seen = is_seen && key >= (state.limit[r] & -o.chunk);
         hidden |= static_cast<uint32_t>(!is_seen) << (r * kFour + c);
         state.n_admissible[r] += is_seen;
       }
@@ -392,7 +394,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
     if ((wanted >> r & 1) == 0) continue;
     const int64_t row = first_row + ty * kFour + r;
     const bool is_first = tx == 0 && first_col == 0;
-    if (pass.splits.count > 1) {
+    if (is_near || pass.splits.count > 1) {
       const int64_t at = split * p.n_rows() + pair_index * rows_per_pair + row;
       if (is_first) {
         pass.partials.denominator[at] = denominator;
@@ -416,12 +418,12 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   }
 }
 
-template <class C, Pair pair, bool is_scaled>
+template <class C, Pair pair, bool is_scaled, bool is_near = false>
 void launch_attend(const char* name, const Pass& pass, Stream stream) {
   const Problem& p = pass.problem;
   const Grid grid{p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows), divide_up(p.v_dim, kCols)};
-  launch(name, AttendKernel<C, pair, is_scaled>, grid, kThreads, kShared * sizeof(C) + kTotals * sizeof(double), stream,
-         pass);
+  launch(name, AttendKernel<C, pair, is_scaled, is_near>, grid, kThreads,
+         kShared * sizeof(C) + kTotals * sizeof(double), stream, pass);
 }
 
 template <class C>
@@ -444,6 +446,19 @@ void launch_pair(Pair pair, const Pass& pass, Stream stream) {
   }
 }
 
+void launch_near(Pair pair, const Pass& pass, Stream stream) {
+  switch (pair) {
+    case Pair::product:
+      return launch_attend<double, Pair::product, false, true>("attention, product, near keys", pass, stream);
+    case Pair::real_dot:
+      return launch_attend<double, Pair::real_dot, false, true>("attention, real dot, near keys", pass, stream);
+    case Pair::complex_dot:
+      return launch_attend<double, Pair::complex_dot, false, true>("attention, complex dot, near keys", pass, stream);
+    default:
+      throw std::logic_error("flashket_cuda: this pair kind has no linear form");
+  }
+}
+
 }  // namespace
 
 void simt_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const EncodedRows& rows,
@@ -455,6 +470,11 @@ void simt_pass(const KernelSpec& spec, const Problem& problem, const Finish& fin
   pass.rows = rows;
   pass.options = options;
   pass.scoring = scoring(spec);
+  if (options.chunk > 0) {
+    pass.splits = {1, problem.n_keys};
+    pass.partials = options.near;
+    return launch_near(spec.encoder->pair, pass, stream);
+  }
   const int64_t n_blocks =
       problem.n_pairs * divide_up(problem.rows_per_pair(), kRows) * divide_up(problem.v_dim, kCols);
   pass.splits = split_keys(n_blocks, problem.n_keys, 4 * kKeys);

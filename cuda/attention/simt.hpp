@@ -21,6 +21,11 @@ struct PassOptions {
   double scale = 1;  // softmax: 1 / temperature
   int64_t shots = 0;
   uint64_t seed = 0;
+  // A power of two, at least 64: each row sees only its last keys, those from the multiple of `chunk` on that its limit
+  // lies behind, and its sums are left in `near` without being judged. exact_sum in double of kernels with a linear
+  // form. 0: all keys.
+  int64_t chunk = 0;
+  Partials<double> near{};
 };
 
 // One pass over all keys of a run; rows are judged (status, row_sums, zero_rows) and written. Nothing is synchronised.

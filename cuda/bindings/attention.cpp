@@ -7,7 +7,8 @@
 namespace flashket::cuda::bindings {
 
 AttentionOptions parse_attention_options(const nb::tuple& t) {
-  require(t.size() == 6, "options must be (normalization, temperature, causal, shots, seed, arithmetic)");
+  require(t.size() == 6 || t.size() == 7,
+          "options must be (normalization, temperature, causal, shots, seed, arithmetic[, form])");
   AttentionOptions options;
   const auto normalization = nb::cast<std::string>(t[0]);
   require(normalization == "sum" || normalization == "softmax", "unknown normalization");
@@ -17,6 +18,13 @@ AttentionOptions parse_attention_options(const nb::tuple& t) {
   options.shots = nb::cast<int64_t>(t[3]);
   options.seed = nb::cast<uint64_t>(t[4]);
   options.arithmetic = parse_arithmetic(nb::cast<std::string>(t[5]));
+  if (t.size() == 7) {
+    const auto form = nb::cast<std::string>(t[6]);
+    require(form == "auto" || form == "pairs" || form == "linear", "form must be auto, pairs or linear");
+    options.form = form == "auto"    ? AttentionForm::automatic
+                   : form == "pairs" ? AttentionForm::pairs
+                                     : AttentionForm::linear;
+  }
   require(options.shots >= 0 && options.temperature > 0, "bad shots or temperature");
   return options;
 }

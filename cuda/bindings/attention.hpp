@@ -7,7 +7,7 @@
 
 namespace flashket::cuda::bindings {
 
-// (normalization, temperature, causal, shots, seed, arithmetic)
+// (normalization, temperature, causal, shots, seed, arithmetic[, form]); form is auto, pairs or linear
 AttentionOptions parse_attention_options(const nb::tuple& options);
 
 // q (B, Hq, Lq, D), k (B, Hkv, Lk, D), v (B, Hkv, Lk, Dv), out (B, Hq, Lq, Dv), mask broadcastable to (B, Hq, Lq, Lk),

@@ -138,6 +138,7 @@ void bind_memory(nb::module_& m);
 void bind_gram(nb::module_& m);
 void bind_attention(nb::module_& m);
 void bind_attention_backward(nb::module_& m);
+void bind_linear(nb::module_& m);
 void bind_states(nb::module_& m);
 void bind_libraries(nb::module_& m);
 void bind_mps(nb::module_& m);

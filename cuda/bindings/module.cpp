@@ -65,4 +65,5 @@ NB_MODULE(FLASHKET_MODULE, m) {
   bind_mps(m);
   bind_attention(m);
   bind_attention_backward(m);
+  bind_linear(m);
 }

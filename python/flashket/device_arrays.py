@@ -194,6 +194,10 @@ class Library(ABC):
     def to_host(self, source: Any) -> Array:
         """Return a copy in host memory; waits."""
 
+    def hold(self, place: tuple[int, int, Any, bool], inputs: tuple[DeviceArray, ...]) -> Any:
+        """Keep inputs until the work that was put on the stream is done, where the library's memory does not follow streams."""
+        return None
+
     def finish(self, source: Any, inputs: tuple[DeviceArray, ...]) -> Any:
         """Return the library's array of a written result; called after the work was put on the stream."""
         return source
@@ -560,13 +564,17 @@ class Jax(Library):
         """Return a NumPy copy."""
         return np.asarray(source)
 
-    def finish(self, source: Any, inputs: tuple[DeviceArray, ...]) -> Any:
-        """Return the result as a jax.Array, and hold the inputs until the work is done."""
+    def hold(self, place: tuple[int, int, Any, bool], inputs: tuple[DeviceArray, ...]) -> Any:
+        """Return an event after which the inputs are let go."""
         from flashket.backends.cuda import CUDA
 
-        event = CUDA.module().Event(source.array.place())
-        source.event = event
+        event = CUDA.module().Event(place)
         self._held = [*((done, arrays) for done, arrays in self._held if not done.is_done()), (event, inputs)]
+        return event
+
+    def finish(self, source: Any, inputs: tuple[DeviceArray, ...]) -> Any:
+        """Return the result as a jax.Array, and hold the inputs until the work is done."""
+        source.event = self.hold(source.array.place(), inputs)
         import jax.dlpack
 
         return jax.dlpack.from_dlpack(source)
