@@ -59,7 +59,7 @@ DeviceProperties device_properties(int device) {
 }
 
 DeviceGuard::DeviceGuard(int device) : previous_(0) { check_device(device); }
-DeviceGuard::~DeviceGuard() = default;
+DeviceGuard::~DeviceGuard() { static_cast<void>(previous_); }  // there is one device
 
 AllocatorScope::AllocatorScope(const Allocator* allocator) : previous_(current_allocator) {
   current_allocator = allocator;
