@@ -105,7 +105,7 @@ def test_relative_error_of_narrow_products(device, n_features):
 
 
 @pytest.mark.parametrize("arithmetic", ["split", "simt"])
-@pytest.mark.parametrize("width", [300, 3000, 5000, 70000])
+@pytest.mark.parametrize("width", [300, 3000, 5000, 20000])
 def test_long_float32_dots_of_constant_rows(device, width, arithmetic):
     x, y = np.full((2, width), 0.7, np.float32), np.full((1, width), 1.3, np.float32)
     x[0, : width // 8] *= -1
