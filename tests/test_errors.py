@@ -106,7 +106,7 @@ GRAM = [
     # memory that cannot be read
     (
         lambda: gram(OnDevice()),
-        r"X must be in host memory for the CPU, got device memory \(DLPack device type 2\): copy it to the host first",
+        r"X must be in host memory, or an array of CuPy, torch or JAX, got device memory \(DLPack device type 2\): copy it to the host",
     ),
     (lambda: gram(Negated()), r"a lazily negated tensor: call .resolve_neg\(\) first"),
     (lambda: gram(Unexportable()), r"X must be exportable by DLPack, got Unexportable \(can't export tensors that require gradient\)"),

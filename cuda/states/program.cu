@@ -190,7 +190,7 @@ void states(const KernelSpec& spec, const Rows& x, T* out, Stream stream) {
   if (encoder.pair != Pair::real_dot && encoder.pair != Pair::complex_dot)
     throw std::invalid_argument(std::string("states need the Program of the map, ") + encoder.name + " has none");
   const int64_t n = spec.depth(), pitch = spec.row_elements();
-  int64_t n_amplitudes = 1;
+  int64_t n_amplitudes = 2;  // a map has a qubit at least
   while (n_amplitudes < n) n_amplitudes *= 2;
   if (x.count == 0) return;
   const Array<T> encoded(x.count * pitch, stream);

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every input becomes a float32 or float64 NumPy array here, knowingly, or is refused with a reason."""
+"""Every input becomes a float32 or float64 NumPy array here, knowingly, or is refused with a reason; device arrays stay where they are."""
 
 from __future__ import annotations
 
@@ -67,6 +67,45 @@ def to_host(value: Any, place: str, name: str) -> Array:
         raise InputError(explanation(place, f"{name} must convert to an array", f"{type(value).__name__} ({error})", do)) from error
 
 
+def to_array(value: Any, place: str, name: str, backend: str) -> Any:
+    """Return ``value`` as :func:`to_host` does, or as a ``device_arrays.DeviceArray`` where it lies in the memory of a device.
+
+    Parameters
+    ----------
+    value : array_like
+        As for :func:`to_host`, or a device array of CuPy, torch or JAX.
+    place, name : str
+        The function and argument to name in the error.
+    backend : str
+        As the caller gave it: the emulated device reads host tensors, and only where it is asked for by name.
+
+    Examples
+    --------
+    >>> to_array([[1, 2], [3, 4]], "gram", "X", "auto").shape
+    (2, 2)
+    """
+    if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        from flashket.device_arrays import adopt
+
+        found = adopt(value, place, name, backend)
+        if found is not None:
+            return found
+    return to_host(value, place, name)
+
+
+def is_on_device(named: list[tuple[str, Any]], place: str) -> bool:
+    """Say whether (name, array) pairs are in a device's memory; refuse them where only some are, or not all on one device."""
+    for _, array in named:
+        if not isinstance(array, np.ndarray):
+            break
+    else:
+        return False
+    from flashket.device_arrays import check_together
+
+    check_together(named, place)
+    return True
+
+
 def _from_dlpack(value: Any, place: str, name: str) -> Array:
     try:
         device_type = int(value.__dlpack_device__()[0])
@@ -91,10 +130,10 @@ def _not_exportable(value: Any, error: Exception, place: str, name: str) -> str:
     return explanation(place, f"{name} must be exportable by DLPack", f"{type(value).__name__} ({error})", do)
 
 
-def real_dtype(array: Array, place: str, name: str) -> np.dtype[Any]:
+def real_dtype(array: Any, place: str, name: str) -> np.dtype[Any]:
     """Return the dtype that holds ``array`` exactly, float32 or float64.
 
-    float16 and float32 give float32; float64, integers and booleans give float64.
+    float16 and float32 give float32; float64, integers and booleans give float64. A device array says itself.
 
     Raises
     ------
@@ -106,6 +145,8 @@ def real_dtype(array: Array, place: str, name: str) -> np.dtype[Any]:
     >>> real_dtype(np.zeros(2, np.float16), "gram", "X")
     dtype('float32')
     """
+    if not isinstance(array, np.ndarray):
+        return array.computed_in(place, name)  # type: ignore[no-any-return]  # of a DeviceArray
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if kind == "f" and itemsize <= 8:
         return FLOAT32 if itemsize <= 4 else FLOAT64
@@ -230,15 +271,15 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tu
         raise InputError(explanation(place, f"out must be {dtype.name} like the result", out.dtype, do))
     if not out.flags.writeable:
         raise InputError(explanation(place, "out must be writable", "a read-only array", do))
-    if not out.flags.aligned or any(stride % dtype.itemsize for stride in out.strides) or _may_overlap_itself(out):
+    if not out.flags.aligned or any(stride % dtype.itemsize for stride in out.strides) or may_overlap_itself(out):
         raise InputError(explanation(place, "out must be aligned and give every element its own memory", f"strides {out.strides}", do))
     for array in inputs:
-        if _share_memory(out, array):
+        if share_memory(out, array):
             raise InputError(explanation(place, "out must not overlap an input", "shared memory", do))
     return out
 
 
-def _may_overlap_itself(array: Array) -> bool:
+def may_overlap_itself(array: Array) -> bool:
     """Say whether two indices could meet in one address; True is a suspicion, False is certain."""
     extent = array.itemsize
     for stride, length in sorted((abs(stride), length) for stride, length in zip(array.strides, array.shape, strict=True) if length > 1):
@@ -248,7 +289,8 @@ def _may_overlap_itself(array: Array) -> bool:
     return False
 
 
-def _share_memory(a: Array, b: Array) -> bool:
+def share_memory(a: Array, b: Array) -> bool:
+    """Say whether two arrays have an element in common; True also where finding out would take long."""
     if not np.may_share_memory(a, b):
         return False
     try:

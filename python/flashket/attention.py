@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from flashket import diagnostics, planner
-from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_too_large, to_host, too_large_text
+from flashket.arrays import Array, bad_row_text, cast, cast_bytes, check_out, is_on_device, is_too_large, to_array, to_host, too_large_text
 from flashket.backends._registry import select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, explanation
@@ -58,7 +58,8 @@ def attention(
     Parameters
     ----------
     q : array_like, (B, Hq, Lq, D)
-        Queries; D is the kernel's n_features. Anything with DLPack or the buffer protocol in host memory, any strides.
+        Queries; D is the kernel's n_features. Anything with DLPack or the buffer protocol in host memory, any strides; or device
+        arrays of CuPy, torch or JAX, see Notes.
     k : array_like, (B, Hkv, Lk, D)
         Keys; query head h uses key head h // (Hq / Hkv).
     v : array_like, (B, Hkv, Lk, Dv)
@@ -83,12 +84,12 @@ def attention(
         In 0..2^64-1; None draws a fresh one.
     backend : str
         A name from :func:`flashket.backends`, or "auto".
-    out : numpy.ndarray, (B, Hq, Lq, Dv), optional
+    out : numpy.ndarray, or an array of the inputs' library on their device, (B, Hq, Lq, Dv), optional
         Where to write; must have the result's dtype and not overlap an input.
 
     Returns
     -------
-    numpy.ndarray, (B, Hq, Lq, Dv), float32 or float64
+    numpy.ndarray, or a device array like the inputs, (B, Hq, Lq, Dv), float32 or float64; on a device v's dtype
         0 for a query without admissible key; the mean over admissible values where all their kernel values are exactly 0.
         :func:`flashket.diagnostics.record` counts the latter.
 
@@ -110,6 +111,11 @@ def attention(
     queries a head of an exact Angle, Amplitude or ScaledDot kernel, a step of decoding, read keys and values where they are when v's
     width is a multiple of 16; other calls encode and pack all keys first. The stream of a score is keyed by (seed, batch, query
     head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
+
+    Device arrays: q, k and v of one dtype, float16, bfloat16, float32 or float64, and a mask beside them; kv_lens there or on the
+    host (on a device they are clamped to 0..Lk, as nobody reads them to refuse others). The work is put on the caller's current
+    stream, which must live until it is done, and nothing waits: rows are not looked at, and NaN reaches its own rows of the output.
+    Inside :func:`flashket.diagnostics.record` every call waits for its counts.
 
     Examples
     --------
@@ -138,13 +144,25 @@ def attention(
     if not isinstance(causal, (bool, np.bool_)):
         raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
 
-    named = [("q", to_host(q, place, "q")), ("k", to_host(k, place, "k")), ("v", to_host(v, place, "v"))]
+    named = [(name, to_array(array, place, name, backend)) for name, array in (("q", q), ("k", k), ("v", v))]
     shape = _output_shape(kernel, *(array for _, array in named))
     n_batch, n_heads, n_queries, _ = shape
     n_keys = named[1][1].shape[2]
-    visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys))
-    lengths = _checked_lengths(kv_lens, n_batch, n_keys)
+    on_device = is_on_device(named, place)
+    visible = _checked_mask(mask, (n_batch, n_heads, n_queries, n_keys), backend if on_device else None)
+    lengths = _checked_lengths(kv_lens, n_batch, n_keys, backend if on_device else None)
     dtype = common_dtype(named, place)
+    if on_device:
+        options = {"normalization": normalization, "temperature": scale, "causal": bool(causal), "shots": n_shots, "seed": stream_seed}
+        return _on_device(kernel, dict(named), shape, visible, lengths, dtype, backend, out, options)
+    chosen = select(
+        backend,
+        kernel,
+        dtype,
+        "attention",
+        place,
+        not_worth=lambda: planner.not_worth_sending(kernel, "attention", n_batch * n_heads * n_queries, n_keys, dtype, shape[3]),
+    )
     n_sets = n_batch * named[1][1].shape[1]
     how = planner.Work(
         shots=n_shots,
@@ -152,7 +170,8 @@ def attention(
         value_width=shape[3],
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
-        is_in_place=planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
+        is_in_place=not chosen.is_device
+        and planner.reads_in_place(kernel, n_queries, named[1][1], named[2][1], dtype, normalization, n_shots),
         state_bytes=planner.linear_state_bytes(kernel, named[0][1].shape, named[1][1].shape, shape[3], bool(causal))
         if normalization == "sum" and mask is None and not n_shots
         else 0,
@@ -166,13 +185,13 @@ def attention(
         place,
         how,
         result_bytes=0 if out is not None else math.prod(shape) * dtype.itemsize,
+        chosen=chosen,
     )
     queries, keys, values = (cast(array, dtype, place, name) for name, array in named)
     if out is not None:
         inputs = (queries, keys, values) if visible is None else (queries, keys, values, visible)
         check_out(out, shape, dtype, inputs, place)
     view = _View(shape, keys.shape[1], n_keys, bool(causal), visible, lengths)
-    chosen = select(backend, kernel, dtype, "attention", place)
     result = np.empty(shape, dtype) if out is None else out
     zero_rows = -1
     if n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and not n_shots and result.size and n_keys:
@@ -201,6 +220,12 @@ def attention(
                 shots=n_shots,
                 seed=stream_seed,
             )
+    _record(view, zero_rows, n_shots)
+    return result
+
+
+def _record(view: _View, zero_rows: int, n_shots: int) -> None:
+    """Tell the counters that listen."""
     for counts in diagnostics.recorders():
         counts.calls += 1
         counts.zero_rows += zero_rows
@@ -208,7 +233,48 @@ def attention(
             sampled = view.count_admissible()
             counts.sampled_scores += sampled
             counts.shots += sampled * n_shots
-    return result
+
+
+def _on_device(
+    kernel: Kernel,
+    named: dict[str, Any],
+    shape: tuple[int, int, int, int],
+    mask: Any,
+    lengths: Any,
+    dtype: np.dtype[Any],
+    backend: str,
+    out: Any,
+    options: dict[str, Any],
+) -> Array:
+    """Do what :func:`attention` does for device arrays of checked shapes."""
+    from flashket.device_arrays import DeviceArray, result_array
+
+    place, (q, k, v) = "attention", named.values()
+    if not q.dtype == k.dtype == v.dtype:
+        got = ", ".join(str(array.dtype) for array in (q, k, v))
+        raise InputError(explanation(place, "q, k and v must have one dtype on a device", got, "convert them to v's"))
+    if mask is not None:
+        is_on_device([("q", q), ("mask", mask)], place)
+    if isinstance(lengths, DeviceArray):
+        is_on_device([("q", q), ("kv_lens", lengths)], place)
+    chosen = select(backend, kernel, dtype, place, place, on_device=True)
+    result = result_array(out, shape, v.dtype, (q, k, v), place, also=() if mask is None else (mask,))
+    n_keys, zero_rows, recorded = k.shape[2], 0, bool(diagnostics.recorders())
+    if result.size and n_keys == 0:
+        result.library.zero(result.source)
+    elif result.size:
+        clamped = lengths
+        if isinstance(lengths, DeviceArray):
+            clamped = lengths.library.adopt(lengths.library.lengths(lengths.source, n_keys), place, "kv_lens")
+        queries, keys, values = (array.with_contiguous_rows(place, name) for name, array in named.items())
+        zero_rows = chosen.attention(kernel, queries, keys, values, result, mask=mask, kv_lens=clamped, counts=recorded, **options)
+    if recorded:
+        visible = None if mask is None else np.broadcast_to(mask.library.to_host(mask.source), (*shape[:3], n_keys))
+        known = lengths.library.to_host(lengths.source) if isinstance(lengths, DeviceArray) else lengths
+        _record(_View(shape, k.shape[1], n_keys, options["causal"], visible, known), zero_rows, options["shots"])
+    held = tuple(each for each in (q, k, v, mask, lengths) if isinstance(each, DeviceArray))
+    finished: Array = result.library.finish(result.source, held)
+    return finished
 
 
 def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[int, int, int, int]:
@@ -228,32 +294,32 @@ def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[int, in
     return q.shape[0], q.shape[1], q.shape[2], v.shape[3]
 
 
-def _checked_mask(mask: Any, shape: tuple[int, int, int, int]) -> Array | None:
-    """Return the mask as a view broadcast to (B, Hq, Lq, Lk)."""
+def _checked_mask(mask: Any, shape: tuple[int, int, int, int], backend: str | None = None) -> Any:
+    """Return the mask: on the host a view broadcast to (B, Hq, Lq, Lk), of device arrays (those of ``backend``) as it is."""
     if mask is None:
         return None
     place = "attention"
-    array = to_host(mask, place, "mask")
+    array = to_host(mask, place, "mask") if backend is None else to_array(mask, place, "mask", backend)
     if array.dtype != np.bool_:
         do = "additive masks are not supported; pass mask == 0 for a mask of 0 and -inf"
         raise InputError(explanation(place, "mask must be boolean, True = attend", array.dtype, do))
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        raise InputError(
-            explanation(place, f"mask must broadcast to (B, Hq, Lq, Lk) = {shape}", array.shape, "add axes of length 1")
-        ) from None
+    if len(array.shape) > 4 or any(length not in (1, wanted) for length, wanted in zip(array.shape[::-1], shape[::-1], strict=False)):
+        wanted = f"mask must broadcast to (B, Hq, Lq, Lk) = {shape}"
+        raise InputError(explanation(place, wanted, array.shape, "add axes of length 1"))
+    return np.broadcast_to(array, shape) if isinstance(array, np.ndarray) else array
 
 
-def _checked_lengths(kv_lens: Any, n_batch: int, n_keys: int) -> Array | None:
-    """Return kv_lens as int64 (B,)."""
+def _checked_lengths(kv_lens: Any, n_batch: int, n_keys: int, backend: str | None = None) -> Any:
+    """Return kv_lens as int64 (B,); of device arrays (those of ``backend``) as they are, whose numbers nobody reads here."""
     if kv_lens is None:
         return None
     place = "attention"
-    array = to_host(kv_lens, place, "kv_lens")
-    if array.shape != (n_batch,) or (array.dtype.kind not in "iu" and array.size):
+    array = to_host(kv_lens, place, "kv_lens") if backend is None else to_array(kv_lens, place, "kv_lens", backend)
+    if array.shape != (n_batch,) or (getattr(array.dtype, "kind", "") not in ("i", "u") and array.size):
         got = f"{array.dtype} {array.shape}"
         raise InputError(explanation(place, f"kv_lens must be integers ({n_batch},), one per batch entry", got, "pass a 1-D integer array"))
+    if not isinstance(array, np.ndarray):
+        return array
     if array.size and (int(array.min()) < 0 or int(array.max()) > n_keys):
         got = f"{int(array.min())}..{int(array.max())}"
         raise InputError(explanation(place, f"kv_lens must be in 0..{n_keys}", got, "it counts the keys that exist"))

@@ -74,8 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--kernel", action="append", default=[], metavar="SPEC", help="keep the control and this kernel's rows, e.g. angle:8; repeats"
     )
-    bench.add_argument("--backend", action="append", default=[], metavar="NAME", help="auto or cpu")
-    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    bench.add_argument(
+        "--backend", action="append", default=[], metavar="NAME", help="auto or the device's: cpu, or cuda with --device cuda"
+    )
+    bench.add_argument("--device", choices=("cpu", "cuda"), help="where the models run (default: cpu); cuda needs a GPU and CuPy")
     bench.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: ./flashket-runs/TIMESTAMP)")
     bench.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in ./flashket-runs")
     for option in ("--qpu", "--max-spend", "--scheduler"):
@@ -119,15 +121,19 @@ def _bench(arguments: argparse.Namespace) -> int:
     """Evaluate the bundled models on two held-out texts, exact and with finite shots, beside classical controls. Ctrl-C keeps
     what is finished; --resume continues."""
     from flashket.benchmark.runner import Request, interruptible, run
-    from flashket.errors import BackendUnavailable, InputError
+    from flashket.errors import InputError
+    from flashket.llm.model import array_module
 
     for option in ("qpu", "max_spend", "scheduler"):
         if getattr(arguments, option):
-            raise InputError(f"[bench] --{option.replace('_', '-')} is not in this version, which runs on this machine's CPU; leave it out")
+            raise InputError(f"[bench] --{option.replace('_', '-')} is not in this version, which runs on this machine; leave it out")
     _require_backends(arguments.backend, "bench")
-    if arguments.device == "cuda":
-        raise BackendUnavailable("[bench] --device cuda: the models of this version run on the CPU; use --device cpu")
-    request = Request(arguments.suite, tuple(arguments.model), tuple(arguments.kernel), arguments.out, arguments.resume)
+    device = arguments.device or "cpu"
+    for name in arguments.backend:
+        if name not in ("auto", device) and not arguments.resume:
+            raise InputError(f"[bench] --backend {name} does not run models on --device {device}; leave one of them out")
+    array_module(device)  # refuses a device that is not there before a folder is made
+    request = Request(arguments.suite, tuple(arguments.model), tuple(arguments.kernel), arguments.out, arguments.resume, arguments.device)
     with interruptible():
         from flashket.benchmark.terminal import TerminalDisplay, print_table
 
@@ -162,7 +168,7 @@ def _gram(arguments: argparse.Namespace) -> int:
     from flashket.spec import parse_spec
 
     if arguments.scheduler:
-        raise InputError("[gram] --scheduler is not in this version, which computes on this machine's CPU; leave it out")
+        raise InputError("[gram] --scheduler is not in this version, which computes on this machine; leave it out")
     kernel = parse_spec(arguments.kernel)
     matrix = gram(
         _open_npy(arguments.input),

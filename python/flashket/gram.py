@@ -21,8 +21,10 @@ from flashket.arrays import (
     check_out,
     check_rows,
     check_size,
+    is_on_device,
     real_dtype,
     requested_dtype,
+    to_array,
     to_host,
 )
 from flashket.backends._registry import select
@@ -54,8 +56,8 @@ def gram(
     Parameters
     ----------
     X : array_like, (n, n_features)
-        Anything with DLPack or the buffer protocol in host memory, any strides. float16 and float32 compute in float32,
-        float64 and integers in float64; angles in radians.
+        Anything with DLPack or the buffer protocol in host memory, any strides; or a device array of CuPy, torch or JAX, see Notes.
+        float16, bfloat16 and float32 compute in float32, float64 and integers in float64; angles in radians.
     Y : array_like, (m, n_features), optional
         None means X against itself: exactly symmetric, and diagonal exactly 1.
     kernel : Kernel
@@ -64,7 +66,7 @@ def gram(
         A name from :func:`flashket.backends`, or "auto".
     dtype : dtype, optional
         float32 or float64 to compute in; by default the larger of X's and Y's.
-    out : numpy.ndarray, (n, m), optional
+    out : numpy.ndarray, or an array of the inputs' library on their device, (n, m), optional
         Where to write; must have the result's dtype and not overlap an input.
     log : bool
         Return the natural logarithm, computed without underflow; a kernel of 0 gives -inf.
@@ -79,7 +81,7 @@ def gram(
 
     Returns
     -------
-    numpy.ndarray, (n, m), float32 or float64
+    numpy.ndarray, or a device array like the inputs, (n, m), float32 or float64
 
     Raises
     ------
@@ -96,6 +98,11 @@ def gram(
     the result is that of the encoded rows. Of ``Angle`` the cheaper of two exact forms is chosen by the range of the data, so that the
     last digits of an entry may depend on the other rows; samples, logarithms and attention use the one that does not.
     The stream of entry (i, j) is keyed by (seed, min(i, j), max(i, j)) when Y is None, else by (seed, i, j).
+
+    Device arrays stay on their device: the work is put on the caller's current stream (of JAX, ordered with its own) and nothing
+    waits, so rows are not looked at: NaN, infinity and rows of zeros give NaN in their own rows and columns. The stream must live
+    until that work is done; a library's current stream does. Host arrays are sent to a GPU where ``backend`` says so, or where
+    "auto" finds one and the work is large (:func:`flashket.explain` tells); then the call waits.
 
     Examples
     --------
@@ -120,12 +127,15 @@ def gram(
         raise InputError(explanation(place, "log needs values in 0..1", repr(kernel), do))
 
     inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
-    sources, target = checked_rows(inputs, kernel, dtype, place)
+    sources, target = checked_rows(inputs, kernel, dtype, place, backend)
     n, m = sources[0].shape[0], sources[-1].shape[0]
+    if not isinstance(sources[0], np.ndarray):
+        return _gram_on_device(sources, Y is None, kernel, backend, target, out, bool(log), n_shots, stream_seed)
+    chosen = select(backend, kernel, target, "gram", place, not_worth=lambda: planner.not_worth_sending(kernel, "gram", n, m, target))
     how = planner.Work(
         log=bool(log), shots=n_shots, cast_bytes=sum(cast_bytes(source, target) for source in sources), is_symmetric=Y is None
     )
-    planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0)
+    planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0, chosen=chosen)
     arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     x, y = arrays[0], None if Y is None else arrays[1]
     if out is not None:
@@ -133,11 +143,34 @@ def gram(
     for (name, _), array in zip(inputs, arrays, strict=True):
         check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
         check_size(array, kernel._largest_feature, place, name, kernel.subject)
-    chosen = select(backend, kernel, x.dtype, "gram", place)
     result = aligned_empty((n, m), x.dtype) if out is None else out
     if result.size:
         chosen.gram(kernel, x, y, result, log=bool(log), shots=n_shots, seed=stream_seed)
     return result
+
+
+def _gram_on_device(
+    sources: tuple[Any, ...],
+    is_symmetric: bool,
+    kernel: Kernel,
+    backend: str,
+    target: np.dtype[Any],
+    out: Any,
+    log: bool,
+    shots: int,
+    seed: int,
+) -> Array:
+    """Do what :func:`gram` does for checked device arrays."""
+    from flashket.device_arrays import result_array
+
+    place = "gram"
+    chosen = select(backend, kernel, target, "gram", place, on_device=True)
+    result = result_array(out, (sources[0].shape[0], sources[-1].shape[0]), target, sources, place)
+    if result.size:
+        rows = tuple(source.with_contiguous_rows(place, "X") for source in sources)
+        chosen.gram(kernel, rows[0], None if is_symmetric else rows[1], result, log=log, shots=shots, seed=seed)
+    finished: Array = result.library.finish(result.source, sources)
+    return finished
 
 
 def check_kernel(kernel: Any, place: str) -> None:
@@ -176,20 +209,27 @@ def _integer(value: Any, low: int, high: int, wanted: str, do: str, place: str) 
     return result
 
 
-def checked_rows(inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any, place: str) -> tuple[tuple[Array, ...], np.dtype[Any]]:
-    """Return each (name, value) as an array (n, n_features), and the dtype to cast them to: memory is asked for before that."""
-    arrays = [to_host(value, place, name) for name, value in inputs]
+def checked_rows(
+    inputs: tuple[tuple[str, Any], ...], kernel: Kernel, dtype: Any, place: str, backend: str | None = None
+) -> tuple[tuple[Any, ...], np.dtype[Any]]:
+    """Return each (name, value) as an array (n, n_features), and the dtype to compute in: memory is asked for before casting.
+
+    Device arrays are taken as they are where there is a ``backend`` to run them, all or none, and refused without.
+    """
+    arrays = [to_host(value, place, name) if backend is None else to_array(value, place, name, backend) for name, value in inputs]
     for (name, _), array in zip(inputs, arrays, strict=True):
         if array.ndim != 2 or array.shape[1] != kernel.n_features:
             do = "one row per sample, one column per feature"
             wanted = f"{name} must be (n_samples, {kernel.n_features}) for {kernel.subject}"
             raise InputError(explanation(place, wanted, array.shape, do))
-    common = common_dtype([(name, array) for (name, _), array in zip(inputs, arrays, strict=True)], place)
+    named = [(name, array) for (name, _), array in zip(inputs, arrays, strict=True)]
+    is_on_device(named, place)
+    common = common_dtype(named, place)
     target = common if dtype is None else requested_dtype(dtype, place)
     return tuple(arrays), target
 
 
-def common_dtype(named: list[tuple[str, Array]], place: str) -> np.dtype[Any]:
+def common_dtype(named: list[tuple[str, Any]], place: str) -> np.dtype[Any]:
     """Return float64 if any array needs it, else float32."""
     # All of them are asked, so that each is checked.
     dtypes = {real_dtype(array, place, name) for name, array in named}

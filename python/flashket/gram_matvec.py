@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from flashket import planner
-from flashket.arrays import FLOAT64, Array, cast, cast_bytes, check_out, check_rows, check_size, real_dtype, to_host
+from flashket.arrays import FLOAT64, Array, cast, cast_bytes, check_out, check_rows, check_size, is_on_device, real_dtype, to_array
 from flashket.backends._registry import select
 from flashket.errors import InputError, explanation
 from flashket.gram import check_kernel, check_sampling, checked_rows
@@ -49,7 +49,7 @@ def gram_matvec(
         A name from :func:`flashket.backends`, or "auto".
     dtype : dtype, optional
         float32 or float64 to compute in; by default the larger of X's, Y's and A's.
-    out : numpy.ndarray, (n,) or (n, p), optional
+    out : numpy.ndarray, or an array of the inputs' library on their device, (n,) or (n, p), optional
         Where to write; must have the result's dtype and not overlap an input.
     shots : int, optional
         Measurements per kernel value; None is exact. The samples are those of :func:`flashket.gram` with the same seed.
@@ -60,7 +60,7 @@ def gram_matvec(
 
     Returns
     -------
-    numpy.ndarray, (n,) or (n, p), float32 or float64
+    numpy.ndarray, or a device array like the inputs, (n,) or (n, p), float32 or float64
         Of A's shape but for the first length.
 
     Raises
@@ -76,7 +76,8 @@ def gram_matvec(
     -----
     Agrees with exact arithmetic to 1e-12 (float64) or 2e-6 (float32) of sum_j |A[j]|. A tile of kernel values exists at a time, so
     memory is that of the encoded rows and of A; time that of a rectangular Gram matrix and n m p FMA. Sums of tiles are taken in
-    float64 in an order that depends on the shapes alone: the result is the same for any number of threads.
+    float64 in an order that depends on the shapes alone: the result is the same for any number of threads. Device arrays: as in
+    :func:`flashket.gram`; A must lie where the rows do.
 
     Examples
     --------
@@ -88,9 +89,9 @@ def gram_matvec(
     check_kernel(kernel, place)
     n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
     inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
-    sources, target = checked_rows(inputs, kernel, dtype, place)
+    sources, target = checked_rows(inputs, kernel, dtype, place, backend)
     n, m = sources[0].shape[0], sources[-1].shape[0]
-    factor = to_host(A, place, "A")
+    factor = to_array(A, place, "A", backend)
     if factor.ndim not in (1, 2) or factor.shape[0] != m:
         rows = "Y" if Y is not None else "X"
         raise InputError(explanation(place, f"A must be ({m},) or ({m}, p), one row for each of {rows}", factor.shape, "K @ A needs it"))
@@ -98,14 +99,25 @@ def gram_matvec(
         target = FLOAT64
 
     shape = (n, *factor.shape[1:])
+    if is_on_device([("X", sources[0]), ("A", factor)], place):
+        return _matvec_on_device(sources, factor, Y is None, kernel, backend, target, out, n_shots, stream_seed)
+    width = shape[1] if len(shape) == 2 else 1
+    chosen = select(
+        backend,
+        kernel,
+        target,
+        "gram_matvec",
+        place,
+        not_worth=lambda: planner.not_worth_sending(kernel, "gram_matvec", n, m, target, width),
+    )
     how = planner.Work(
         shots=n_shots,
-        value_width=shape[1] if len(shape) == 2 else 1,
+        value_width=width,
         cast_bytes=sum(cast_bytes(source, target) for source in (*sources, factor)),
         is_symmetric=Y is None,
     )
     result_bytes = 0 if out is not None else math.prod(shape) * target.itemsize
-    planner.require_memory(kernel, "gram_matvec", n, m, target, place, how, result_bytes=result_bytes)
+    planner.require_memory(kernel, "gram_matvec", n, m, target, place, how, result_bytes=result_bytes, chosen=chosen)
     arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     weights = cast(factor, target, place, "A")
     if out is not None:
@@ -114,10 +126,44 @@ def gram_matvec(
         check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
         check_size(array, kernel._largest_feature, place, name, kernel.subject)
     check_rows(weights[:, None] if weights.ndim == 1 else weights, False, place, "A", "a product")
-    chosen = select(backend, kernel, target, "gram_matvec", place)
     result = np.empty(shape, target) if out is None else out
     if result.size:
         columns = (weights[:, None], result[:, None]) if result.ndim == 1 else (weights, result)
         y = None if Y is None else arrays[1]
         chosen.gram_matvec(kernel, arrays[0], columns[0], y, columns[1], shots=n_shots, seed=stream_seed)
     return result
+
+
+def _matvec_on_device(
+    sources: tuple[Any, ...],
+    factor: Any,
+    is_symmetric: bool,
+    kernel: Kernel,
+    backend: str,
+    target: np.dtype[Any],
+    out: Any,
+    shots: int,
+    seed: int,
+) -> Array:
+    """Do what :func:`gram_matvec` does for checked device arrays."""
+    from flashket.device_arrays import result_array
+
+    place = "gram_matvec"
+    chosen = select(backend, kernel, target, place, place, on_device=True)
+    library, shape = factor.library, (sources[0].shape[0], *factor.shape[1:])
+    columns = (shape[0], 1) if factor.ndim == 1 else shape
+    if out is None:
+        result = result_array(None, columns, target, sources, place)
+    else:
+        given = result_array(out, shape, target, sources, place, also=(factor,))
+        if not given.is_contiguous:
+            do = "leave it out or pass a contiguous array"
+            raise InputError(explanation(place, "out must be contiguous on a device", f"strides {given.strides} in bytes", do))
+        result = library.adopt(given.source.reshape(columns), place, "out")
+    if result.size:
+        rows = tuple(source.with_contiguous_rows(place, "X") for source in sources)
+        weights = library.adopt(library.cast(factor.source, target).reshape((factor.shape[0], columns[1])), place, "A")
+        chosen.gram_matvec(kernel, rows[0], weights, None if is_symmetric else rows[1], result, shots=shots, seed=seed)
+    finished: Array = library.finish(result.source, (*sources, factor))
+    given_out: Array = out
+    return finished.reshape(shape) if out is None else given_out

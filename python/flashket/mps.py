@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from flashket.feature_maps._base import finite_float, positive_int
 from flashket.kernels import Fidelity, Kernel
 from flashket.memory import require
 from flashket.structure import mps_elements
+
+Overlaps: TypeAlias = Callable[..., None]
+"""What sweeps pairs of states: the compiled module's ``mps_gram``, or the device's."""
 
 _LARGEST_ERROR = {FLOAT32: 2e-6, FLOAT64: 1e-12}
 """How wrong truncation may make a kernel value that :func:`flashket.gram` returns: the accuracy promised for its dtype."""
@@ -124,9 +128,12 @@ class MPSStates:
         self._write_gram(other, out, Fidelity(self.feature_map), log=bool(log), shots=0, seed=0)
         return out
 
-    def _write_gram(self, other: MPSStates | None, out: Array, kernel: Kernel, *, log: bool, shots: int, seed: int) -> None:
+    def _write_gram(
+        self, other: MPSStates | None, out: Array, kernel: Kernel, *, log: bool, shots: int, seed: int, overlaps: Overlaps | None = None
+    ) -> None:
         right = None if other is None else other._arrays
-        core().mps_gram(self._arrays, right, out, kernel.similarity, kernel.power, log, shots, seed)
+        run = core().mps_gram if overlaps is None else overlaps
+        run(self._arrays, right, out, kernel.similarity, kernel.power, log, shots, seed)
 
     @property
     def _arrays(self) -> tuple[Any, Any, Any]:
@@ -199,7 +206,18 @@ def _build(feature_map: FeatureMap, x: Array, max_bond: int, cutoff: float) -> M
     return MPSStates(feature_map, errors, bonds, order, offsets, tensors)
 
 
-def write_gram(kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int) -> None:
+def write_gram(
+    kernel: Kernel,
+    max_bond: int,
+    x: Array,
+    y: Array | None,
+    out: Array,
+    *,
+    log: bool,
+    shots: int,
+    seed: int,
+    overlaps: Overlaps | None = None,
+) -> None:
     """Write the Gram matrix of a kernel whose states have at most this bond; raise ResourceLimit where truncation would show.
 
     Parameters
@@ -214,6 +232,8 @@ def write_gram(kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Ar
         Where to write.
     log, shots, seed
         As in :func:`flashket.gram`.
+    overlaps : callable, optional
+        What sweeps the pairs, with the arguments of the compiled module's ``mps_gram``, which is the default.
     """
     feature_map: FeatureMap = kernel.feature_map  # type: ignore[attr-defined]  # state kernels have one
     sets = [None if rows is None else _build(feature_map, np.ascontiguousarray(rows, FLOAT64), max_bond, 0.0) for rows in (x, y)]
@@ -224,4 +244,4 @@ def write_gram(kernel: Kernel, max_bond: int, x: Array, y: Array | None, out: Ar
         do = "use fk.mps_states with a larger max_bond and read its truncation_error"
         raise ResourceLimit(explanation("gram", wanted, f"an error of up to {error:.1g}", do))
     if sets[0] is not None:
-        sets[0]._write_gram(sets[1], out, kernel, log=log, shots=shots, seed=seed)
+        sets[0]._write_gram(sets[1], out, kernel, log=log, shots=shots, seed=seed, overlaps=overlaps)

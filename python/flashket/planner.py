@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from flashket.arrays import FLOAT64, Array
-from flashket.backends._registry import refusals, select
+from flashket.backends._registry import Backend, refusals, select
 from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.feature_maps import FeatureMap
@@ -60,6 +60,10 @@ _SMALLER = dict.fromkeys(("attention", "states"), "use fewer qubits or a map wit
 
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
+
+
+_SENT_FLOPS, _SENT_FLOPS_PER_BYTE = 10**10, 100
+"""The least work, in all and for each byte that crosses to the device and back, for which "auto" sends host arrays to a device."""
 
 
 @dataclass(frozen=True)
@@ -164,17 +168,25 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         raise InputError(explanation(place, 'op must be "gram" or "attention"', repr(op), "choose one"))
     rows = positive_int(n, place, "n", "it is the number of rows")
     columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
-    chosen = select(backend, kernel, FLOAT64, op, place)
+
+    def not_worth() -> str:
+        return not_worth_sending(kernel, op, rows, columns, FLOAT64, kernel.n_features)
+
+    chosen = select(backend, kernel, FLOAT64, op, place, not_worth=not_worth)
     path, why, pair_flops, row_flops = _path(kernel, op)
     linear_flops = 0
-    if op == "attention":
+    if chosen.is_device:
+        why += f"; on a device: {chosen.reason or 'asked for by name' if backend != 'auto' else 'the work is worth the copies'}"
+    elif op == "attention":
         path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
     normalization = "sum" if kernel.is_probability else "softmax"
     rows_of_16 = np.empty((1, _VALUE_VECTOR))
-    is_in_place = op == "attention" and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
+    is_in_place = (
+        op == "attention" and not chosen.is_device and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
+    )
     if is_in_place:
         path += ", keys and values read where they are"
     heads = ((1, 1, rows, kernel.n_features), (1, 1, columns, kernel.n_features))
@@ -188,7 +200,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
     try:
-        require_memory(kernel, op, rows, columns, FLOAT64, place, how, result_bytes=result * FLOAT64.itemsize)
+        require_memory(kernel, op, rows, columns, FLOAT64, place, how, result_bytes=result * FLOAT64.itemsize, chosen=chosen)
     except ResourceLimit as error:
         limit = str(error)
     return Plan(
@@ -201,7 +213,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         why=why,
         bytes=n_bytes,
         flops=linear_flops or rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
-        refused=tuple(refusals(kernel, FLOAT64, op).items()),
+        refused=tuple((name, reason) for name, reason in refusals(kernel, FLOAT64, op, not_worth).items() if name != chosen.name),
         limit=limit,
     )
 
@@ -243,8 +255,53 @@ class Work:
     state_bytes: int = 0
 
 
+def not_worth_sending(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], value_width: int = 0) -> str:
+    """Return why "auto" keeps host arrays on the host, "" where it sends them to a device that is there.
+
+    The rule: at least 10^10 flop, and at least 100 flop for each byte of input and result, which cross to the device and back. It
+    is a rule of thumb: a Gram matrix of Angle(8) in float32 has about 8 flop a byte and stays, one of states of 8 qubits goes from
+    about 2,300 rows on.
+
+    Parameters
+    ----------
+    kernel, op, n, m, dtype
+        As for :func:`require_memory`; for attention n and m are the queries and keys of all heads.
+    value_width : int
+        Attention: width of a value. Products: columns of the factor.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> not_worth_sending(fk.Fidelity(fk.IQP(8)), "gram", 4000, 4000, np.dtype(np.float32))
+    ''
+    >>> not_worth_sending(fk.Fidelity(fk.IQP(8)), "gram", 40, 40, np.dtype(np.float32))
+    'host arrays stay: 7.3 Mflop, auto sends 10 Gflop or more to a device'
+    """
+    _, _, pair_flops, row_flops = _path(kernel, op if op == "attention" else "gram")
+    if op == "states":
+        flops, numbers = n * row_flops, n * (kernel.n_features + (2 << kernel.feature_map.n_qubits))  # type: ignore[attr-defined]
+    else:
+        flops = n * m * (pair_flops + 2 * value_width) + (n + m) * row_flops
+        numbers = (n + m) * kernel.n_features + (n * m if op == "gram" else (n + m) * value_width)
+    if flops < _SENT_FLOPS:
+        return f"host arrays stay: {_scaled(flops)}flop, auto sends {_scaled(_SENT_FLOPS)}flop or more to a device"
+    density = flops // (numbers * dtype.itemsize)
+    if density < _SENT_FLOPS_PER_BYTE:
+        return f"host arrays stay: {density} flop a byte that is copied, auto sends {_SENT_FLOPS_PER_BYTE} or more to a device"
+    return ""
+
+
 def require_memory(
-    kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], place: str, how: Work, *, result_bytes: int | None = None
+    kernel: Kernel,
+    op: str,
+    n: int,
+    m: int,
+    dtype: np.dtype[Any],
+    place: str,
+    how: Work,
+    *,
+    result_bytes: int | None = None,
+    chosen: Backend | None = None,
 ) -> None:
     """Raise ResourceLimit if the result and what is kept beside it do not fit into free memory.
 
@@ -264,14 +321,17 @@ def require_memory(
         The call's options.
     result_bytes : int, optional
         Size of the result, 0 when it is the caller's memory; by default that of an (n, m) matrix or of n states.
+    chosen : Backend, optional
+        What runs it: beside a device backend the host keeps no encoded rows.
     """
+    on_host = chosen is None or not chosen.is_device
     n_qubits = _state_qubits(kernel, op)
-    if n_qubits and (op == "states" or max(n, m)):
+    if n_qubits and (op == "states" or (on_host and max(n, m))):
         what = f"one state of {kernel.subject} (2^{n_qubits} complex amplitudes)"
         require(place, what, 2 * dtype.itemsize << n_qubits, _SMALLER[op])
     if op == "states":
         states = n * (2 * dtype.itemsize << n_qubits)
-        n_bytes = states + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
+        n_bytes = states + how.cast_bytes + (_working_bytes(kernel, op, n, m, dtype, how) if on_host else 0)
         require(place, f"{n} states of {n_qubits} qubits", n_bytes, "pass fewer rows at a time")
         return
     do = "pass fewer heads or shorter sequences at a time" if op == "attention" else "work in blocks of rows or use dtype=float32"
@@ -281,7 +341,7 @@ def require_memory(
         "attention": f"attention of {n} queries and {m} keys",
     }[op]
     result = n * m * dtype.itemsize if result_bytes is None else result_bytes
-    n_bytes = result + how.cast_bytes + _working_bytes(kernel, op, n, m, dtype, how)
+    n_bytes = result + how.cast_bytes + (_working_bytes(kernel, op, n, m, dtype, how) if on_host else 0)
     require(place, f"{what} with its encoded rows", n_bytes, do)
 
 

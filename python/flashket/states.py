@@ -19,7 +19,7 @@ from flashket.kernels import Fidelity
 _REAL_OF_COMPLEX = {np.dtype(np.complex64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.float64)}
 
 
-def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None) -> Array:
+def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None, backend: str = "auto") -> Array:
     """Return the state of every row.
 
     ``|x> = U(x)|0>``; amplitude z of row i is ``out[i, z]``, qubit 0 the least significant bit of z.
@@ -32,10 +32,12 @@ def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None) -> Array:
         The circuit.
     dtype : dtype, optional
         float32 or complex64, float64 or complex128; by default X's precision.
+    backend : str
+        A name from :func:`flashket.backends`, or "auto".
 
     Returns
     -------
-    numpy.ndarray, (n, 2**n_qubits), complex64 or complex128
+    numpy.ndarray, or a device array like X, (n, 2**n_qubits), complex64 or complex128
         Amplitude fills up with zeros.
 
     Raises
@@ -67,14 +69,31 @@ def states(X: Any, *, feature_map: FeatureMap, dtype: Any = None) -> Array:
             dtype = _REAL_OF_COMPLEX.get(np.dtype(dtype), dtype)
         except TypeError:
             raise InputError(explanation(place, "dtype must be float32, float64, complex64 or complex128", repr(dtype))) from None
-    (source,), target = checked_rows((("X", X),), kernel, dtype, place)
+    (source,), target = checked_rows((("X", X),), kernel, dtype, place, backend)
+    n = source.shape[0]
+    if not isinstance(source, np.ndarray):
+        return _states_on_device(source, kernel, backend, target)
+    chosen = select(backend, kernel, target, "states", place, not_worth=lambda: planner.not_worth_sending(kernel, "states", n, 0, target))
     how = planner.Work(cast_bytes=cast_bytes(source, target))
-    planner.require_memory(kernel, "states", source.shape[0], 0, target, place, how)
+    planner.require_memory(kernel, "states", n, 0, target, place, how, chosen=chosen)
     x = cast(source, target, place, "X")
     check_rows(x, kernel.rejects_zero_rows, place, "X", kernel.subject)
     check_size(x, kernel._largest_feature, place, "X", kernel.subject)
-    chosen = select("auto", kernel, x.dtype, "states", place)
-    out = np.empty((x.shape[0], 2**feature_map.n_qubits), np.complex64 if x.dtype == FLOAT32 else np.complex128)
+    out = np.empty((n, 2**feature_map.n_qubits), np.complex64 if x.dtype == FLOAT32 else np.complex128)
     if out.size:
         chosen.states(feature_map, x, out)
     return out
+
+
+def _states_on_device(source: Any, kernel: Fidelity, backend: str, target: np.dtype[Any]) -> Array:
+    """Do what :func:`states` does for a checked device array."""
+    from flashket.device_arrays import result_array
+
+    place = "states"
+    chosen = select(backend, kernel, target, place, place, on_device=True)
+    shape = (source.shape[0], 2**kernel.feature_map.n_qubits)
+    result = result_array(None, shape, np.dtype(np.complex64 if target == FLOAT32 else np.complex128), (source,), place)
+    if result.size:
+        chosen.states(kernel.feature_map, source.with_contiguous_rows(place, "X"), result)
+    finished: Array = result.library.finish(result.source, (source,))
+    return finished

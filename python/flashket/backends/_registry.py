@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from flashket.arrays import Array
     from flashket.feature_maps import FeatureMap
     from flashket.kernels import Kernel
+
+Operand: TypeAlias = Any
+"""A NumPy array, or a ``device_arrays.DeviceArray``; all of a call are alike."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,22 @@ class Capability:
 
 
 class Backend(Protocol):
-    """What evaluates kernels. Arguments arrive checked; results go into ``out``."""
+    """What evaluates kernels. Arguments arrive checked; results go into ``out``.
+
+    Device backends take both kinds of operands, others NumPy arrays only.
+    """
 
     @property
     def name(self) -> str:
         """The word that ``backend=`` takes."""
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it reads device arrays, and copies host arrays to a device."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the CPU plays its device, for tests; "auto" never takes it then."""
 
     @property
     def available(self) -> bool:
@@ -45,34 +61,35 @@ class Backend(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it is absent and what would change that; empty when available."""
+        """Why it is absent and what would change that; empty when available, but for an emulated one, which says so."""
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
         """Say whether it can run ``op`` ("gram" | "gram_matvec" | "attention" | "states") for this kernel and dtype."""
 
-    def gram(self, kernel: Kernel, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int) -> None:
+    def gram(self, kernel: Kernel, x: Operand, y: Operand | None, out: Operand, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix."""
 
-    def gram_matvec(self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
+    def gram_matvec(self, kernel: Kernel, x: Operand, a: Operand, y: Operand | None, out: Operand, *, shots: int, seed: int) -> None:
         """Write the Gram matrix times ``a``."""
 
     def attention(
         self,
         kernel: Kernel,
-        q: Array,
-        k: Array,
-        v: Array,
-        out: Array,
+        q: Operand,
+        k: Operand,
+        v: Operand,
+        out: Operand,
         *,
         normalization: str,
         temperature: float,
         causal: bool,
-        mask: Array | None,
-        kv_lens: Array | None,
+        mask: Operand | None,
+        kv_lens: Operand | None,
         shots: int,
         seed: int,
+        counts: bool = True,
     ) -> int:
-        """Write the attention output; return the rows whose admissible kernel values were all zero."""
+        """Write the attention output; return the rows whose admissible kernel values were all zero, or 0 without ``counts``."""
 
     def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
         """Write exact sum-normalised attention of rows that nobody has checked.
@@ -80,8 +97,33 @@ class Backend(Protocol):
         Return what ``attention`` does, or -1, with ``out`` undefined, where this cannot be done or a row that counts may be bad.
         """
 
-    def states(self, feature_map: FeatureMap, x: Array, out: Array) -> None:
+    def states(self, feature_map: FeatureMap, x: Operand, out: Operand) -> None:
         """Write the states."""
+
+
+@dataclass(frozen=True)
+class AbsentBackend:
+    """A device backend that this version does not have."""
+
+    name: str
+    reason: str
+
+    is_device = True
+    is_emulated = False
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be used: no."""
+        return False
+
+    def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
+        """Say no, with the reason."""
+        return Capability(False, self.reason)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise BackendUnavailable(explanation(self.name, "this backend cannot run", None, self.reason))
+
+    gram = gram_matvec = attention = attention_in_place = states = _refuse
 
 
 def backends() -> list[Backend]:
@@ -97,19 +139,36 @@ def backends() -> list[Backend]:
     >>> [backend.name for backend in backends()]
     ['cuda', 'custatevec', 'cutensornet', 'cpu']
     """
+    return list(_all())
+
+
+@cache
+def _all() -> tuple[Backend, ...]:
     from flashket.backends.cpu import CPU
-    from flashket.backends.cuda import DEVICE_BACKENDS
+    from flashket.backends.cuda import CUDA
+    from flashket.backends.custatevec import CUSTATEVEC
+    from flashket.backends.cutensornet import CUTENSORNET
 
-    return [*DEVICE_BACKENDS, CPU]
+    return CUDA, CUSTATEVEC, CUTENSORNET, CPU
 
 
-def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place: str) -> Backend:
+def select(
+    requested: str,
+    kernel: Kernel,
+    dtype: np.dtype[Any],
+    op: str,
+    place: str,
+    *,
+    on_device: bool = False,
+    not_worth: Callable[[], str] | None = None,
+) -> Backend:
     """Return the backend that runs ``op``.
 
     Parameters
     ----------
     requested : str
-        A backend's name, or "auto" for the first that can, in the order of :func:`backends`.
+        A backend's name, or "auto" for the first that can, in the order of :func:`backends`: of device arrays a device backend, of
+        host arrays one only where :func:`flashket.planner.not_worth_sending` has nothing against it.
     kernel : Kernel
     dtype : numpy.dtype
         float32 or float64.
@@ -117,6 +176,10 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
         "gram", "gram_matvec", "attention" or "states".
     place : str
         The function to name in the error.
+    on_device : bool
+        Whether the arrays are in a device's memory.
+    not_worth : callable, optional
+        Returns why host arrays should not be sent to a device, "" where they should; asked by "auto" only.
 
     Raises
     ------
@@ -125,19 +188,18 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
     BackendUnavailable
         For a backend that is absent or cannot do this, with the reason.
     """
-    candidates = backends()
+    candidates = _all()
     name = (os.environ.get("FLASHKET_BACKEND") or "auto") if requested == "auto" else requested
     if name == "auto":
-        refused = []
         for backend in candidates:
-            answer = _answer(backend, kernel, dtype, op)
-            if answer:
+            if backend.available and _automatic(backend, kernel, dtype, op, on_device, not_worth):
                 return backend
-            refused.append(f"{backend.name}: {answer.reason}")
-        raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", "; ".join(refused)))
+        refused = refusals(kernel, dtype, op, not_worth, on_device=on_device)
+        text = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", text))
     for backend in candidates:
         if backend.name == name:
-            answer = _answer(backend, kernel, dtype, op)
+            answer = _answer(backend, kernel, dtype, op, on_device)
             if not answer:
                 raise BackendUnavailable(explanation(place, f"backend {name!r} cannot run this", None, answer.reason))
             return backend
@@ -146,11 +208,30 @@ def select(requested: str, kernel: Kernel, dtype: np.dtype[Any], op: str, place:
     raise InputError(explanation(place, f"{where} must name a backend", repr(name), do))
 
 
-def refusals(kernel: Kernel, dtype: np.dtype[Any], op: str) -> dict[str, str]:
-    """Return the backends that cannot run this, each with its reason."""
-    answers = {backend.name: _answer(backend, kernel, dtype, op) for backend in backends()}
+def refusals(
+    kernel: Kernel, dtype: np.dtype[Any], op: str, not_worth: Callable[[], str] | None = None, *, on_device: bool = False
+) -> dict[str, str]:
+    """Return the backends that "auto" does not take, each with its reason; arguments as for :func:`select`."""
+    answers = {backend.name: _automatic(backend, kernel, dtype, op, on_device, not_worth) for backend in _all()}
     return {name: answer.reason for name, answer in answers.items() if not answer}
 
 
-def _answer(backend: Backend, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
-    return backend.capabilities(kernel, dtype, op) if backend.available else Capability(False, backend.reason)
+def _automatic(
+    backend: Backend, kernel: Kernel, dtype: np.dtype[Any], op: str, on_device: bool, not_worth: Callable[[], str] | None
+) -> Capability:
+    """Answer for a backend that nobody asked for by name."""
+    if backend.is_emulated:
+        return Capability(False, backend.reason)
+    answer = _answer(backend, kernel, dtype, op, on_device)
+    if answer and backend.is_device and not on_device:
+        reason = not_worth() if not_worth is not None else "the arrays are in host memory"
+        return Capability(not reason, reason)
+    return answer
+
+
+def _answer(backend: Backend, kernel: Kernel, dtype: np.dtype[Any], op: str, on_device: bool) -> Capability:
+    if not backend.available:
+        return Capability(False, backend.reason)
+    if on_device and not backend.is_device:
+        return Capability(False, "it reads host memory; copy the arrays there first")
+    return backend.capabilities(kernel, dtype, op)

@@ -57,6 +57,8 @@ class CpuBackend:
     """Every kernel, float32 and float64, exact and sampled, on this machine's cores."""
 
     name = "cpu"
+    is_device = False
+    is_emulated = False
 
     @property
     def available(self) -> bool:
@@ -107,6 +109,7 @@ class CpuBackend:
         kv_lens: Array | None,
         shots: int,
         seed: int,
+        counts: bool = True,
     ) -> int:
         """Write the attention output; return the rows whose admissible kernel values were all zero."""
         spec = kernel._lower()

@@ -1,47 +1,250 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""The device backends: listed so that asking for one gets a reason. This version has no device code."""
+"""The device backend: the package flashket_cuda (wheel flashket-cu13), loaded on first use.
+
+Device arrays are read where they are, on the caller's current stream, and nothing waits. Host arrays are copied to device 0 and the
+result is copied back, which waits. ``FLASHKET_CUDA_EMULATOR=1`` loads the emulated device instead: the same kernels on the CPU, slow,
+for tests; it runs only where ``backend="cuda"`` is asked for by name.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flashket.backends._registry import Capability
-from flashket.errors import BackendUnavailable, explanation
+from flashket.errors import BackendUnavailable, FlashKetError, InputError, ResourceLimit, explanation
+from flashket.memory import format_bytes
+from flashket.structure import mps_bond
 
 if TYPE_CHECKING:
-    from flashket.kernels import Kernel
+    from flashket.arrays import Array
+    from flashket.feature_maps import FeatureMap
+    from flashket.kernels import Kernel, Spec
+
+_INSTALL = "run: pip install flashket-cu13, or in a checkout: pip install ./cuda"
+
+_HOST_PLACE = (0, 0, None, True)
+"""Device 0, its default stream, memory of the CUDA runtime, arrays in host memory."""
+
+_MOST_QUBITS = 40
+"""Circuits on more are not written down: no memory holds a state."""
 
 
-@dataclass(frozen=True)
-class AbsentBackend:
-    """A backend that this version does not have."""
+@cache
+def _load() -> tuple[ModuleType | None, str]:
+    """Return (module or None, why not); asked once, as a GPU does not come while a process runs."""
+    try:
+        import flashket_cuda
+    except ImportError as error:
+        return None, f"the package flashket_cuda does not load ({error}); {_INSTALL}"
+    if flashket_cuda.core is None:
+        return None, f"flashket_cuda has no module that loads ({flashket_cuda.reason}); {_INSTALL}"
+    from flashket import __version__
 
-    name: str
-    reason: str
+    if flashket_cuda.__version__ != __version__:
+        return None, f"flashket_cuda {flashket_cuda.__version__} does not fit flashket {__version__}; install equal versions"
+    core: ModuleType = flashket_cuda.core
+    if core.device_count() == 0:
+        return None, f"flashket_cuda finds no GPU: {core.device_reason()}"
+    return core, ""
+
+
+def _operand(array: Any) -> Any:
+    """Return what the module takes: host memory C-contiguous, device memory as a DLPack capsule."""
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.capsule()
+
+
+def _place(array: Any) -> tuple[int, int, Any, bool]:
+    place: tuple[int, int, Any, bool] = _HOST_PLACE if isinstance(array, np.ndarray) else array.place()
+    return place
+
+
+def _unbroadcast(mask: Any) -> Any:
+    """Return a mask without the axes that only repeat; the module repeats them."""
+    if not isinstance(mask, np.ndarray):
+        return mask
+    return mask[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in mask.strides)]
+
+
+class CudaBackend:
+    """Own kernels on an NVIDIA GPU: host arrays, and device arrays of CuPy, torch and JAX."""
+
+    name = "cuda"
+    is_device = True
 
     @property
     def available(self) -> bool:
-        """Whether it can be used: no."""
-        return False
+        """Whether the package loads and sees a device, or is emulated."""
+        return _load()[0] is not None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the CPU plays the device, for tests."""
+        module = _load()[0]
+        return module is not None and bool(module.is_emulated)
+
+    @property
+    def reason(self) -> str:
+        """Why it is absent; empty when a GPU runs it; that it is emulated when the CPU does."""
+        if self.is_emulated:
+            return 'emulated on the CPU (FLASHKET_CUDA_EMULATOR=1), for tests: no GPU runs, and "auto" never takes it'
+        return _load()[1]
+
+    def module(self) -> ModuleType:
+        """Return the compiled module, or raise with the reason why there is none."""
+        module, reason = _load()
+        if module is None:
+            raise BackendUnavailable(explanation("cuda", "the device module is needed", None, reason))
+        return module
+
+    def properties(self, device: int = 0) -> dict[str, Any]:
+        """Return a device's name, compute capability, multiprocessors and memory, which runs keep beside their figures."""
+        return {**self._run("cuda", "device_properties", device), "emulated": self.is_emulated}
+
+    def free_bytes(self, device: int) -> int:
+        """Return the device memory that is free now."""
+        return int(self._run("cuda", "device_properties", device)["free_memory"])
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
-        """Say no, with the reason."""
-        return Capability(False, self.reason)
+        """Say whether the device core has code for this; float32 and float64 are alike, 16-bit inputs compute in float32."""
+        from flashket.planner import _state_qubits
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise BackendUnavailable(explanation(self.name, "this backend cannot run", None, self.reason))
+        module, reason = _load()
+        if module is None:
+            return Capability(False, reason)
+        if not hasattr(module, op):
+            return Capability(False, f"this build of flashket_cuda has no {op}")
+        bond = mps_bond(kernel) if op == "gram" else None
+        if bond:
+            return Capability(bond <= module.max_mps_bond, f"overlaps of bond {bond} run on the host, above {module.max_mps_bond}")
+        if _state_qubits(kernel, op) > _MOST_QUBITS:
+            return Capability(False, f"no device holds a state of more than {_MOST_QUBITS} qubits")
+        try:
+            module.describe(_spec(kernel, op))
+        except ValueError as error:
+            return Capability(False, f"the device core cannot encode this: {error}")
+        return Capability(True)
 
-    gram = gram_matvec = attention = attention_in_place = states = _refuse
+    def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
+        """Write the Gram matrix."""
+        bond = mps_bond(kernel)
+        if bond:
+            self._mps_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed)
+            return
+        to = _Written(out)
+        right = None if y is None else _operand(y)
+        self._run("gram", "gram", _spec(kernel, "gram"), _operand(x), right, to.operand, log, shots, seed, "auto", _place(x))
+        to.back()
+
+    def _mps_gram(self, kernel: Kernel, bond: int, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
+        """Make the states on the host and sweep their overlaps on the device."""
+        if not isinstance(x, np.ndarray):
+            wanted = f"rows of {kernel!r} must be in host memory, where its matrix product states are made"
+            raise InputError(explanation("gram", wanted, x.text(), "copy them there; the overlaps run on the device all the same"))
+        from flashket.mps import write_gram
+
+        to = _Written(out)
+
+        def overlaps(*arguments: Any) -> None:
+            self._run("gram", "mps_gram", *arguments, _HOST_PLACE)
+
+        write_gram(kernel, bond, x, y, to.memory, log=log, shots=shots, seed=seed, overlaps=overlaps)
+        to.back()
+
+    def gram_matvec(self, kernel: Kernel, x: Any, a: Any, y: Any, out: Any, *, shots: int, seed: int) -> None:
+        """Write the Gram matrix times ``a``."""
+        to, spec = _Written(out), _spec(kernel, "gram_matvec")
+        right = None if y is None else _operand(y)
+        self._run("gram_matvec", "gram_matvec", spec, _operand(x), _operand(a), right, to.operand, shots, seed, "auto", _place(x))
+        to.back()
+
+    def attention(
+        self,
+        kernel: Kernel,
+        q: Any,
+        k: Any,
+        v: Any,
+        out: Any,
+        *,
+        normalization: str,
+        temperature: float,
+        causal: bool,
+        mask: Any,
+        kv_lens: Any,
+        shots: int,
+        seed: int,
+        counts: bool = True,
+    ) -> int:
+        """Write the attention output; return the rows whose admissible kernel values were all zero, 0 without ``counts``.
+
+        Counting waits for the device.
+        """
+        to = _Written(out)
+        visible = None if mask is None else _operand(_unbroadcast(mask))
+        lengths = None if kv_lens is None else _operand(kv_lens)
+        options = (normalization, temperature, causal, shots, seed, "auto")
+        arguments = (_spec(kernel, "attention"), *(_operand(each) for each in (q, k, v)), to.operand, visible, lengths, options)
+        zero_rows = self._run("attention", "attention", *arguments, counts, _place(q))
+        to.back()
+        return int(zero_rows)
+
+    def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
+        """Return -1: rows are checked on the host before they are sent."""
+        return -1
+
+    def states(self, feature_map: FeatureMap, x: Any, out: Any) -> None:
+        """Write the states."""
+        to = _Written(out)
+        self._run("states", "states", _states_spec(feature_map), _operand(x), to.operand, _place(x))
+        to.back()
+
+    def _run(self, place: str, function: str, *arguments: Any) -> Any:
+        """Call the module and translate its errors."""
+        try:
+            return getattr(self.module(), function)(*arguments)
+        except MemoryError as error:
+            raise ResourceLimit(_out_of_memory(place, error)) from error
+        except ValueError as error:
+            raise InputError(explanation(place, "the device core refuses this", None, str(error))) from error
+        except RuntimeError as error:
+            do = "FLASHKET_SYNC=1 finds the call that caused it; after a fault of memory the process must be started again"
+            raise FlashKetError(explanation(place, "the device must run this", str(error), do)) from error
 
 
-_FIX = 'it is not part of this version; use backend="cpu"'
+class _Written:
+    """Where the module writes: the caller's array, or a contiguous host array that is copied there."""
 
-DEVICE_BACKENDS = (
-    AbsentBackend("cuda", f"needs an NVIDIA GPU and the package flashket_cuda (wheel flashket-cu13): {_FIX}"),
-    AbsentBackend("custatevec", f"needs flashket_cuda and cuQuantum's custatevec: {_FIX}"),
-    AbsentBackend("cutensornet", f"needs flashket_cuda and cuQuantum's cutensornet: {_FIX}"),
-)
+    def __init__(self, out: Any) -> None:
+        self.out = out
+        self.is_direct = not isinstance(out, np.ndarray) or out.flags.c_contiguous
+        self.memory = out if self.is_direct else np.empty(out.shape, out.dtype)
+        self.operand = self.memory if isinstance(out, np.ndarray) else out.capsule()
+
+    def back(self) -> None:
+        """Put the result where the caller wants it."""
+        if not self.is_direct:
+            self.out[...] = self.memory
+
+
+def _spec(kernel: Kernel, op: str) -> Spec:
+    return _states_spec(kernel.feature_map) if op == "states" else kernel._lower()  # type: ignore[attr-defined]  # state kernels have one
+
+
+def _states_spec(feature_map: FeatureMap) -> Spec:
+    encoder, parameters, program = feature_map._lower_states()
+    return encoder, parameters, program, "fidelity", 1
+
+
+def _out_of_memory(place: str, error: MemoryError) -> str:
+    wanted, do = "the device must hold the call's inputs and workspaces", "pass fewer rows at a time or free device memory"
+    if len(error.args) != 3:
+        return explanation(place, wanted, f"a failed allocation ({error})", do)
+    _, asked, free = error.args
+    return explanation(place, f"{wanted}: {format_bytes(asked)} ({asked} bytes)", f"{format_bytes(free)} free", do)
+
+
+CUDA = CudaBackend()

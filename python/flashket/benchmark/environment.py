@@ -89,8 +89,18 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def environment() -> dict[str, Any]:
-    """Return what stays the same during a run; every row carries it."""
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """Return what stays the same during a run; every row carries it. ``device`` "cuda" adds the GPU and what drives it."""
+    gpu: dict[str, Any] = {}
+    if device == "cuda":
+        import cupy
+
+        from flashket.backends.cuda import CUDA
+
+        used = int(cupy.cuda.Device().id)
+        properties = {key: value for key, value in CUDA.properties(used).items() if key != "free_memory"}
+        driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+        gpu = {"gpu": {**properties, "device": used, "driver": driver, "runtime": runtime, "cupy": cupy.__version__}}
     return {
         "git_commit": git_commit(),
         "versions": versions(),
@@ -101,4 +111,5 @@ def environment() -> dict[str, Any]:
         "blas": [{name: library.get(name) for name in ("internal_api", "version", "num_threads")} for library in _BLAS.info()],
         "memory_bytes": memory_bytes(),
         "system": platform.platform(),
+        **gpu,
     }

@@ -83,7 +83,7 @@ def quality(model: Model, text: bytes, *, windows: int, shots: int | None, seed:
     with diagnostics.record() as counts:
         for i, start in enumerate(starts):
             variant = model if shots is None else model.with_attention(shots=shots, seed=seed + i)
-            logits = variant.logits(tokens[start : start + context])
+            logits = variant.to_host(variant.logits(tokens[start : start + context]))
             bits.append(bits_of_window(logits[half:], tokens[start + half + 1 : start + context + 1]))
             progress()
     estimate = mean_interval(bits)
@@ -104,13 +104,14 @@ def latency(model: Model, prompt: bytes, settings: Latency, *, shots: int | None
     """Time prefill and decode of one sequence on this machine.
 
     Time to first byte (TTFT) is prefill plus choosing the byte. Time per output byte is one decode step plus choosing, for the
-    bytes after the first: TTFT is not in it. The prompt is fixed; one repeat before the measured ones is thrown away.
+    bytes after the first: TTFT is not in it. The prompt is fixed; one repeat before the measured ones is thrown away. On a GPU
+    choosing the byte waits for the device, so the times are whole.
     """
     context = model.config.context
     n_prompt = min(settings.prompt_bytes, context - 1, len(prompt))
     n_output = min(settings.output_bytes, context - n_prompt)
     variant = model if shots is None else model.with_attention(shots=shots, seed=seed)
-    peak = PeakMemory()
+    peak = PeakMemory(variant.xp)
     first: list[float] = []
     steps: list[list[float]] = []
     for repeat in range(settings.repeats + 1):
@@ -158,11 +159,20 @@ def compressors(text: bytes, *, progress: Progress = lambda: None) -> dict[str, 
 
 
 class PeakMemory:
-    """The process's largest resident set since this object was made, where the system can forget older peaks (Linux)."""
+    """The process's largest resident set since this object was made, where the system can forget older peaks (Linux).
+
+    Parameters
+    ----------
+    xp : module
+        The array library; of CuPy the peak of its pool, from which flashket takes its workspaces too, is read beside it.
+    """
 
     _STATUS = Path("/proc/self/status")
 
-    def __init__(self) -> None:
+    def __init__(self, xp: Any = np) -> None:
+        self._pool = None if xp is np else xp.get_default_memory_pool()
+        if self._pool is not None:
+            self._pool.free_all_blocks()  # from here on the pool grows only
         self.method = "ru_maxrss, the process's peak since it began"
         try:
             Path("/proc/self/clear_refs").write_text("5")  # 5 sets VmHWM back to the current size
@@ -179,8 +189,9 @@ class PeakMemory:
         return None
 
     def read(self) -> dict[str, Any]:
-        """Return ``peak_bytes`` and how it was taken."""
+        """Return ``peak_bytes`` and how it was taken, on a GPU also ``device_peak_bytes``."""
         peak = self._high_water() if self.method.startswith("VmHWM") else None
         if peak is None:  # ru_maxrss counts bytes on macOS and KiB elsewhere
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return {"peak_bytes": peak, "peak_method": self.method}
+        device = {} if self._pool is None else {"device_peak_bytes": int(self._pool.total_bytes())}
+        return {"peak_bytes": peak, "peak_method": self.method, **device}

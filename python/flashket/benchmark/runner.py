@@ -33,13 +33,14 @@ RUNS = Path("flashket-runs")
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asked for. ``suite`` None: the default one, or on resume the run's own."""
+    """What the command line asked for. ``suite`` and ``device`` None: the default suite on the CPU, or on resume the run's own."""
 
     suite: str | None = None
     models: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     out: Path | None = None
     resume: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def run(request: Request, display: Display) -> Outcome:
                     _remove(folder)
                 raise
             _check_same_run(store, cells)
-            _measure([cell for cell in cells if config_hash(cell.config) not in store.rows], len(store.rows), store, display)
+            left = [cell for cell in cells if config_hash(cell.config) not in store.rows]
+            _measure(left, len(store.rows), store, display, request.device or "cpu")
             interrupted = False
     except KeyboardInterrupt:
         display.end()
@@ -132,7 +134,7 @@ def run(request: Request, display: Display) -> Outcome:
 
 def _open(request: Request) -> tuple[Path, Suite, Request]:
     """Make the run's folder, or find it again and take over what it was asked."""
-    selection = {"models": list(request.models), "kernels": list(request.kernels)}
+    selection = {"models": list(request.models), "kernels": list(request.kernels), "device": request.device or "cpu"}
     if not request.resume:
         suite = load_suite(request.suite or "default")
         folder = request.out or _fresh_folder()
@@ -146,7 +148,8 @@ def _open(request: Request) -> tuple[Path, Suite, Request]:
     try:
         source = (folder / "suite.toml").read_bytes().decode()
         asked = json.loads((folder / "environment.json").read_text())["selection"]
-        stored = dataclasses.replace(request, models=tuple(asked["models"]), kernels=tuple(asked["kernels"]))
+        device = str(asked.get("device", "cpu"))
+        stored = dataclasses.replace(request, models=tuple(asked["models"]), kernels=tuple(asked["kernels"]), device=device)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"[bench] {folder} is no run that can be resumed ({error}); start one without --resume") from error
     if request.suite is not None and load_suite(request.suite).source != source:
@@ -155,6 +158,8 @@ def _open(request: Request) -> tuple[Path, Suite, Request]:
         if new and new != old:
             made = f"made with {option} {' '.join(old)}" if old else f"made without {option}"
             raise InputError(f"[bench] {folder} was {made}; resume it without {option} or start a new run")
+    if request.device not in (None, stored.device):
+        raise InputError(f"[bench] {folder} was made with --device {stored.device}; resume it without --device or start a new run")
     return folder, parse_suite(source, str(folder / "suite.toml")), stored
 
 
@@ -187,6 +192,8 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
     texts = {name: load_text(name) for name in suite.texts}
     sums = {name: text_hash(text) for name, text in texts.items()}
     rows, models = _select(suite, request)
+    # Cells of the CPU keep the hashes they have always had.
+    device = {"device": request.device} if request.device == "cuda" else {}
     seed, timing = suite.seed, suite.latency
     cells = []
 
@@ -206,6 +213,7 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
             "context": model.config.context,
             "shots": row.shots,
             "seed": seed,
+            **device,
         }
         for name, text in texts.items():
             n = len(metrics.window_starts(len(text), context=model.config.context, windows=suite.windows))
@@ -247,7 +255,7 @@ def _select(suite: Suite, request: Request) -> tuple[list[Row], dict[Row, Model]
             rows += [Row(title + (", exact" if n is None else f", {n} shots"), name, shots=n) for n in shots if n is None or not is_softmax]
     if len({row.name for row in rows}) != len(rows):
         raise InputError("[bench] two models have the same name; rename a checkpoint")
-    loaded = {name: load(name) for name in dict.fromkeys(row.model for row in rows)}
+    loaded = {name: load(name, device=request.device or "cpu") for name in dict.fromkeys(row.model for row in rows)}
     models = {}
     for row in rows:
         models[row] = loaded[row.model].with_attention(kernel="uniform" if row.attention == "uniform" else None)
@@ -277,12 +285,12 @@ def _check_same_run(store: Store, cells: list[Cell]) -> None:
         raise InputError(f"[bench] {store.path} was made with another suite, version, text or model ({changes}); start a new run")
 
 
-def _measure(cells: list[Cell], n_done: int, store: Store, display: Display) -> None:
+def _measure(cells: list[Cell], n_done: int, store: Store, display: Display, device: str) -> None:
     """Measure cell after cell; each is on disk before the next begins."""
     from flashket.benchmark.environment import environment, load_average, one_blas_thread
 
     with one_blas_thread():  # as the cells are measured, for the number of BLAS threads
-        place = environment()
+        place = environment(device)
     path = store.path.with_name("environment.json")
     _write(path, json.dumps({**json.loads(path.read_text()), **place}, indent=1) + "\n")
     display.begin(cells, n_done)

@@ -96,7 +96,7 @@ def _stream(model: Model, prompt: bytes, max_new_bytes: int, temperature: float,
             logits, cache = model.prefill(bytes(kept))
         else:
             logits = model.decode(history[-1], cache)
-        byte = choose_byte(logits, temperature=temperature, top_p=top_p, rng=rng)
+        byte = choose_byte(model.to_host(logits), temperature=temperature, top_p=top_p, rng=rng)
         if byte == SEPARATOR:
             return
         history.append(byte)

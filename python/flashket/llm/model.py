@@ -3,7 +3,7 @@
 """Inference of the byte-level models: prefill and KV-cache decode, with :func:`flashket.attention` as the only attention.
 
 It is the inference twin of :class:`flashket.llm.train.Transformer`, in float32. Array operations go through one
-namespace, :attr:`Model.xp`, and stay inside what NumPy and CuPy share.
+namespace, :attr:`Model.xp`, and stay inside what NumPy and CuPy share: on a GPU everything but the tokens stays there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from flashket.attention import attention
 from flashket.controls import ScaledDot, Uniform
-from flashket.errors import InputError
+from flashket.errors import BackendUnavailable, InputError
 from flashket.feature_maps.amplitude import Amplitude
 from flashket.feature_maps.angle import Angle
 from flashket.kernels import Fidelity, HadamardTest, Kernel
@@ -33,13 +33,46 @@ Array: TypeAlias = Any
 _RMS_EPSILON = 1e-6
 
 
-def load(name: str | Path) -> Model:
+def array_module(device: str) -> Any:
+    """Return the array library that models run on: NumPy for "cpu", CuPy for "cuda".
+
+    Raises
+    ------
+    InputError
+        For another name.
+    BackendUnavailable
+        Without a GPU, flashket_cuda or CuPy, with the reason and what would change that.
+
+    Examples
+    --------
+    >>> array_module("cpu").__name__
+    'numpy'
+    """
+    if device == "cpu":
+        return np
+    place = "llm"
+    if device != "cuda":
+        raise InputError(f'[{place}] device must be "cpu" or "cuda", got {device!r}')
+    from flashket.backends.cuda import CUDA
+
+    if not CUDA.available or CUDA.is_emulated:
+        raise BackendUnavailable(f"[{place}] device cuda: {CUDA.reason}")
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendUnavailable(f"[{place}] device cuda: CuPy does not load ({error}); run: pip install cupy-cuda13x") from error
+    return cupy
+
+
+def load(name: str | Path, *, device: str = "cpu") -> Model:
     """Load a bundled model ("softmax", "amplitude" or "angle") or a checkpoint file.
 
     Parameters
     ----------
     name : str or Path
         One of :data:`BUNDLED`, or the path of a safetensors checkpoint written by ``python -m flashket.llm.train``.
+    device : str
+        "cpu", or "cuda" to run on the current GPU with CuPy.
 
     Returns
     -------
@@ -50,6 +83,8 @@ def load(name: str | Path) -> Model:
     ------
     InputError
         The file is missing, damaged, or not a checkpoint of this format. The text names the file and the reason.
+    BackendUnavailable
+        As :func:`array_module`.
 
     Examples
     --------
@@ -57,10 +92,11 @@ def load(name: str | Path) -> Model:
     >>> llm.load("softmax").config.context
     512
     """
+    xp = array_module(device)
     if isinstance(name, str) and name in BUNDLED:
-        return Model(read_checkpoint(bundled_path(name), is_bundled=True), name=name)
+        return Model(read_checkpoint(bundled_path(name), is_bundled=True), name=name, xp=xp)
     path = Path(name)
-    return Model(read_checkpoint(path, is_bundled=False), name=path.stem)
+    return Model(read_checkpoint(path, is_bundled=False), name=path.stem, xp=xp)
 
 
 def trained_kernel(config: ModelConfig) -> Kernel:
@@ -119,6 +155,8 @@ class Model:
         Configuration and checked float32 tensors, from :func:`flashket.llm.checkpoint.read_checkpoint`.
     name : str
         What tables call it.
+    xp : module
+        The array library, NumPy or CuPy, that holds the weights and runs everything; see :func:`array_module`.
 
     Notes
     -----
@@ -284,6 +322,10 @@ class Model:
 
         return stream(self, prompt, max_new_bytes=max_new_bytes, temperature=temperature, top_p=top_p, seed=seed)
 
+    def to_host(self, array: Array) -> npt.NDArray[Any]:
+        """Return an array of :attr:`xp`, e.g. logits, as NumPy's; waits for a device."""
+        return np.asarray(array if self.xp is np else self.xp.asnumpy(array))
+
     def _check_tokens(self, tokens: bytes | npt.ArrayLike) -> npt.NDArray[np.int64]:
         array = np.frombuffer(tokens, np.uint8) if isinstance(tokens, (bytes, bytearray)) else np.asarray(tokens)
         if array.ndim == 1:
@@ -357,7 +399,7 @@ class _Layer:
         self.query_key_value = xp.concatenate(projections, axis=0).T
         self.output = tensor("attention.output.weight").T
         self.up, self.down = tensor("up.weight").T, tensor("down.weight").T
-        self.temperature = float(np.exp(np.float32(tensor("attention.log_temperature"))))
+        self.temperature = float(np.exp(np.float32(float(tensor("attention.log_temperature")))))
         self._half = config.score_dim // 2
         self._xp = xp
         # phase[head, position, rate]

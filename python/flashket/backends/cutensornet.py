@@ -1,0 +1,9 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""The backend on cuQuantum's tensor network library: listed, so that asking for it gets a reason. It has no code in this version."""
+
+from __future__ import annotations
+
+from flashket.backends._registry import AbsentBackend
+
+CUTENSORNET = AbsentBackend("cutensornet", 'flashket_cuda has no code for cuQuantum\'s cutensornet in this version; use backend="cpu"')
