@@ -89,8 +89,10 @@ std::string where() {
 }
 
 std::string threads_text(int first, int last) {
-  return first == last ? "thread " + std::to_string(first)
-                       : "threads " + std::to_string(first) + " to " + std::to_string(last);
+  std::string text = first == last ? "thread " : "threads ";
+  text += std::to_string(first);
+  if (first != last) text += " to " + std::to_string(last);
+  return text;
 }
 
 std::string waits_for(const Thread& t) {
@@ -113,7 +115,8 @@ std::string stuck() {
     const std::string fate = waits_for(*pool[i]);
     int last = i;
     while (last + 1 < block->threads && waits_for(*pool[last + 1]) == fate) ++last;
-    text += (text.empty() ? "" : "; ") + threads_text(i, last) + " " + fate;
+    if (!text.empty()) text += "; ";
+    text += threads_text(i, last) + " " + fate;
     i = last + 1;
   }
   return text;

@@ -97,7 +97,9 @@ template <class T>
 void encode_rows(const Rows& x, T* out, int64_t pitch, const EncodeArgs& args, Stream stream) {
   const int64_t n = sites(args), n_gates = (static_cast<int64_t>(args.params.size()) - 2) / kRecord, n_sums = 2 * n + 5;
   const double* records = args.params.data() + 2;
-  if (x.length != static_cast<int64_t>(args.params[0])) throw std::invalid_argument("line: rows of the wrong length");
+  if (x.length != static_cast<int64_t>(args.params[0]))
+    throw std::invalid_argument("line: rows must have " + std::to_string(static_cast<int64_t>(args.params[0])) +
+                                " features, got " + std::to_string(x.length));
   if (x.count == 0) return;
   std::vector<std::vector<Term>> lists(static_cast<size_t>(n_sums));
   for (int64_t i = 0; i < n_gates; ++i) {

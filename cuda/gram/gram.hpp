@@ -6,7 +6,8 @@
 
 namespace flashket::cuda {
 
-// How the overlaps of float32 work are computed. automatic: split, where the shape allows the matrix units, else simt.
+// How the overlaps of float32 work are computed. automatic: the fastest that keeps the numbers contract (half for
+// 16-bit inputs); score.cu says which that is. What a pair kind has no code for runs as simt.
 //   half   one fp16 product with fp32 sums: relative error about 1e-3. Only when asked for, or for 16-bit inputs
 //   split  each operand as two fp16 numbers, three products: float32-level accuracy on the matrix units
 //   simt   float32 (or float64, always for float64 work) multiply-adds

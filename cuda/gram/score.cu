@@ -74,7 +74,8 @@ Engine choose_engine(const KernelSpec& spec, bool is_16_bit, const GramOptions& 
     // The real part of a complex dot is the dot of real rows twice as long.
     const bool is_real_part = is_complex && spec.similarity == Similarity::hadamard;
     const Form form = is_product ? Form::product : is_complex && !is_real_part ? Form::complex : Form::real;
-    return {arithmetic, false, {form, arithmetic == Arithmetic::split, is_real_part ? 2 * depth : depth}};
+    const PlaneShape shape{form, arithmetic == Arithmetic::split, is_real_part ? 2 * depth : depth};
+    if (mma_shared_bytes(shape) <= shared_per_block()) return {arithmetic, false, shape};
   }
   const bool is_double = spec.power > kMostFloatPower || (is_product && depth > kMostFloatFeatures) ||
                          (spec.similarity == Similarity::projected && spec.gamma > kMostFloatGamma) ||
@@ -126,7 +127,8 @@ template <class C>
 void Scorer<T>::score_with(const EncodedRows<C>& x, const EncodedRows<C>& y, const Region& region, T* out,
                            int64_t stride) const {
   const EncodedRows<C>& right = is_same_ ? x : y;
-  score_simt(scoring_, x.row(region.row0), right.row(region.col0), x.pitch, region, finish_, out, stride, stream_);
+  score_simt(scoring_, x.row(region.row0), right.row(region.col0), x.pitch, region, finish_, Output<C>(out, stride),
+             stream_);
 }
 
 template <class T>
@@ -138,7 +140,7 @@ void Scorer<T>::score(const Region& region, T* out, int64_t stride) const {
   if constexpr (sizeof(T) == 4) {
     if (engine_.arithmetic == Arithmetic::simt) return score_with(x_float_, y_float_, whole, out, stride);
     const EncodedRows<half_t>& right = is_same_ ? x_half_ : y_half_;
-    score_mma(engine_.shape, scoring_, x_half_.row(region.row0), right.row(region.col0), whole, finish_, out, stride,
+    score_mma(engine_.shape, scoring_, x_half_.row(region.row0), right.row(region.col0), whole, finish_, {out, stride},
               stream_);
   }
 }

@@ -8,16 +8,19 @@
 
 namespace flashket::cuda {
 
-// C (what is computed in) is float or double, T (what is stored) not wider. Rows lie `pitch` elements apart; x and y
-// are the first rows of the region. With finish.shots the power acts on the estimate: scoring.power must be 1.
-template <class C, class T>
+// C, what is computed in, is float or double. Rows lie `pitch` elements apart; x and y are the first rows of the
+// region. With finish.shots the power acts on the estimate: scoring.power must be 1.
+template <class C>
 void score_simt(const Scoring& scoring, const C* x, const C* y, int64_t pitch, const Region& region,
-                const Finish& finish, T* out, int64_t stride, Stream stream);
+                const Finish& finish, const Output<C>& out, Stream stream);
 
 // Fidelity and Hadamard test of normalised rows, exact; of complex rows fidelity only (their real part is the dot of
 // real rows twice as long).
 void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
-               const Finish& finish, float* out, int64_t stride, Stream stream);
+               const Finish& finish, const Output<float>& out, Stream stream);
+
+// Shared memory of its blocks: split complex rows need more than some GPUs have.
+size_t mma_shared_bytes(const PlaneShape& shape);
 
 // Rows in the form that an engine takes.
 template <class E>

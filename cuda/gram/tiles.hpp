@@ -42,8 +42,10 @@ struct TileGrid {
 };
 
 inline TileGrid tile_grid(const Region& region, int64_t tile_rows, int64_t tile_cols) {
-  return {(region.rows + kSuper - 1) / kSuper, (region.cols + kSuper - 1) / kSuper, kSuper / tile_rows,
-          kSuper / tile_cols, region.is_symmetric};
+  // A matrix smaller than a square has no more tiles than it needs.
+  const int64_t rows = region.rows < kSuper ? region.rows : kSuper, cols = region.cols < kSuper ? region.cols : kSuper;
+  return {(region.rows + kSuper - 1) / kSuper, (region.cols + kSuper - 1) / kSuper, (rows + tile_rows - 1) / tile_rows,
+          (cols + tile_cols - 1) / tile_cols, region.is_symmetric};
 }
 
 // The first row and column of a block's tile; false where the block has none.
@@ -74,52 +76,78 @@ FK_DEVICE bool tile_of_block(const TileGrid& grid, const Region& region, int64_t
   return !grid.is_symmetric || j0 + tile_cols > i0;  // the others lie below the diagonal
 }
 
+// Where values computed in C go: elements of C, or floats (one kernel for both: their code is the same but for this).
+template <class C>
+struct Output {
+  void* data;
+  int64_t stride;
+  bool is_float;
+
+  Output(float* to, int64_t row_stride) : data(to), stride(row_stride), is_float(true) {}
+  Output(double* to, int64_t row_stride) : data(to), stride(row_stride), is_float(false) {}
+
+  // Streaming: nobody reads the result soon.
+  FK_DEVICE void put(int64_t at, C value) const {
+    if (sizeof(C) == 4 || is_float)
+      __stcs(static_cast<float*>(data) + at, static_cast<float>(value));
+    else
+      __stcs(static_cast<double*>(data) + at, static_cast<double>(value));
+  }
+  FK_DEVICE C as_stored(C value) const { return is_float ? static_cast<C>(static_cast<float>(value)) : value; }
+};
+
 // By all threads of a block: the tile in shared memory, (kRows, kCols) with kPitch elements from row to row (odd, so
 // that columns are read without bank conflicts), goes to out; what lies below the diagonal of a symmetric matrix is
 // written as the mirror image of what lies above. finish(value, row, col) is called once for every value that is kept,
-// with its place in the whole matrix. Streaming stores: nobody reads the result soon.
-template <int kThreads, int kRows, int kCols, int kPitch, class C, class T, class F>
-FK_DEVICE void store_tile(C* tile, const Region& region, int64_t i0, int64_t j0, T* out, int64_t stride,
+// with its place in the whole matrix.
+template <int kThreads, int kRows, int kCols, int kPitch, class C, class F>
+FK_DEVICE void store_tile(C* tile, const Region& region, int64_t i0, int64_t j0, const Output<C>& out,
                           const F& finish) {
   static_assert(kPitch % 2 == 1 && kRows % kWarp == 0 && kCols % kWarp == 0);
   constexpr int kWarps = kThreads / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
   const bool is_mirrored = region.is_symmetric;
   for (int r = warp; r < kRows && i0 + r < region.rows; r += kWarps) {
-    T* to = out + (i0 + r) * stride + j0 + lane;
+    const int64_t to = (i0 + r) * out.stride + j0 + lane;
 #pragma unroll
     for (int s = 0; s < kCols / kWarp; ++s) {
       const int c = s * kWarp + lane;
       if (j0 + c >= region.cols || (is_mirrored && j0 + c < i0 + r)) continue;
       const C value = finish(tile[r * kPitch + c], region.row0 + i0 + r, region.col0 + j0 + c);
-      __stcs(to + s * kWarp, static_cast<T>(value));
+      out.put(to + s * kWarp, value);
       if (is_mirrored) tile[r * kPitch + c] = value;
     }
   }
   if (!is_mirrored) return;
   __syncthreads();
   for (int c = warp; c < kCols && j0 + c < region.cols; c += kWarps) {
-    T* to = out + (j0 + c) * stride + i0 + lane;
+    const int64_t to = (j0 + c) * out.stride + i0 + lane;
 #pragma unroll
     for (int s = 0; s < kRows / kWarp; ++s) {
       const int r = s * kWarp + lane;
-      if (i0 + r < region.rows && i0 + r < j0 + c) __stcs(to + s * kWarp, static_cast<T>(tile[r * kPitch + c]));
+      if (i0 + r < region.rows && i0 + r < j0 + c) out.put(to + s * kWarp, tile[r * kPitch + c]);
     }
   }
 }
 
-// The diagonal and sampling. NaN stays NaN on the diagonal, too: its row has no state.
-template <class T, class C>
-FK_DEVICE C finish_value(const Finish& finish, bool is_same, C value, int64_t row, int64_t col) {
+// The diagonal and sampling. NaN stays NaN on the diagonal, too: its row has no state. as_stored(value) is the value as
+// it would be stored: an estimate without a power is one of that, as on the host.
+template <class C, class F>
+FK_DEVICE C finish_value(const Finish& finish, bool is_same, C value, int64_t row, int64_t col, const F& as_stored) {
   if (is_same && finish.is_normalised && row == col && value == value) value = finish.is_log ? C(0) : C(1);
   if (finish.shots > 0) {
     const bool is_swapped = is_same && col < row;
-    // An estimate without a power is one of the value as it would be stored, as on the host.
-    const double p = finish.power == 1 ? static_cast<double>(static_cast<T>(value)) : static_cast<double>(value);
+    const double p = static_cast<double>(finish.power == 1 ? as_stored(value) : value);
     value = static_cast<C>(
         sample_value(p, finish.shots, finish.power, finish.key, is_swapped ? col : row, is_swapped ? row : col));
   }
   return value;
+}
+
+// For a result of T.
+template <class T, class C>
+FK_DEVICE C finish_value(const Finish& finish, bool is_same, C value, int64_t row, int64_t col) {
+  return finish_value(finish, is_same, value, row, col, [](C v) { return static_cast<C>(static_cast<T>(v)); });
 }
 
 }  // namespace flashket::cuda

@@ -107,9 +107,12 @@ BlockBitsScope::~BlockBitsScope() { forced_block_bits = previous_; }
 template <class T>
 void run_program(const CompiledProgram& program, const Rows& x, T* out, int64_t pitch, Layout layout, Stream stream) {
   const ProgramView view = program.view();
-  if (x.length != view.n_features) throw std::invalid_argument("program: rows must be as long as it has features");
+  if (x.length != view.n_features)
+    throw std::invalid_argument("program: rows must have " + std::to_string(view.n_features) + " features, got " +
+                                std::to_string(x.length));
   if (layout == Layout::bloch && !fits_block<T>(view.n_qubits))
-    throw std::invalid_argument("program: Bloch vectors of so many qubits need the state in memory");
+    throw std::invalid_argument("program: Bloch vectors of " + std::to_string(view.n_qubits) +
+                                " qubits need the state in memory");
   if (x.count == 0) return;
   constexpr int32_t R = kRegisterBits<T>;
   const DeviceProgram compiled = upload_program(view, block_bits_of<T>(view.n_qubits), R, stream);
