@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tiles of kernel values on the matrix units, fp16 operands and fp32 sums, for products, real and complex dots.
 //
-// A block of 8 warps, 4 x 2, computes 128 x 128 values (complex: 128 x 64), a warp 32 x 64 (32 x 32). Steps of 32
+// A block of 8 warps, 4 x 2, computes 128 x 128 values (complex split: 128 x 64), a warp 32 x 64 (32 x 32). Steps of 32
 // elements of both operands' planes pass through shared memory, the next step under way while one is multiplied; rows
 // there are an odd number of 16 bytes apart, so that ldmatrix meets no bank twice.
 //
@@ -14,6 +14,7 @@
 // compensated addition in fp32. Cost: 1 (half) or 3 (split) products of 16 for 4 features of a pair; 4 times that for
 // complex. What is read comes mostly from L2: blocks at work share rows (tiles.hpp). One streaming store a value.
 #include "gram/overlap.hpp"
+#include "gram/parts.hpp"
 #include "gram/score.hpp"
 
 namespace flashket::cuda {
@@ -23,7 +24,7 @@ constexpr int kThreads = 256;
 
 template <Form kForm, bool kIsSplit>
 struct MmaShape {
-  static constexpr int rows = 128, cols = kForm == Form::complex ? 64 : 128;
+  static constexpr int rows = 128, cols = kForm == Form::complex && kIsSplit ? 64 : 128;
   static constexpr int warp_rows = rows / 4, warp_cols = cols / 2;
   static constexpr int m = warp_rows / 16, n = warp_cols / 8;  // products of 16 x 8 of a warp
   static constexpr int parts = kIsSplit ? 2 : 1, planes = parts * (kForm == Form::complex ? 2 : 1);
@@ -60,6 +61,11 @@ struct Loader {
     apart = together * row_elements;
   }
 
+  FK_DEVICE void skip(int64_t steps) {
+    x += steps * (S::planes * kPlaneStep);
+    y += steps * (S::planes * kPlaneStep);
+  }
+
   // The next step on its way to shared memory; rows beyond the region become zeros and are not read.
   FK_DEVICE void load(int stage) {
 #pragma unroll
@@ -70,8 +76,7 @@ struct Loader {
       copy_async_16(to + stage * S::stage + (S::rows + r) * S::pitch, y + r / together * apart,
                     valid >> (S::rows + r) / together & 1);
     copy_async_commit();
-    x += S::planes * kPlaneStep;
-    y += S::planes * kPlaneStep;
+    skip(1);
   }
 };
 
@@ -242,7 +247,7 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
 template <Form kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
     ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
-             Output<float> out) {
+             Parts<float> parts, Output<float> out) {
   using S = MmaShape<kForm, kIsSplit>;
   int64_t i0, j0;
   if (!tile_of_block(grid, region, blockIdx.x, S::rows, S::cols, i0, j0)) return;
@@ -263,6 +268,11 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
       }
 
   Loader<S> loader(x, y, region, i0, j0, int64_t{steps} * (S::planes * kPlaneStep), stages);
+  if constexpr (!kIsProduct) {
+    const int begin = static_cast<int>(blockIdx.y) * static_cast<int>(parts.steps);
+    loader.skip(begin);
+    steps = steps - begin < parts.steps ? steps - begin : static_cast<int>(parts.steps);
+  }
   loader.load(0);
   for (int step = 0; step < steps; ++step) {
     if (step + 1 < steps) {
@@ -297,6 +307,23 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
   const bool is_plain = scoring.similarity == Similarity::fidelity && scoring.power == 1;
   const float scale =
       kIsProduct ? power_of_two<float>(-8 * (steps % 4)) : static_cast<float>(1 / (kSumScale * kSumScale));
+  if (!kIsProduct && parts.sums != nullptr) {
+    constexpr int kSides = kIsComplex ? 2 : 1;
+    float *re_sums = parts.plane(region, kSides, 0), *im_sums = parts.plane(region, kSides, kSides - 1);
+#pragma unroll
+    for (int i = 0; i < S::m; ++i)
+#pragma unroll
+      for (int j = 0; j < S::n; ++j)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          const int64_t row = i0 + warp_row + i * 16 + lane / 4 + e / 2 * 8,
+                        col = j0 + warp_col + j * 8 + lane % 4 * 2 + e % 2;
+          if (row >= region.rows || col >= region.cols) continue;
+          re_sums[row * region.cols + col] = (total.value[i][j][e] + rest.value[i][j][e]) * scale;
+          if (kIsComplex) im_sums[row * region.cols + col] = (im.value[i][j][e] + rest_im.value[i][j][e]) * scale;
+        }
+    return;
+  }
   float* tile = dynamic_shared<float>();
 #pragma unroll
   for (int i = 0; i < S::m; ++i)
@@ -338,8 +365,15 @@ void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x
                 const Finish& finish, const Output<float>& out, Stream stream) {
   using S = MmaShape<kForm, kIsSplit>;
   const TileGrid grid = tile_grid(region, S::rows, S::cols);
-  launch("ScoreMma", ScoreMma<kForm, kIsSplit>, {grid.blocks()}, kThreads, S::shared_bytes, stream, scoring, x, y,
-         shape.steps(), region, grid, finish, out);
+  const auto run = [&](int64_t count, const Parts<float>& parts) {
+    launch("ScoreMma", ScoreMma<kForm, kIsSplit>, {grid.blocks(), count}, kThreads, S::shared_bytes, stream, scoring, x,
+           y, shape.steps(), region, grid, finish, parts, out);
+  };
+  if constexpr (kForm != Form::product)
+    run_in_parts(scoring, region, finish, S::rows, S::cols, shape.steps(), kForm == Form::complex ? 2 : 1, out, stream,
+                 run);
+  else
+    run(1, {nullptr, shape.steps()});
 }
 
 }  // namespace

@@ -10,31 +10,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/launch.hpp"
 #include "gram/mps.hpp"
-#include "gram/tiles.hpp"
-#include "states/numbers.hpp"
+#include "gram/mps_sweep.hpp"
 
 namespace flashket::cuda {
 namespace {
 
-using statevector::Complex;
-
-constexpr int kThreads = 256, kRescaleSites = 4;
 constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
-
-template <class C>
-struct MpsPointers {
-  int64_t rows, n_sites;
-  const int32_t* bonds;
-  const int64_t* offsets;
-  const C* tensors;
-};
-
-template <class C>
-MpsPointers<C> pointers(const DeviceMps<C>& mps) {
-  return {mps.rows, mps.n_sites, mps.bonds(), mps.offsets(), mps.tensors()};
-}
 
 // Shared memory of a block, in complex numbers.
 template <int Chi>
@@ -48,16 +30,6 @@ struct SweepShape {
   static constexpr int products = side * side * matrix;  // one matrix a pair
   static constexpr int total = 2 * tensors + 3 * products;
 };
-
-// a += conj(x) y, or x y.
-template <bool kIsConjugate, class C>
-FK_DEVICE void multiply_add(Complex<C>& a, Complex<C> x, Complex<C> y) {
-  const C im = kIsConjugate ? -x.im : x.im;
-  a.re += x.re * y.re;
-  a.im += x.re * y.im;
-  a.re -= im * y.im;
-  a.im += im * y.re;
-}
 
 // Where the tensors of this site begin, and the bond on their left, for the rows of one operand.
 template <int Chi, class C>
@@ -77,7 +49,7 @@ struct Operand {
       const int32_t* bonds = mps.bonds + row(i) * (mps.n_sites + 1) + site;
       const int left = bonds[0], right = bonds[1];
       const auto* from = reinterpret_cast<const Complex<C>*>(mps.tensors) + at[i];
-      for (int e = static_cast<int>(threadIdx.x); e < 2 * Chi * Chi; e += kThreads) {
+      for (int e = static_cast<int>(threadIdx.x); e < 2 * Chi * Chi; e += kMpsThreads) {
         const int l = e / (2 * Chi), z = e / Chi % 2, r = e % Chi;
         shared[i * 2 * S::matrix + z * S::matrix + l * S::line + r] =
             l < left && r < right ? from[(l * 2 + z) * right + r] : Complex<C>{C(0), C(0)};
@@ -110,28 +82,11 @@ FK_DEVICE C largest_of_pair(C value, C* scratch) {
   return value;
 }
 
-struct SweepOptions {
-  Scoring scoring;
-  Finish finish;
-  bool is_same;
-  bool is_double;     // what is stored
-  int64_t first_row;  // of the launch
-  int64_t columns;    // squares from left to right
-};
-
-template <class T, class C>
-FK_DEVICE void finish(const SweepOptions& options, C exact, int64_t i, int64_t j, void* out, int64_t stride) {
-  const T value = static_cast<T>(finish_value<T>(options.finish, options.is_same, exact, i, j));
-  T* to = static_cast<T*>(out);
-  to[i * stride + j] = value;
-  if (options.is_same) to[j * stride + i] = value;
-}
-
 template <int Chi, class C>
-FK_KERNEL void __launch_bounds__(kThreads)
+FK_KERNEL void __launch_bounds__(kMpsThreads)
     MpsGramKernel(MpsPointers<C> x, MpsPointers<C> y, SweepOptions options, void* out, int64_t stride) {
   using S = SweepShape<Chi>;
-  __shared__ C scratch[kThreads / kWarp];
+  __shared__ C scratch[kMpsThreads / kWarp];
   const int64_t i0 = options.first_row + blockIdx.x / options.columns * S::side;
   const int64_t j0 = blockIdx.x % options.columns * S::side;
   if (options.is_same && j0 + S::side <= i0) return;  // below the diagonal: its mirror writes it
@@ -210,16 +165,13 @@ FK_KERNEL void __launch_bounds__(kThreads)
           largest = size > largest ? size : largest;
         }
       }
-      const int field = exponent_field(largest_of_pair<Chi>(largest, scratch));
-      if (field != 0 && field != 2 * FloatFormat<C>::bias + 1) {
-        const int shift = field - FloatFormat<C>::bias;
-        const C scale = power_of_two<C>(-shift);
-        exponent += shift;
+      const int shift = shift_of(largest_of_pair<Chi>(largest, scratch));
+      const C scale = power_of_two<C>(-shift);
+      exponent += shift;
 #pragma unroll
-        for (int i = 0; i < 2; ++i)
+      for (int i = 0; i < 2; ++i)
 #pragma unroll
-          for (int j = 0; j < 2; ++j) v[i][j] = {v[i][j].re * scale, v[i][j].im * scale};
-      }
+        for (int j = 0; j < 2; ++j) v[i][j] = {v[i][j].re * scale, v[i][j].im * scale};
     }
     // Nobody reads E any more: the first product is behind a barrier.
 #pragma unroll
@@ -230,13 +182,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
   }
   const int64_t i = i0 + px, j = j0 + py;
   if (r0 != 0 || c0 != 0 || i >= x.rows || j >= y.rows || (options.is_same && j < i)) return;
-  const Overlap<C> overlap{v[0][0].re, v[0][0].im, exponent};
-  const C exact = options.finish.is_log ? log_kernel_value(options.scoring, overlap)
-                                        : plain(scaled_kernel_value(options.scoring, overlap));
-  if (options.is_double)
-    finish<double>(options, exact, i, j, out, stride);
-  else
-    finish<float>(options, exact, i, j, out, stride);
+  finish_pair(options, Overlap<C>{v[0][0].re, v[0][0].im, exponent}, i, j, out, stride);
 }
 
 template <int Chi, class C>
@@ -249,7 +195,7 @@ void sweep(const MpsPointers<C>& x, const MpsPointers<C>& y, SweepOptions option
   for (int64_t first = 0; first < rows; first += rows_at_once) {
     options.first_row = first * S::side;
     launch("MpsGramKernel", MpsGramKernel<Chi, C>, Grid{std::min(rows_at_once, rows - first) * options.columns},
-           kThreads, sizeof(Complex<C>) * S::total, stream, x, y, options, out, stride);
+           kMpsThreads, sizeof(Complex<C>) * S::total, stream, x, y, options, out, stride);
   }
 }
 
@@ -314,8 +260,10 @@ void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stri
     sweep<8>(a, b, o, out, stride, stream);
   else if (bond <= 16)
     sweep<16>(a, b, o, out, stride, stream);
-  else
+  else if (bond <= 32)
     sweep<32>(a, b, o, out, stride, stream);
+  else
+    sweep_large(a, b, x.largest_bond, other.largest_bond, o, out, stride, stream);
 }
 template void mps_gram(const DeviceMps<float>&, const DeviceMps<float>*, float*, int64_t, const MpsGramOptions&,
                        Stream);

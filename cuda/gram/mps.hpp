@@ -8,7 +8,7 @@
 
 namespace flashket::cuda {
 
-constexpr int32_t kMaxMpsBond = 32;  // three matrices of a site and those of its tensors lie in shared memory
+constexpr int32_t kMaxMpsBond = 1024;  // the matrices of a pair then take 64 MiB
 
 // States in device memory, laid out as the host's MpsView: bonds (rows, n_sites + 1), the tensors of row i from
 // offsets[i] on, in complex numbers of C, site after site [left bond][z][right bond].
@@ -31,7 +31,8 @@ class DeviceMps {
 
 // out[i * stride + j] = kernel(x_i, y_j) in device memory; y == nullptr: y is x, the result exactly symmetric and its
 // diagonal exactly 1. C is what is computed in, T what is stored. Cost: 16 n chi^3 FMA a pair, chi the largest bond
-// rounded up to 4, 8, 16 or 32. Relative error of an overlap: a few roundings of C for every site.
+// rounded up to 4, 8, 16 or 32; up to 32 a site lies in shared memory, above its matrices are in global
+// memory. Relative error of an overlap: a few roundings of C for every site.
 template <class C, class T>
 void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stride, const MpsGramOptions& options,
               Stream stream);

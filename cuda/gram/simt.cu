@@ -8,6 +8,7 @@
 // terms join their total by compensated addition. Products computed in double keep their exponent apart.
 // Global memory: (rows + cols) row_elements reads a tile, most of them from L2, and one store a value.
 #include "gram/overlap.hpp"
+#include "gram/parts.hpp"
 #include "gram/score.hpp"
 
 namespace flashket::cuda {
@@ -17,6 +18,8 @@ constexpr int kThreads = 256, kSide = 16;
 
 template <Pair kPair>
 constexpr int kMicro = kPair == Pair::transfer ? 2 : 4;
+template <Pair kPair>
+constexpr bool kIsSum = kPair != Pair::product && kPair != Pair::transfer;
 // Steps of the depth in shared memory at a time: whole runs between two compensated additions or normalisations.
 template <Pair kPair, class C>
 constexpr int kChunk = kPair == Pair::transfer  ? kScaledSteps<C> / (sizeof(C) == 8 ? 4 : 1)
@@ -138,7 +141,7 @@ struct Square {
 template <class C, Pair kPair>
 FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
     ScoreSimt(Scoring scoring, const C* x, const C* y, int64_t pitch, Region region, TileGrid grid, Finish finish,
-              Output<C> out) {
+              Parts<C> parts, Output<C> out) {
   using S = SimtShape<C, kPair>;
   constexpr int R = S::micro;
   __shared__ __align__(16) C shared[S::shared];
@@ -150,7 +153,10 @@ FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
 
   Square<C, kPair> square;
   square.begin();
-  for (int64_t d0 = 0; d0 < depth; d0 += S::chunk) {
+  // Of this block's part, whole chunks.
+  const int64_t begin = kIsSum<kPair> ? int64_t{blockIdx.y} * parts.steps * S::chunk : 0;
+  const int64_t end = kIsSum<kPair> && begin + parts.steps * S::chunk < depth ? begin + parts.steps * S::chunk : depth;
+  for (int64_t d0 = begin; d0 < end; d0 += S::chunk) {
     load_chunk<C, kPair>(x, pitch, i0, region.rows, depth, d0, left);
     load_chunk<C, kPair>(y, pitch, j0, region.cols, depth, d0, right);
     __syncthreads();
@@ -174,6 +180,21 @@ FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
     __syncthreads();
   }
 
+  if (kIsSum<kPair> && parts.sums != nullptr) {
+    constexpr int kSides = kPair == Pair::complex_dot ? 2 : 1;
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int c = 0; c < R; ++c) {
+        const int64_t i = i0 + ty * R + r, j = j0 + tx * R + c;
+        if (i >= region.rows || j >= region.cols) continue;
+        const Overlap<C> s = square.overlap(r, c);
+        parts.plane(region, kSides, 0)[i * region.cols + j] = s.re;
+        if (kSides == 2) parts.plane(region, kSides, 1)[i * region.cols + j] = s.im;
+      }
+    }
+    return;
+  }
 #pragma unroll
   for (int r = 0; r < R; ++r) {
 #pragma unroll
@@ -200,10 +221,18 @@ FK_KERNEL void __launch_bounds__(kThreads, (SimtShape<C, kPair>::blocks))
 template <class C, Pair kPair>
 void launch_simt(const Scoring& scoring, const C* x, const C* y, int64_t pitch, const Region& region,
                  const Finish& finish, const Output<C>& out, Stream stream) {
-  constexpr int kTile = SimtShape<C, kPair>::tile;
-  const TileGrid grid = tile_grid(region, kTile, kTile);
-  launch("ScoreSimt", ScoreSimt<C, kPair>, {grid.blocks()}, kThreads, 0, stream, scoring, x, y, pitch, region, grid,
-         finish, out);
+  using S = SimtShape<C, kPair>;
+  const TileGrid grid = tile_grid(region, S::tile, S::tile);
+  const auto run = [&](int64_t count, const Parts<C>& parts) {
+    launch("ScoreSimt", ScoreSimt<C, kPair>, {grid.blocks(), count}, kThreads, 0, stream, scoring, x, y, pitch, region,
+           grid, finish, parts, out);
+  };
+  const int64_t chunks = (scoring.depth + S::chunk - 1) / S::chunk;
+  if constexpr (kIsSum<kPair>)
+    run_in_parts(scoring, region, finish, S::tile, S::tile, chunks, kPair == Pair::complex_dot ? 2 : 1, out, stream,
+                 run);
+  else
+    run(1, {nullptr, chunks});
 }
 
 }  // namespace

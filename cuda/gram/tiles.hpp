@@ -42,8 +42,10 @@ struct TileGrid {
 };
 
 inline TileGrid tile_grid(const Region& region, int64_t tile_rows, int64_t tile_cols) {
-  return {(region.rows + kSuper - 1) / kSuper, (region.cols + kSuper - 1) / kSuper, kSuper / tile_rows,
-          kSuper / tile_cols, region.is_symmetric};
+  // A matrix smaller than a square has no more tiles than it needs.
+  const int64_t rows = region.rows < kSuper ? region.rows : kSuper, cols = region.cols < kSuper ? region.cols : kSuper;
+  return {(region.rows + kSuper - 1) / kSuper, (region.cols + kSuper - 1) / kSuper, (rows + tile_rows - 1) / tile_rows,
+          (cols + tile_cols - 1) / tile_cols, region.is_symmetric};
 }
 
 // The first row and column of a block's tile; false where the block has none.

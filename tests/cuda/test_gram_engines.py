@@ -10,7 +10,7 @@ import pytest
 import flashket as fk
 from contract import DTYPES, tolerance
 from flashket import reference
-from flashket.backends.cuda import CUDA, _spec
+from flashket.backends.cuda import CUDA
 
 HOST = (0, 0, None, True)
 BOUNDS = {"simt": 2e-6, "split": 2e-6, "half": 2e-3}
@@ -19,7 +19,7 @@ BOUNDS = {"simt": 2e-6, "split": 2e-6, "half": 2e-3}
 def gram(kernel, x, y=None, *, arithmetic="auto", log=False, shots=0, seed=0):
     """Return the Gram matrix by one engine."""
     out = np.full((len(x), len(x if y is None else y)), 77, np.float64 if x.dtype == np.float64 else np.float32)
-    CUDA.module().gram(_spec(kernel, "gram"), x, y, out, log, shots, seed, arithmetic, HOST)
+    CUDA.module().gram(CUDA._spec(kernel, "gram"), x, y, out, log, shots, seed, arithmetic, HOST)
     return out
 
 
@@ -69,7 +69,7 @@ def test_rows_of_any_distance(device, kernel, m, dtype):
     x, y = random_rows(n, 7, dtype)[:, :5], random_rows(65, 6, dtype, seed=1)[:, :5]
     memory = np.full((n, (m or n) + 3), 77, dtype)
     place = (0, 0, None, False)
-    CUDA.module().gram(_spec(kernel, "gram"), x, None if m is None else y, memory[:, :-3], False, 0, 0, "auto", place)
+    CUDA.module().gram(CUDA._spec(kernel, "gram"), x, None if m is None else y, memory[:, :-3], False, 0, 0, "auto", place)
     assert (memory[:, -3:] == 77).all()
     expected = reference.gram(x, None if m is None else y, kernel)
     np.testing.assert_allclose(memory[:, :-3], expected, atol=tolerance("value", dtype), rtol=0)
@@ -117,6 +117,35 @@ def test_long_float32_dots_of_constant_rows(device, width, arithmetic):
 def test_overlap_of_equal_large_states(device, arithmetic):
     x = np.full((1, 12), 0.4, np.float32)
     assert abs(gram(fk.Fidelity(fk.IQP(12)), x, x.copy(), arithmetic=arithmetic)[0, 0] - 1) < 2e-6
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [5, None])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        fk.Fidelity(fk.Amplitude(3000)),
+        fk.HadamardTest(fk.IQP(10), power=2),
+        fk.Fidelity(fk.ZZ(11)),
+        fk.Projected(fk.Angle(1200), gamma=1e-3),
+    ],
+    ids=repr,
+)
+def test_few_rows_of_a_long_depth(device, kernel, m, dtype):
+    """The depth is cut into parts whose sums are added up afterwards."""
+    x, y = random_rows(70, kernel.n_features, dtype), None if m is None else random_rows(m, kernel.n_features, dtype, seed=1)
+    some = [0, 3, 69]
+    for arithmetic in ("auto", "simt"):
+        got = gram(kernel, x, y, arithmetic=arithmetic)
+        if m is None:
+            assert_symmetric(got)
+        expected = reference.gram(x[some], x if y is None else y, kernel)
+        np.testing.assert_allclose(got[some], expected, atol=kernel.power * tolerance("value", dtype), rtol=0)
+    logs = gram(kernel, x, y, log=True)
+    np.testing.assert_allclose(np.exp(logs[some]), expected, atol=tolerance("value", dtype), rtol=0)
+    if kernel.can_sample and dtype == np.float64:
+        sampled = fk.gram(x, y, kernel=kernel, shots=100, seed=3, backend="cpu")
+        np.testing.assert_array_equal(gram(kernel, x, y, shots=100, seed=3), sampled)
 
 
 @pytest.mark.parametrize("arithmetic", ["split", "simt"])
@@ -175,7 +204,7 @@ def test_matvec_in_several_panels(device, sizes):
     n, m, columns = sizes
     x, y, a = random_rows(n, 2), random_rows(m, 2, seed=1), random_rows(m, columns, seed=2)
     out = np.empty((n, columns), np.float32)
-    CUDA.module().gram_matvec(_spec(fk.Fidelity(fk.Angle(2)), "gram_matvec"), x, a, y, out, 0, 0, "auto", HOST)
+    CUDA.module().gram_matvec(CUDA._spec(fk.Fidelity(fk.Angle(2)), "gram_matvec"), x, a, y, out, 0, 0, "auto", HOST)
     half = (x[:, None].astype(np.float64) - y) / 2
     np.testing.assert_allclose(out, np.prod(np.cos(half), axis=2) ** 2 @ a, atol=2e-6 * np.abs(a).sum(axis=0).max(), rtol=0)
 
@@ -184,7 +213,7 @@ def test_matvec_in_several_panels(device, sizes):
 def test_matvec_draws_the_samples_of_gram(device, dtype):
     x, a = random_rows(70, 3, dtype), random_rows(70, 5, dtype, seed=1)
     kernel, out = fk.Fidelity(fk.Angle(3)), np.empty((70, 5), dtype)
-    CUDA.module().gram_matvec(_spec(kernel, "gram_matvec"), x, a, None, out, 50, 9, "auto", HOST)
+    CUDA.module().gram_matvec(CUDA._spec(kernel, "gram_matvec"), x, a, None, out, 50, 9, "auto", HOST)
     sampled = gram(kernel, x, shots=50, seed=9).astype(np.float64)
     np.testing.assert_allclose(out, sampled @ a, atol=70 * tolerance("value", dtype))
 
@@ -206,5 +235,5 @@ def test_encoded_rows(device, dtype):
     for kernel, op, expected in cases:
         for result, bound in ((np.float32, 2e-7), (np.float64, 1e-14)):
             out = np.empty(expected.shape, result)
-            CUDA.module().encode(_spec(kernel, op), x, out, HOST)
+            CUDA.module().encode(CUDA._spec(kernel, op), x, out, HOST)
             np.testing.assert_allclose(out, expected, atol=bound, rtol=0, err_msg=repr(kernel))

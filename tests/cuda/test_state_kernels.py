@@ -29,6 +29,7 @@ SOURCES = (
     "cuda/states/bloch.cu",
     "cuda/feature_maps/line.cu",
     "cuda/gram/mps.cu",
+    "cuda/gram/mps_large.cu",
     "cpp/core/program.cpp",
     "cpp/core/plan.cpp",
     "tests/cuda/states_entry.cpp",
@@ -328,9 +329,17 @@ def test_mps_shots_are_the_hosts(kernels):
         assert np.mean(kernels.mps_gram(x, None, np.float64, power=power, shots=1000, seed=7) == want) > 0.9999
 
 
-def test_large_bonds_are_refused(kernels):
+def test_large_bonds(kernels):
+    """States that do not fit into shared memory, and those that no device path takes."""
     rng = np.random.default_rng(0)
-    x = mps_states(random_program(rng, 14, 400), rng.normal(size=(2, 3)), 40)
+    x, y = (mps_states(random_program(np.random.default_rng(1), 14, 300), rng.normal(size=(rows, 3)), 40) for rows in (4, 3))
     assert x[0].max() > 32
-    with pytest.raises(ValueError, match="at most 32, got"):
-        kernels.mps_gram(x, None, np.float64)
+    for other in (None, y):
+        want = np.empty((4, len((other or x)[0])))
+        core().mps_gram(x, other, want, "fidelity", 1, False, 0, 0)
+        np.testing.assert_allclose(kernels.mps_gram(x, other, np.float64), want, atol=1e-12, rtol=0)
+        np.testing.assert_allclose(kernels.mps_gram(x, other, np.float32), want, atol=2e-7, rtol=0)
+        np.testing.assert_allclose(kernels.mps_gram(x, other, np.float32, compute=4), want, atol=1e-5, rtol=0)
+    bonds = np.array([[1, 1025, 1]], np.int32)
+    with pytest.raises(ValueError, match="at most 1024, got 1025"):
+        kernels.mps_gram((bonds, np.zeros(1, np.int64), np.zeros(4100, np.complex128)), None, np.float64)
