@@ -264,7 +264,8 @@ class AttentionState:
                 do = 'use backend="cuda", or arrays in host memory'
                 raise InputError(explanation(place, "states in device memory need the backend cuda", repr(chosen.name), do))
             self._device = DeviceState(self.kernel, (self.batch, self.heads, FIRST_KEYS, self.v_dim), like)
-            self._sums, self._weights, self._first_keys, self._first_values = (np.zeros(0) for _ in range(4))
+            nothing: Array = np.zeros(0)
+            self._sums = self._weights = self._first_keys = self._first_values = nothing
         return self._device
 
     def _device_cast(self, array: Any, place: str, name: str) -> Any:

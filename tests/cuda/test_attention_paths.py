@@ -171,6 +171,27 @@ def test_sum_of_small_float32_values(device, similarity, power, size):
     assert_close(fk.attention(q, k, v, kernel=kernel, backend="cuda"), reference.attention(q, k, v, kernel), np.float32)
 
 
+def test_products_of_few_keys_in_float32(device):
+    """Where a query sees two or three keys, the one that counts may have a factor near 0, whose rounding would show."""
+    q, k, v = inputs((1, 2, 2, 150, 7, 20, 128))
+    mask = np.random.default_rng(0).random((1, 2, 150, 7)) < 0.5
+    kernel, options = fk.Fidelity(fk.Angle(20)), {"mask": mask, "kv_lens": [4]}
+    got = fk.attention(q, k, v, kernel=kernel, backend="cuda", **options)
+    assert_close(got, reference.attention(q, k, v, kernel, **options), np.float32)
+
+
+@pytest.mark.parametrize("power", [1, 4])
+@pytest.mark.parametrize("size", [0.3, 0.03, 1e-3])
+def test_hadamard_tests_of_opposite_states_in_float32(device, size, power):
+    """One angle a whole turn away: overlaps are near -1."""
+    rng = np.random.default_rng(0)
+    q, k, v = np.zeros((1, 1, 2, 8)), size * rng.normal(size=(1, 1, 300, 8)), rng.normal(size=(1, 1, 300, 6))
+    q[..., 0] = 2 * np.pi
+    q, k, v = (array.astype(np.float32) for array in (q, k, v))
+    kernel = fk.HadamardTest(fk.Angle(8), power=power)
+    assert_close(fk.attention(q, k, v, kernel=kernel, backend="cuda"), reference.attention(q, k, v, kernel), np.float32)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("n_keys", [3, 600])
 def test_rows_of_zeros_become_means(device, n_keys, dtype):
