@@ -1,16 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
 // attention(): checks, which path, encoded operands, passes. A pass judges its rows on the device; those that need it
-<<<<<<< HEAD
 // are taken up by the next: first all keys' values as they are (where that is cheaper the linear form instead, then
 // the rows that it cannot certify), then rows whose sum is too small for that in the log domain, then rows of zeros as
 // plain means. A pass without such rows ends after a look at their status, so nothing is read back. Twin of
-// cpp/attention/attention.cpp; thresholds are the same.
-=======
-// are taken up by the next: first all keys' values as they are, then rows whose sum is too small for that in the log
-// domain, then rows of zeros as plain means. A pass without such rows ends after a look at their status, so nothing is
-// read back. Twin of cpp/attention/attention.cpp.
->>>>>>> attk
+// cpp/attention/attention.cpp.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
