@@ -128,7 +128,7 @@ class AttentionState:
         self.n_keys = 0
         if self._device is not None:
             self._device.reset()
-        for array in (self._sums, self._weights, self._first_keys, self._first_values):
+        for array in self._host_arrays():
             array[...] = 0
 
     def copy(self) -> AttentionState:
@@ -264,9 +264,11 @@ class AttentionState:
                 do = 'use backend="cuda", or arrays in host memory'
                 raise InputError(explanation(place, "states in device memory need the backend cuda", repr(chosen.name), do))
             self._device = DeviceState(self.kernel, (self.batch, self.heads, FIRST_KEYS, self.v_dim), like)
-            nothing: Array = np.zeros(0)
-            self._sums = self._weights = self._first_keys = self._first_values = nothing
+            self._sums, self._weights, self._first_keys, self._first_values = (array[:0].copy() for array in self._host_arrays())
         return self._device
+
+    def _host_arrays(self) -> tuple[Array, ...]:
+        return self._sums, self._weights, self._first_keys, self._first_values
 
     def _device_cast(self, array: Any, place: str, name: str) -> Any:
         array.computed_in(place, name)

@@ -64,7 +64,7 @@ def test_kernels(device, kernel, causal, dtype):
     if dtype == np.float64:
         # Rounding tells that nearly all rows are the linear form's own, not taken up again by pairs.
         pairs, _ = attend(q, k, v, kernel, causal, form="pairs")
-        assert (got != pairs).any(axis=-1).mean() > 0.4
+        assert (got != pairs).any(axis=-1).mean() > (0.1 if causal else 0.9)
     assert_close(got, reference.attention(q, k, v, kernel, causal=causal), dtype)
 
 
