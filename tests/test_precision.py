@@ -122,3 +122,30 @@ def test_hadamard_test_of_complex_states(n_qubits, dtype):
     for kernel in (fk.HadamardTest(fk.IQP(n_qubits)), fk.HadamardTest(fk.ZZ(n_qubits), power=2)):
         tolerance = 2e-6 if dtype == np.float32 else 1e-12
         np.testing.assert_allclose(fk.gram(x, y, kernel=kernel), reference.gram(x, y, kernel), atol=tolerance, rtol=0)
+
+
+def relative_error(q, k, v, kernel, **options):
+    """Return attention's largest error, of the largest output."""
+    expected = reference.attention(q, k, v, kernel, **options)
+    return np.abs(fk.attention(q, k, v, kernel=kernel, **options) - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_attention_to_few_keys_by_products_in_float32(seed):
+    """Where a query sees two or three keys, the one that counts may have a factor near 0, whose rounding would show."""
+    rng = np.random.default_rng(seed)
+    q, k = (rng.uniform(-np.pi, np.pi, (1, 2, length, 20)).astype(np.float32) for length in (150, 7))
+    v = rng.normal(size=(1, 2, 7, 16)).astype(np.float32)
+    mask = rng.random((1, 2, 150, 7)) < 0.5
+    assert relative_error(q, k, v, fk.Fidelity(fk.Angle(20)), mask=mask, kv_lens=np.array([4])) < 5e-6
+
+
+@pytest.mark.parametrize("power", [1, 4])
+@pytest.mark.parametrize("size", [0.3, 0.03, 1e-3])
+def test_attention_by_hadamard_tests_of_opposite_states_in_float32(size, power):
+    """One angle a whole turn away: overlaps are near -1."""
+    rng = np.random.default_rng(0)
+    q, k, v = np.zeros((1, 1, 2, 8)), size * rng.normal(size=(1, 1, 300, 8)), rng.normal(size=(1, 1, 300, 6))
+    q[..., 0] = 2 * np.pi
+    q, k, v = (array.astype(np.float32) for array in (q, k, v))
+    assert relative_error(q, k, v, fk.HadamardTest(fk.Angle(8), power=power)) < 5e-6

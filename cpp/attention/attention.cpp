@@ -281,14 +281,16 @@ class AttentionRun {
   // Rows whose n kernel values sum to less are computed again in the log domain: what underflowed, or the rounding of
   // small float overlaps, would show. An overlap s is wrong by about 3e-8, a weight by 2 power 3e-8 / s of itself, and
   // an output of random values by the same part of itself, which must stay below 3e-6; s^2 is the mean kernel value.
-  // For the Hadamard test the same with (1 + s) / 2. In a product only the smallest factor is that wrong; the others
-  // are about 1/2.
+  // For the Hadamard test the same with (1 + s) / 2. In a product of a fidelity only the smallest factor is that wrong;
+  // the others' squares are about 1/2.
   double log_threshold(int64_t n) const {
     if (sizeof(T) == 8) return 1e-290;
     const double p = score_.power;
-    double least_mean = score_.similarity == Similarity::hadamard ? 0.02 * p : 5e-4 * p * p;
+    if (score_.similarity == Similarity::hadamard)
+      return std::max(1e-24, static_cast<double>(n) * std::pow(0.02 * p, p));
+    double least_mean = 5e-4 * p * p;
     if (spec_.encoder->pair == PairKind::product)
-      least_mean *= std::pow(0.25, static_cast<double>(spec_.n_features() - 1));
+      least_mean *= std::pow(0.5, static_cast<double>(spec_.n_features() - 1));
     return std::max(1e-24, static_cast<double>(n) * std::pow(least_mean, p));
   }
 

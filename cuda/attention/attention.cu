@@ -86,8 +86,7 @@ Plan make_plan(const KernelSpec& spec, const AttentionArrays& a, const Attention
   }
   // An overlap s is wrong by about 3e-8, a weight by 2 power 3e-8 / s of itself, and an output of random values by the
   // same part of itself, which must stay below 3e-6; s^2 is the mean kernel value. For the Hadamard test the same with
-  // (1 + s) / 2. In a product only the smallest factor is that wrong, while the others' squares are 1/2 in the mean
-  // over many keys (the host has 1/4, the typical one: with two or three keys a row beyond it may be wrong by 8e-6).
+  // (1 + s) / 2. In a product of a fidelity only the smallest factor is that wrong; the others' squares are about 1/2.
   // fp16 overlaps are wrong by some 1e-4, of which 16-bit inputs bear more.
   double least_mean = spec.similarity == Similarity::hadamard ? 0.02 * power : 5e-4 * power * power;
   if (is_half(a.q.dtype) || plan.packed.length > 0) {
