@@ -153,7 +153,7 @@ def test_wrong_paulis(libraries, paulis):
     [
         ("custatevec", fk.Projected(fk.ZZ(3)), "Fidelity and HadamardTest of a circuit"),
         ("custatevec", fk.Fidelity(fk.Amplitude(3)), "custatevec runs circuits"),
-        ("cutensornet", fk.Fidelity(fk.ZZ(16)), "the states need bonds of 256, the device sweeps matrix product states of up to 32"),
+        ("cutensornet", fk.Fidelity(fk.ZZ(22)), "the states need bonds of 2048, the device sweeps matrix product states of up to 1024"),
         ("cutensornet", fk.Fidelity(fk.ZZ(1)), "two qubits and more"),
     ],
 )
