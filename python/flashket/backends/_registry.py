@@ -194,6 +194,8 @@ def select(
         for backend in candidates:
             if backend.available and _automatic(backend, kernel, dtype, op, on_device, not_worth):
                 return backend
+        if not on_device:
+            _require_host()
         refused = refusals(kernel, dtype, op, not_worth, on_device=on_device)
         text = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
         if not on_device:
@@ -204,6 +206,8 @@ def select(
     for backend in candidates:
         if backend.name == name:
             answer = _answer(backend, kernel, dtype, op, on_device)
+            if not answer and not backend.is_device and not on_device:
+                _require_host()
             if not answer:
                 raise BackendUnavailable(explanation(place, f"backend {name!r} cannot run this", None, answer.reason))
             return backend
@@ -218,6 +222,13 @@ def refusals(
     """Return the backends that "auto" does not take, each with its reason; arguments as for :func:`select`."""
     answers = {backend.name: _automatic(backend, kernel, dtype, op, on_device, not_worth) for backend in _all()}
     return {name: answer.reason for name, answer in answers.items() if not answer}
+
+
+def _require_host() -> None:
+    """Raise what keeps the host's module from running, e.g. a wrong FLASHKET_ISA, in its own words."""
+    from flashket.backends.cpu import core
+
+    core()
 
 
 def _automatic(
