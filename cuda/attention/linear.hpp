@@ -12,10 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "attention/attention.hpp"
 #include "attention/feature_form.hpp"
-#include "attention/operands.hpp"
 
 namespace flashket::cuda {
+
+// One call as kernels see it (problem.hpp, simt.hpp), which host code must not include.
+struct Problem;
+struct Finish;
+struct EncodedRows;
 
 // F(x) = x[a] x[b] + sign x[c] x[d], x a row's factors; sign 0: the first product alone.
 struct Feature {

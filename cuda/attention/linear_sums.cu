@@ -11,7 +11,7 @@
 namespace flashket::cuda {
 namespace {
 
-constexpr int kThreads = 256, kStep = 16, kOwn = kFeatureTile / 16, kParts = kThreads / kFeatureTile;
+constexpr int kThreads = 256, kStep = 16, kEach = kFeatureTile / 16, kParts = kThreads / kFeatureTile;
 
 struct Table {
   const Feature* features;
@@ -27,20 +27,20 @@ FK_DEVICE double feature_of(const Feature& f, const double* x) {
 
 // acc += left^T right over one stage.
 FK_DEVICE void multiply_stage(const double (&left)[kStep][kFeatureTile], const double (&right)[kStep][kFeatureTile],
-                              double (&acc)[kOwn][kOwn]) {
+                              double (&acc)[kEach][kEach]) {
   const int tx = static_cast<int>(threadIdx.x) % 16, ty = static_cast<int>(threadIdx.x) / 16;
 #pragma unroll 4
   for (int k = 0; k < kStep; ++k) {
-    double a[kOwn], b[kOwn];
+    double a[kEach], b[kEach];
 #pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
+    for (int i = 0; i < kEach; ++i) {
       a[i] = left[k][ty + 16 * i];
       b[i] = right[k][tx + 16 * i];
     }
 #pragma unroll
-    for (int r = 0; r < kOwn; ++r)
+    for (int r = 0; r < kEach; ++r)
 #pragma unroll
-      for (int c = 0; c < kOwn; ++c) acc[r][c] += a[r] * b[c];
+      for (int c = 0; c < kEach; ++c) acc[r][c] += a[r] * b[c];
   }
 }
 
@@ -104,7 +104,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
   const bool exists = first + mine < table.count;
   const Feature own = table.features[exists ? first + mine : 0];
 
-  double total[kOwn][kOwn] = {}, weight = 0;
+  double total[kEach][kEach] = {}, weight = 0;
   for (int64_t j0 = begin; j0 < end; j0 += kStep) {
     __syncthreads();
     double stage_weight = 0;
@@ -123,12 +123,12 @@ FK_KERNEL void __launch_bounds__(kThreads)
     weight += stage_weight;
     __syncthreads();
     // Sums of sums: equal keys round in one direction.
-    double acc[kOwn][kOwn] = {};
+    double acc[kEach][kEach] = {};
     multiply_stage(features, values, acc);
 #pragma unroll
-    for (int r = 0; r < kOwn; ++r)
+    for (int r = 0; r < kEach; ++r)
 #pragma unroll
-      for (int c = 0; c < kOwn; ++c) total[r][c] += acc[r][c];
+      for (int c = 0; c < kEach; ++c) total[r][c] += acc[r][c];
   }
   __syncthreads();
   features[part][mine] = weight;
@@ -143,9 +143,9 @@ FK_KERNEL void __launch_bounds__(kThreads)
     to[tid * width + p.v_dim] = sum;
   }
 #pragma unroll
-  for (int r = 0; r < kOwn; ++r)
+  for (int r = 0; r < kEach; ++r)
 #pragma unroll
-    for (int c = 0; c < kOwn; ++c)
+    for (int c = 0; c < kEach; ++c)
       if (first + ty + 16 * r < table.count && first_col + tx + 16 * c < p.v_dim)
         to[(ty + 16 * r) * width + first_col + tx + 16 * c] = total[r][c];
 }
@@ -238,7 +238,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
   const int64_t width = p.v_dim + 1;
   const double* const from = states + (pair * n_states + state) * table.count * width;
 
-  double acc[kOwn][kOwn] = {}, denominator = 0;
+  double acc[kEach][kEach] = {}, denominator = 0;
   for (int64_t f0 = 0; f0 < table.count; f0 += kStep) {
     __syncthreads();
 #pragma unroll
@@ -269,9 +269,9 @@ FK_KERNEL void __launch_bounds__(kThreads)
     sums.denominator[at + tid] = sum;
   }
 #pragma unroll
-  for (int r = 0; r < kOwn; ++r)
+  for (int r = 0; r < kEach; ++r)
 #pragma unroll
-    for (int c = 0; c < kOwn; ++c) {
+    for (int c = 0; c < kEach; ++c) {
       const int row = ty + 16 * r;
       if (row >= n_rows || first_col + tx + 16 * c >= p.v_dim) continue;
       double& to = sums.numerator[(at + row) * p.v_dim + first_col + tx + 16 * c];

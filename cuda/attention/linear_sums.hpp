@@ -3,6 +3,7 @@
 // The two products of the linear form: features of keys with values, and features of queries with the sums of those.
 #pragma once
 #include "attention/linear.hpp"
+#include "attention/operands.hpp"
 
 namespace flashket::cuda {
 

@@ -116,8 +116,18 @@ def test_concentrated_data(device, spread, causal, dtype):
     assert np.abs(got - exact).max() <= allowed
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("causal", [False, True])
-def test_first_keys_are_exact(device, causal):
+def test_what_is_certified_is_right(device, causal, dtype):
+    """Queries at every distance from one spot of keys, from no cancellation to all of it."""
+    kernel = fk.Fidelity(fk.Angle(4))
+    q, k, v = inputs((1, 1, 1, 300, 300, 4, 3), dtype, spread=1e-3)
+    q += np.random.default_rng(3).permutation(np.linspace(0, np.pi, 300))[:, None].astype(dtype)
+    got, _ = attend(q, k, v, kernel, causal)
+    assert_close(got, reference.attention(q, k, v, kernel, causal=causal), dtype)
+
+
+def test_first_keys_are_exact(device):
     """The rows that see few keys, right behind a boundary between chunks too."""
     kernel = fk.Fidelity(fk.Angle(5))
     q, k, v = inputs((1, 1, 1, 140, 140, 5, 4), np.float32)
