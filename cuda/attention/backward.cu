@@ -288,7 +288,8 @@ FK_KERNEL void __launch_bounds__(kThreads)
   const int64_t position = row % to.shape[2], head = row / to.shape[2] % to.shape[1],
                 batch = row / to.shape[2] / to.shape[1];
   store_element(to.data, to.dtype,
-                batch * to.stride[0] + head * to.stride[1] + position * to.stride[2] + d * to.stride[3], rows[i]);
+                batch * to.stride[0] + head * to.stride[1] + position * to.stride[2] + d * to.stride[3],
+                is_seen[i / to.shape[3]] != 0 ? rows[i] : 0.0);
 }
 
 template <Pair kPair>
