@@ -10,6 +10,7 @@ import pytest
 import flashket as fk
 from contract import DTYPES, binomial_p_value, rows, tolerance
 from flashket import mps, reference
+from flashket.backends.cpu import core
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
 from flashket.structure import mps_bond, mps_bond_of
 from test_line import Written
@@ -116,7 +117,7 @@ def test_gram_against_dense_states():
     ):
         for log in (False, True):
             out = np.empty((13, 21))
-            left._write_gram(right, out, kernel, log=log, shots=0, seed=0)
+            core().mps_gram(left._arrays, right._arrays, out, kernel.similarity, kernel.power, log, 0, 0)
             np.testing.assert_allclose(out, np.log(expected) if log else expected, atol=1e-10 if log else 1e-12)
     other = fk.mps_states(x, feature_map=left.feature_map, max_bond=64, cutoff=0)
     np.testing.assert_allclose(
@@ -201,8 +202,8 @@ def test_truncation_that_would_show_is_refused():
     x = rows(3, 30, np.float64)
     out = np.empty((3, 3))
     with pytest.raises(fk.ResourceLimit, match=r"\[gram\] matrix product states of bond 2 must give values right to 1e-12"):
-        mps.write_gram(fk.Fidelity(feature_map), 2, x, None, out, log=False, shots=0, seed=0)
-    mps.write_gram(fk.Fidelity(feature_map), 4, x, None, out, log=False, shots=0, seed=0)
+        mps.write_gram(fk.Fidelity(feature_map), 2, x, None, out, log=False, shots=0, seed=0, run=core().mps_gram)
+    mps.write_gram(fk.Fidelity(feature_map), 4, x, None, out, log=False, shots=0, seed=0, run=core().mps_gram)
     np.testing.assert_allclose(out, fk.gram(x, kernel=fk.Fidelity(feature_map)))
 
 
