@@ -368,7 +368,7 @@ def cases() -> Iterator[Case]:
     yield angle_gram(8, 1.5)
     yield angle_gram(16, 1.5)
     yield angle_port_bound("gram_angle_64f_4096_f32", np.pi, 2)
-    yield angle_port_bound("gram_angle_64f_wide_4096_f32", 2 * np.pi, 2.5)
+    yield angle_port_bound("gram_angle_64f_wide_4096_f32", 2 * np.pi, 2)
     yield angle_expert(8)
     yield angle_expert(16)
     yield amplitude_gram()

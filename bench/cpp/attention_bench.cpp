@@ -60,7 +60,7 @@ const bool registered = [] {
   add<float>("amplitude_64d", amplitude, prefill, true, 130, 0, 70);
   add<float>("amplitude_64d", amplitude, grouped, true, 130, 0, 70);
   add<double>("amplitude_64d", amplitude, prefill, false, 130, 0, 80);
-  // Angle: normally distributed angles go around, 2.5 instructions a feature (the paired form).
+  // Angle: 8 additions and 12 multiplications a score, counted as if both shared the ports.
   add<float>("angle_8f", angle, prefill, false, 0, 20, 65);
   add<float>("angle_8f", angle, prefill, true, 0, 20, 60);
   // Decoding: keys and values are read once, two flops each.
