@@ -461,9 +461,10 @@ std::shared_ptr<const CompiledProgram> CompiledProgram::compile(int32_t n_qubits
   };
   auto found = std::find_if(kept.begin(), kept.end(), is_wanted);
   if (found == kept.end()) {
-    --found;
-    auto program = std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
-    *found = {std::move(gates), std::move(program)};
+    Kept& oldest = kept.back();
+    oldest.program = std::make_shared<CompiledProgram>(n_qubits, n_features, gates);
+    oldest.gates = std::move(gates);
+    found = std::prev(kept.end());
   }
   std::rotate(kept.begin(), found, found + 1);
   return kept[0].program;
