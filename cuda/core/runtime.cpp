@@ -82,9 +82,10 @@ void* allocate(size_t bytes, Stream stream) {
   void* memory = nullptr;
   const cudaMemPool_t pool = memory_pool();
   cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes, pool, stream);
-  if (error == cudaErrorMemoryAllocation) {  // what the pool keeps unused may be enough
+  if (error == cudaErrorMemoryAllocation) {  // what the pool keeps unused, or frees soon, may be enough
     cudaGetLastError();
-    cudaMemPoolTrimTo(pool, 0);
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    check(cudaMemPoolTrimTo(pool, 0), "cudaMemPoolTrimTo");
     error = cudaMallocFromPoolAsync(&memory, bytes, pool, stream);
   }
   if (error == cudaErrorMemoryAllocation) {
