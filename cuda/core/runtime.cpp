@@ -186,13 +186,13 @@ Memory& Memory::operator=(Memory&& other) noexcept {
 void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) {
   if (!bytes) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy to the device");
-  // From pinned memory the device may still be reading, and from pageable memory where it can read that by itself;
-  // elsewhere the runtime returns when it holds a copy.
+  // From pinned memory the device may still be reading, and from any where it shares the host's page tables (Grace);
+  // else the runtime returns when it holds a copy.
   cudaPointerAttributes attributes{};
   const cudaError_t error = cudaPointerGetAttributes(&attributes, from);
   if (error != cudaSuccess) cudaGetLastError();
   if (error != cudaSuccess || attributes.type != cudaMemoryTypeUnregistered ||
-      attribute(cudaDevAttrPageableMemoryAccess) != 0)
+      attribute(cudaDevAttrPageableMemoryAccessUsesHostPageTables) != 0)
     check(cudaStreamSynchronize(stream), "copy to the device");
 }
 void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) {
