@@ -3,6 +3,7 @@
 #include "backends/gate_matrices.hpp"
 #include "backends/gate_matrix.hpp"
 #include "core/launch.hpp"
+#include "states/numbers.hpp"
 
 namespace flashket::cuda {
 namespace {
@@ -26,8 +27,8 @@ FK_KERNEL void gate_matrices_kernel(Gate gate, Rows rows, int64_t count, int ent
   const int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (row >= count) return;
   const AngleExpression& e = gate.angle;
-  const double first = e.f0 < 0 ? e.b0 : e.a0 * feature(rows, row, e.f0) + e.b0;
-  const double second = e.f1 < 0 ? e.b1 : e.a1 * feature(rows, row, e.f1) + e.b1;
+  const double first = e.f0 < 0 ? e.b0 : statevector::linear_factor(e.a0, feature(rows, row, e.f0), e.b0);
+  const double second = e.f1 < 0 ? e.b1 : statevector::linear_factor(e.a1, feature(rows, row, e.f1), e.b1);
   GateEntry m[16];
   fill_gate_matrix(gate.opcode, first * second, m);
   if (is_expanded) expand_control(m, GateEntry{1, 0});

@@ -25,7 +25,9 @@ Event::Event(Stream stream) {
   check(recorded, "cudaEventRecord");
 }
 
-Event::~Event() { cudaEventDestroy(static_cast<cudaEvent_t>(event_)); }
+Event::~Event() {
+  if (cudaEventDestroy(static_cast<cudaEvent_t>(event_)) != cudaSuccess) cudaGetLastError();  // not the next launch's
+}
 
 void Event::block(Stream waiting) const {
   check(cudaStreamWaitEvent(waiting, static_cast<cudaEvent_t>(event_), 0), "cudaStreamWaitEvent");

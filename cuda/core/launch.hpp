@@ -18,8 +18,14 @@ template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size_t shared_bytes, Stream stream,
             A&&... arguments) {
   if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
-  if (shared_bytes > 48 * 1024)
-    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  // dim3 would cut off what does not fit, and leave results unwritten.
+  if (grid.x > INT32_MAX || grid.y > UINT16_MAX || grid.z > UINT16_MAX)
+    throw DeviceError(std::string("[") + name + "] wanted a grid of at most 2147483647 x 65535 x 65535 blocks, got " +
+                      std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " + std::to_string(grid.z));
+  // A kernel's static arrays count too: 48 KB are for both together.
+  if (shared_bytes > 40 * 1024 && cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                       static_cast<int>(shared_bytes)) != cudaSuccess)
+    return check_launch(name, stream);  // throws: the block asks for more than the device has
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
   kernel<<<blocks, threads, shared_bytes, stream>>>(static_cast<P>(arguments)...);
   check_launch(name, stream);

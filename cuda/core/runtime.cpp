@@ -82,9 +82,10 @@ void* allocate(size_t bytes, Stream stream) {
   void* memory = nullptr;
   const cudaMemPool_t pool = memory_pool();
   cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes, pool, stream);
-  if (error == cudaErrorMemoryAllocation) {  // what the pool keeps unused may be enough
+  if (error == cudaErrorMemoryAllocation) {  // what the pool keeps unused, or frees soon, may be enough
     cudaGetLastError();
-    cudaMemPoolTrimTo(pool, 0);
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    check(cudaMemPoolTrimTo(pool, 0), "cudaMemPoolTrimTo");
     error = cudaMallocFromPoolAsync(&memory, bytes, pool, stream);
   }
   if (error == cudaErrorMemoryAllocation) {
@@ -185,11 +186,13 @@ Memory& Memory::operator=(Memory&& other) noexcept {
 void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) {
   if (!bytes) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy to the device");
-  // From pageable memory the runtime returns when it holds a copy; from pinned memory it may still be reading.
+  // From pinned memory the device may still be reading, and from any where it shares the host's page tables (Grace);
+  // else the runtime returns when it holds a copy.
   cudaPointerAttributes attributes{};
   const cudaError_t error = cudaPointerGetAttributes(&attributes, from);
   if (error != cudaSuccess) cudaGetLastError();
-  if (error != cudaSuccess || attributes.type != cudaMemoryTypeUnregistered)
+  if (error != cudaSuccess || attributes.type != cudaMemoryTypeUnregistered ||
+      attribute(cudaDevAttrPageableMemoryAccessUsesHostPageTables) != 0)
     check(cudaStreamSynchronize(stream), "copy to the device");
 }
 void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) {

@@ -260,7 +260,7 @@ void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stri
     sweep<8>(a, b, o, out, stride, stream);
   else if (bond <= 16)
     sweep<16>(a, b, o, out, stride, stream);
-  else if (bond <= 32)
+  else if (bond <= 32 && sizeof(Complex<C>) * SweepShape<32>::total <= shared_per_block())
     sweep<32>(a, b, o, out, stride, stream);
   else
     sweep_large(a, b, x.largest_bond, other.largest_bond, o, out, stride, stream);

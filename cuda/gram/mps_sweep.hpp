@@ -74,7 +74,7 @@ FK_DEVICE int shift_of(C largest) {
   return field == 0 || field == 2 * FloatFormat<C>::bias + 1 ? 0 : field - FloatFormat<C>::bias;
 }
 
-// Bonds above kMaxSharedBond: E in global memory, a block a pair.
+// Bonds above kMaxSharedBond, or what a device's shared memory takes: E in global memory, a block a pair.
 template <class C>
 void sweep_large(const MpsPointers<C>& x, const MpsPointers<C>& y, int32_t bond_x, int32_t bond_y,
                  const SweepOptions& options, void* out, int64_t stride, Stream stream);

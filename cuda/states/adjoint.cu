@@ -8,6 +8,7 @@
 #include "backends/gate_matrix.hpp"
 #include "feature_maps/rows.hpp"
 #include "states/adjoint.hpp"
+#include "states/numbers.hpp"
 
 namespace flashket::cuda::statevector {
 namespace {
@@ -108,16 +109,16 @@ FK_KERNEL void __launch_bounds__(kThreads)
   GateEntry m[16], d[16];
   for (int64_t g = 0; g < n_gates; ++g) {
     const AngleExpression e = gates[g].gate.angle;
-    const double first = e.f0 < 0 ? e.b0 : e.a0 * load_element(rows, row, e.f0) + e.b0;
-    const double second = e.f1 < 0 ? e.b1 : e.a1 * load_element(rows, row, e.f1) + e.b1;
+    const double first = e.f0 < 0 ? e.b0 : linear_factor(e.a0, load_element(rows, row, e.f0), e.b0);
+    const double second = e.f1 < 0 ? e.b1 : linear_factor(e.a1, load_element(rows, row, e.f1), e.b1);
     fill_gate_matrix(gates[g].gate.opcode, first * second, m);
     apply(gates[g].place, m, dimension, state, false);
   }
   for (int64_t g = n_gates - 1; g >= 0; --g) {
     const GatePlace place = gates[g].place;
     const AngleExpression e = gates[g].gate.angle;
-    const double first = e.f0 < 0 ? e.b0 : e.a0 * load_element(rows, row, e.f0) + e.b0;
-    const double second = e.f1 < 0 ? e.b1 : e.a1 * load_element(rows, row, e.f1) + e.b1;
+    const double first = e.f0 < 0 ? e.b0 : linear_factor(e.a0, load_element(rows, row, e.f0), e.b0);
+    const double second = e.f1 < 0 ? e.b1 : linear_factor(e.a1, load_element(rows, row, e.f1), e.b1);
     fill_gate_matrix(gates[g].gate.opcode, first * second, m);
     apply(place, m, dimension, state, true);
     if (!place.is_fixed) {
