@@ -98,13 +98,13 @@ PythonAllocator::PythonAllocator(nb::callable allocate, nb::callable release)
 
 Place parse_place(const nb::tuple& t) {
   require(t.size() == 4, "place must be (device, stream, allocator, is_host)");
-  Place place{nb::cast<int>(t[0]), reinterpret_cast<Stream>(nb::cast<uintptr_t>(t[1])), std::nullopt,
-              nb::cast<bool>(t[3])};
+  Place place{nb::cast<int>(t[0]), reinterpret_cast<Stream>(nb::cast<uintptr_t>(t[1])), nullptr, nb::cast<bool>(t[3])};
   require(place.device >= 0 && place.device < device_count(), "there is no device " + std::to_string(place.device));
   if (!t[2].is_none()) {
     const auto pair = nb::cast<nb::tuple>(t[2]);
     require(pair.size() == 2, "an allocator must be (allocate, release)");
-    place.allocator.emplace(nb::cast<nb::callable>(pair[0]), nb::cast<nb::callable>(pair[1]));
+    place.allocator =
+        std::make_unique<PythonAllocator>(nb::cast<nb::callable>(pair[0]), nb::cast<nb::callable>(pair[1]));
   }
   return place;
 }

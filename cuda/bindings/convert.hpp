@@ -8,6 +8,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,7 +62,7 @@ class PythonAllocator {
 struct Place {
   int device;
   Stream stream;
-  std::optional<PythonAllocator> allocator;
+  std::unique_ptr<PythonAllocator> allocator;  // stays where it is: what it lends points to it
   bool is_host;
 };
 Place parse_place(const nb::tuple& place);

@@ -14,6 +14,7 @@ namespace {
 
 struct Owned {
   int device;
+  bool is_shared;  // used on streams that nobody tells us of
   Memory memory;
 };
 
@@ -32,22 +33,27 @@ nb::dlpack::dtype parse_dtype(const std::string& name) {
   return found->second;
 }
 
-// (array, address): uninitialised, freed in the stream's order when the last who holds it lets go.
-nb::tuple empty(const std::vector<size_t>& shape, const std::string& dtype_name, const nb::tuple& where) {
+// (array, address): uninitialised, freed when the last who holds it lets go: in the order of the place's stream, or, if
+// it is used on others too, once the device is idle.
+nb::tuple empty(const std::vector<size_t>& shape, const std::string& dtype_name, bool is_shared,
+                const nb::tuple& where) {
   const Place place = parse_place(where);
   const nb::dlpack::dtype dtype = parse_dtype(dtype_name);
   size_t bytes = dtype.bits / 8;
   for (const size_t length : shape) require(!__builtin_mul_overflow(bytes, length, &bytes), "the shape is too large");
-  auto owned = std::make_unique<Owned>(place.device);
+  auto owned = std::make_unique<Owned>(place.device, is_shared);
   {
     const DeviceGuard device(place.device);
-    owned->memory = Memory(bytes, place.stream);
+    // Shared memory outlives streams: it belongs to the default one, whose allocation all others must see done.
+    owned->memory = Memory(bytes, is_shared ? nullptr : place.stream);
+    if (is_shared) synchronize(nullptr);
   }
   void* data = owned->memory.get();
   const nb::capsule owner(owned.release(), [](void* p) noexcept {
     auto* last = static_cast<Owned*>(p);
     try {
       const DeviceGuard device(last->device);
+      if (last->is_shared) synchronize_device();
       delete last;
     } catch (const DeviceError&) {
       // The process ends and the driver is gone, and the memory with it.
@@ -62,7 +68,7 @@ nb::tuple empty(const std::vector<size_t>& shape, const std::string& dtype_name,
 }  // namespace
 
 void bind_memory(nb::module_& m) {
-  m.def("empty", &empty, nb::arg("shape"), nb::arg("dtype"), nb::arg("place"),
+  m.def("empty", &empty, nb::arg("shape"), nb::arg("dtype"), nb::arg("is_shared"), nb::arg("place"),
         "Return (array, address) of uninitialised device memory, to be handed on by DLPack.");
   m.def(
       "zero",

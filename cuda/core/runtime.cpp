@@ -206,6 +206,7 @@ void copy_on_device(void* to, const void* from, size_t bytes, Stream stream) {
 void fill_bytes(void* to, int byte, size_t bytes, Stream stream) {
   if (bytes) check(cudaMemsetAsync(to, byte, bytes, stream), "cudaMemsetAsync");
 }
+void synchronize_device() { check(cudaDeviceSynchronize(), "cudaDeviceSynchronize"); }
 void synchronize(Stream stream) { check(cudaStreamSynchronize(stream), "cudaStreamSynchronize"); }
 
 int multiprocessors() { return attribute(cudaDevAttrMultiProcessorCount); }

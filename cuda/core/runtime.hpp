@@ -94,6 +94,7 @@ void copy_to_host(void* to, const void* from, size_t bytes, Stream stream);    /
 void copy_on_device(void* to, const void* from, size_t bytes, Stream stream);
 void fill_bytes(void* to, int byte, size_t bytes, Stream stream);
 void synchronize(Stream stream);
+void synchronize_device();  // all streams of the current device
 int current_device();
 int multiprocessors();  // of the current device
 size_t shared_per_block();

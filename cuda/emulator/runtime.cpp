@@ -105,6 +105,7 @@ void fill_bytes(void* to, int byte, size_t bytes, Stream) {
   if (bytes) memset(to, byte, bytes);
 }
 void synchronize(Stream) {}
+void synchronize_device() {}
 int current_device() { return 0; }
 int multiprocessors() { return 4; }
 size_t shared_per_block() { return emulator::kSharedPerBlock; }

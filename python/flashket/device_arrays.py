@@ -550,7 +550,7 @@ class Jax(Library):
         from flashket.backends.cuda import CUDA
 
         produced = _Produced()
-        produced.memory, address = CUDA.module().empty(shape, str(dtype), (device, 0, None, False))
+        produced.memory, address = CUDA.module().empty(shape, str(dtype), False, (device, 0, None, False))
         produced.array = self._described(produced, device, shape, dtype, address)
         return produced
 

@@ -48,7 +48,7 @@ class DeviceState:
         self.reset()
 
     def _empty(self) -> list[Any]:
-        return [CUDA._run("AttentionState", "empty", shape, "float64", self._place())[0] for shape in self._shapes]
+        return [CUDA._run("AttentionState", "empty", shape, "float64", True, self._place())[0] for shape in self._shapes]
 
     def _place(self) -> tuple[int, int, Any, bool]:
         return self.device, self.library.stream(self.device), self.library.allocator(self.device), False
