@@ -85,8 +85,9 @@ racecheck() { sanitized racecheck; }
 
 # 4: a fault took the process; the rows behind it are run by the next one.
 bench() {
-  local status=4
-  while [[ $status -eq 4 && $(left) -gt 30 ]]; do
+  local status=3
+  [[ $(left) -gt 60 ]] && status=4
+  while [[ $status -eq 4 && $(left) -gt 60 ]]; do
     limited "$python" bench/gpu_bench.py --json "$folder/bench.json" --seconds "$(left)"
     status=$?
   done
@@ -110,7 +111,7 @@ for step in "${steps[@]}"; do
     break
   fi
   began=$SECONDS
-  "$step" > "$folder/$step.log" 2>&1
+  "$step" >> "$folder/$step.log" 2>&1
   result=$?
   case $result in
     0)
@@ -129,7 +130,7 @@ for step in "${steps[@]}"; do
   esac
   [[ $step == build && $result -ne 0 ]] && break
 done
-tail -n 60 "$folder/bench.log" 2> /dev/null
+[[ ! -f $folder/bench.log ]] || tail -n 80 "$folder/bench.log"
 [[ -z ${OUT:-} ]] || cp -r "$folder" "$OUT"/
 [[ $status -eq 0 ]] && echo "[gate] all done for $state"
 exit $status
