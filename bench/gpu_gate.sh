@@ -13,7 +13,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 work=${FLASHKET_GATE_DIR:-$PWD/build/gpu-gate}
 deadline=$((SECONDS + ${FLASHKET_GATE_SECONDS:-540}))
-python=${PYTHON:-python3}
+# Itself, not a script that starts it: compute-sanitizer follows processes.
+python=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)') || exit
 emulated=${FLASHKET_GATE_EMULATED:-}
 [[ -n $emulated ]] && export FLASHKET_CUDA_EMULATOR=1
 steps=("$@")
@@ -40,13 +41,13 @@ limited() { timeout -k 10 "$(left)" "$@"; }
 # Into a folder of its own, so that an installed flashket is neither used nor changed. One architecture: the gate's machine. Without
 # nanobind's split mode: the module is for this Python and needs no wheel at run time.
 build() {
-  local device=(cmake.define.FLASHKET_NANOBIND_SPLIT=OFF wheel.py-api=) name
+  local device=(cmake.define.FLASHKET_NANOBIND_SPLIT=OFF wheel.py-api=)
   if [[ -n $emulated ]]; then
     device+=(cmake.define.FLASHKET_CUDA_EMULATE=ON build-dir=../build/cuda-emulated)
   else
     local cc
     cc=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-    [[ -n $cc ]] || return 1
+    [[ -n $cc ]] || { echo "nvidia-smi names no GPU" && return 1; }
     [[ $cc == 90 || $cc == 100 ]] && cc+=a
     device+=("cmake.define.CMAKE_CUDA_ARCHITECTURES=$cc-real")
   fi
@@ -96,7 +97,7 @@ bench() {
 
 missing=$("$python" -c 'import importlib.util as u, sys; print(*(n for n in sys.argv[1:] if u.find_spec(n) is None))' \
   pip numpy nanobind pybind11 scikit_build_core pytest torch triton cupy jax scipy hypothesis cuquantum)
-echo "[gate] $("$python" -V) ${missing:+without $missing; what needs these is left out}"
+echo "[gate] $("$python" -V) ${missing:+without $missing; what needs these is left out or fails}"
 
 status=0
 for step in "${steps[@]}"; do
