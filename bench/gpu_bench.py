@@ -5,7 +5,8 @@
     python bench/gpu_bench.py --json build/gpu.json
 
 Every row is checked against float64 before it is timed, on fresh random inputs, with the output poisoned first. Times are device
-events around calls on one stream, medians and quartiles of interleaved repeats; a row that is in the file already is not run again.
+events around calls on one stream, medians and quartiles of interleaved repeats; a row that is in the file already is not run again, one
+that failed or was interrupted once more, after all others.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ from gpu_cases import CASES, Unavailable
 REPEATS = 15
 """Timed calls of every side, in turn."""
 
+TRIES = 2
+"""Runs of a row that fails or never ends."""
+
+SLEEP_CYCLES = 2_000_000
+"""About a millisecond in which the host puts the call on the stream: the events then measure the device, not Python."""
+
 LONGEST_SIDE = 20.0
 """Seconds for all repeats of one side; a slow peer is repeated less often, at least three times."""
 
@@ -40,29 +47,31 @@ class Timing:
     """Milliseconds of one side's calls."""
 
     samples: list[float] = field(default_factory=list)
+    host: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """Return median, quartiles and number of samples."""
         low, middle, high = statistics.quantiles(self.samples, n=4) if len(self.samples) > 1 else self.samples * 3
-        return {"median_ms": middle, "quartiles_ms": [low, high], "repeats": len(self.samples)}
+        return {"median_ms": middle, "quartiles_ms": [low, high], "host_ms": statistics.median(self.host), "repeats": len(self.samples)}
 
 
-def timed(torch: Any, call: Callable[[], Any]) -> float:
-    """Return the milliseconds between two events of the current stream around a call."""
+def timed(torch: Any, call: Callable[[], Any]) -> tuple[float, float]:
+    """Return the milliseconds between two events of the current stream around a call, and those after which the call returned."""
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda._sleep(SLEEP_CYCLES)
     begin.record()
+    called = time.perf_counter()
     call()
+    host = time.perf_counter() - called
     end.record()
     end.synchronize()
-    return float(begin.elapsed_time(end))
+    return float(begin.elapsed_time(end)), 1e3 * host
 
 
 def measure(torch: Any, sides: dict[str, Callable[[], Any]]) -> dict[str, dict[str, Any]]:
-    """Time every side, interleaved, after a warm-up of each."""
+    """Time every side, interleaved; each has run before."""
     repeats = {}
     for name, call in sides.items():
-        call()
-        torch.cuda.synchronize()
         began = time.perf_counter()
         call()
         torch.cuda.synchronize()
@@ -72,7 +81,9 @@ def measure(torch: Any, sides: dict[str, Callable[[], Any]]) -> dict[str, dict[s
     for turn in range(max(repeats.values())):
         for name, call in sides.items():
             if turn < repeats[name]:
-                timings[name].samples.append(timed(torch, call))
+                device, host = timed(torch, call)
+                timings[name].samples.append(device)
+                timings[name].host.append(host)
     return {name: timing.summary() for name, timing in timings.items()}
 
 
@@ -112,6 +123,8 @@ def run_case(torch: Any, case: Any) -> dict[str, Any]:
             errors[name] = side.error() if side.error else None
             if errors[name] is not None and not errors[name] <= side.tolerance:
                 raise ArithmeticError(f"error {errors[name]:.3g} is above {side.tolerance:.3g}")
+            side.run()  # what does not run, for want of memory or otherwise, costs its side only
+            torch.cuda.synchronize()
             sides[name] = side.run
         except (Unavailable, ImportError) as reason:
             absent[name] = str(reason)
@@ -119,6 +132,7 @@ def run_case(torch: Any, case: Any) -> dict[str, Any]:
             if name == "ours":
                 raise
             absent[name] = f"{type(failure).__name__}: {failure}"[:400]
+            torch.cuda.empty_cache()
     row["sides"] = measure(torch, sides)
     row["errors"], row["absent"] = errors, absent
     ours = row["sides"]["ours"]["median_ms"] if "ours" in row["sides"] else None
@@ -130,10 +144,10 @@ def run_case(torch: Any, case: Any) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run the rows that the file does not have; 1 if one of ours failed, 3 if the time ran out."""
+    """Run the rows that the file does not have; 1 if one of ours failed, 3 if the time ran out, 4 if a fault took the process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="results; rows that are there already are kept")
-    parser.add_argument("--seconds", type=float, default=540, help="begin no row after so many seconds")
+    parser.add_argument("--seconds", type=float, default=540, help="be done within so many seconds: begin no row in the last 45")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     options = parser.parse_args()
     import torch
@@ -143,26 +157,48 @@ def main() -> int:
         return 3
     began = time.monotonic()
     done = json.loads(options.json.read_text()) if options.json.exists() else {"environment": environment(torch), "rows": []}
-    known = {row["case"] for row in done["rows"] if "failed" not in row}
+    rows = {row["case"]: row for row in done["rows"]}
     status = 0
-    for case in CASES:
-        if case.name in known or options.only not in case.name:
-            continue
-        if time.monotonic() - began > options.seconds - 15:
+    for case in ordered(rows, options.only):
+        if time.monotonic() - began > options.seconds - 45:
             print(f"gpu_bench: no time left before {case.name}; run again")
             status = status or 3
             break
+        tries = rows.get(case.name, {}).get("tries", 0) + 1
+        # Should this process not come back, the next one knows.
+        rows[case.name] = {"case": case.name, "failed": "did not end", "tries": tries}
+        save(options.json, done, rows)
         try:
             row = run_case(torch, case)
         except Exception as failure:  # noqa: BLE001  # one row must not cost the others
             traceback.print_exc()
-            row = {"case": case.name, "failed": f"{type(failure).__name__}: {failure}"}
+            row = {"case": case.name, "failed": f"{type(failure).__name__}: {failure}"[:2000], "tries": tries}
             status = 1
-        done["rows"] = [*(old for old in done["rows"] if old["case"] != case.name), row]
-        options.json.write_text(json.dumps(done, indent=1) + "\n")
+        rows[case.name] = row
+        save(options.json, done, rows)
         print(line(row), flush=True)
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError as fault:
+            print(f"gpu_bench: the device is lost to this process: {fault}")
+            return 4
         torch.cuda.empty_cache()
-    return status
+    return status or int(any("failed" in row for row in rows.values()))
+
+
+def ordered(rows: dict[str, dict[str, Any]], only: str) -> list[Any]:
+    """Return the cases to run: those that never ran, then those that failed or did not end, until they have had their tries."""
+    wanted = [case for case in CASES if only in case.name and (case.name not in rows or "failed" in rows[case.name])]
+    tried = {case.name: rows.get(case.name, {}).get("tries", 0) for case in wanted}
+    return sorted((case for case in wanted if tried[case.name] < TRIES), key=lambda case: tried[case.name])
+
+
+def save(path: Path, done: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
+    """Write the results; whoever stops the process in the middle leaves the old ones."""
+    done["rows"] = list(rows.values())
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(done, indent=1) + "\n")
+    new.replace(path)
 
 
 def line(row: dict[str, Any]) -> str:

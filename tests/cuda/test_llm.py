@@ -15,6 +15,8 @@ from flashket.benchmark import metrics
 from flashket.llm import model as runtime
 from flashket.llm.checkpoint import bundled_path, read_checkpoint
 
+pytest.importorskip("safetensors", reason="the weights are in its files")
+
 
 class Strict(np.ndarray):
     """An array that behaves like CuPy's: it does not mix with NumPy's, and does not turn into one unasked."""
@@ -102,6 +104,7 @@ def test_on_the_gpu(device, name):
         with pytest.raises(fk.BackendUnavailable, match="emulated"):
             llm.load(name, device="cuda")
         return
+    pytest.importorskip("cupy")
     text = b"def fib(n):\n    return"
     model = llm.load(name, device="cuda")
     np.testing.assert_allclose(model.to_host(model.logits(text)), llm.load(name).logits(text), atol=2e-3)
