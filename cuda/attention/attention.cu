@@ -174,18 +174,7 @@ void attention(const KernelSpec& spec, const AttentionArrays& a, const Attention
                void* row_sums, Stream stream) {
   check_shapes(spec, a, o);
   if (a.out.shape[0] == 0 || a.out.shape[1] == 0 || a.out.shape[2] == 0 || a.out.shape[3] == 0) return;
-  Problem problem{};
-  problem.n_key_heads = a.k.shape[1];
-  problem.group = a.q.shape[1] / a.k.shape[1];
-  problem.n_queries = a.q.shape[2];
-  problem.n_keys = a.k.shape[2];
-  problem.v_dim = a.v.shape[3];
-  problem.is_causal = o.causal;
-  problem.mask = a.mask;
-  std::copy_n(a.mask_stride, 4, problem.mask_stride);
-  problem.kv_lens = a.kv_lens;
-  problem.v = a.v;
-  problem.out = a.out;
+  Problem problem = problem_of(a, o);
   Plan plan = make_plan(spec, a, o, problem);
   plan.linear = choose_linear(spec, a, o, plan);
 

@@ -371,18 +371,7 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
 void attention_backward(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o,
                         const AttentionGradients& gradients, Stream stream) {
   check_arrays(spec, a, o, gradients);
-  Problem problem{};
-  problem.n_key_heads = a.k.shape[1];
-  problem.group = a.k.shape[1] > 0 ? a.q.shape[1] / a.k.shape[1] : 0;
-  problem.n_queries = a.q.shape[2];
-  problem.n_keys = a.k.shape[2];
-  problem.v_dim = a.v.shape[3];
-  problem.is_causal = o.causal;
-  problem.mask = a.mask;
-  std::copy_n(a.mask_stride, 4, problem.mask_stride);
-  problem.kv_lens = a.kv_lens;
-  problem.v = a.v;
-  problem.out = a.out;
+  Problem problem = problem_of(a, o);
   const int64_t n_pairs = a.k.shape[0] * a.k.shape[1];
   const int64_t row_bytes = 8 * (2 * spec.row_elements() + problem.v_dim + a.q.shape[3]);
   const int64_t pair_bytes = (problem.rows_per_pair() + problem.n_keys) * row_bytes;

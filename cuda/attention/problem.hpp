@@ -35,6 +35,23 @@ struct Problem {
   FK_HD int64_t n_rows() const { return n_pairs * rows_per_pair(); }
 };
 
+// Of a whole call whose shapes fit; the run of pairs is still to be set.
+inline Problem problem_of(const AttentionArrays& a, const AttentionOptions& o) {
+  Problem p{};
+  p.n_key_heads = a.k.shape[1];
+  p.group = a.k.shape[1] > 0 ? a.q.shape[1] / a.k.shape[1] : 0;
+  p.n_queries = a.q.shape[2];
+  p.n_keys = a.k.shape[2];
+  p.v_dim = a.v.shape[3];
+  p.is_causal = o.causal;
+  p.mask = a.mask;
+  for (int i = 0; i < 4; ++i) p.mask_stride[i] = a.mask_stride[i];
+  p.kv_lens = a.kv_lens;
+  p.v = a.v;
+  p.out = a.out;
+  return p;
+}
+
 struct RowPlace {
   int64_t batch, head, query;
 };
