@@ -300,6 +300,62 @@ class Program:
 
         return write_qasm(self)
 
+    def bind(self, x: Any) -> Program:
+        """Return the circuit with numbers for angles.
+
+        Parameters
+        ----------
+        x : array_like, (n_features,)
+            One row, in float64.
+
+        Returns
+        -------
+        Program
+            Of no features; every angle is one constant.
+
+        Raises
+        ------
+        InputError
+            For a row of another length, or numbers that are not finite.
+
+        Examples
+        --------
+        >>> Program(1, 1, (Gate("ry", (0,), (Linear(2.0, 0, 0.5),)),)).bind([1.0]).gates[0].angle
+        (Linear(scale=0.0, feature=-1, offset=2.5),)
+        """
+        row = np.asarray(x, np.float64)
+        if row.shape != (self.n_features,) or not np.isfinite(row).all():
+            got = row.shape if row.shape != (self.n_features,) else "NaN or infinity"
+            raise InputError(explanation("Program.bind", f"x must be ({self.n_features},) finite numbers", got, "pass one row"))
+
+        def bound(gate: Gate) -> Gate:
+            if not gate.angle:
+                return gate
+            angle = 1.0
+            for scale, feature, offset in gate.angle:
+                angle *= (scale * float(row[feature]) if feature >= 0 else 0.0) + offset
+            return Gate(gate.name, gate.qubits, (Linear(0.0, -1, angle),))
+
+        return Program(self.n_qubits, 0, tuple(map(bound, self.gates)))
+
+    def inverse(self) -> Program:
+        """Return the circuit of U(x)^dagger: the gates' inverses in reverse order.
+
+        Examples
+        --------
+        >>> Program(1, 1, (Gate("h", (0,)), Gate("rz", (0,), (Linear(2.0, 0),)))).inverse().gates[0]
+        Gate(name='rz', qubits=(0,), angle=(Linear(scale=-2.0, feature=0, offset=-0.0),))
+        """
+        adjoint = {"s": "sdg", "sdg": "s", "t": "tdg", "tdg": "t"}
+
+        def inverted(gate: Gate) -> Gate:
+            if not gate.angle:
+                return Gate(adjoint.get(gate.name, gate.name), gate.qubits)
+            (scale, feature, offset), *rest = gate.angle
+            return Gate(gate.name, gate.qubits, (Linear(-scale, feature, -offset), *rest))
+
+        return Program(self.n_qubits, self.n_features, tuple(map(inverted, reversed(self.gates))))
+
     @cached_property
     def _arrays(self) -> ProgramArrays:
         """The arrays of the compiled module: opcodes (g,), qubits (g, 2), features (g, 2), coefficients (g, 4)."""

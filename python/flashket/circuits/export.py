@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flashket.circuits.expression import Expression
 from flashket.circuits.gates import WRITTEN, Op, written
 from flashket.program import Gate, Linear, Program
@@ -11,14 +13,22 @@ from flashket.program import Gate, Linear, Program
 
 def write_qasm(program: Program) -> str:
     """Return the text; see :meth:`flashket.Program.to_qasm`."""
-    used = {gate.name for gate in program.gates}
-    lines = ["OPENQASM 3.0;", 'include "stdgates.inc";']
-    # One scalar each: not every reader takes arrays as inputs.
-    lines += [f"input float[64] x_{feature};" for feature in range(program.n_features)]
-    lines += [_definition(name) for name in WRITTEN if name in used]
-    lines.append(f"qubit[{program.n_qubits}] q;")
-    lines += [_statement(gate) for gate in program.gates]
-    return "\n".join(lines) + "\n"
+    lines = [*_head(program.n_features, {gate.name for gate in program.gates}), f"qubit[{program.n_qubits}] q;"]
+    return "\n".join([*lines, *map(_statement, program.gates)]) + "\n"
+
+
+def write_measured_qasm(parts: Sequence[Program], measured: Sequence[int]) -> str:
+    """Return the text; see :meth:`flashket.qpu.MeasuredCircuit.to_qasm`."""
+    lines = [*_head(0, {gate.name for part in parts for gate in part.gates}), f"qubit[{parts[0].n_qubits}] q;", f"bit[{len(measured)}] c;"]
+    for index, part in enumerate(parts):
+        lines += ["barrier q;"] * (index > 0) + [_statement(gate) for gate in part.gates]
+    return "\n".join([*lines, *(f"c[{bit}] = measure q[{qubit}];" for bit, qubit in enumerate(measured))]) + "\n"
+
+
+def _head(n_features: int, used: set[str]) -> list[str]:
+    # One scalar for each feature: not every reader takes arrays as inputs.
+    inputs = [f"input float[64] x_{feature};" for feature in range(n_features)]
+    return ["OPENQASM 3.0;", 'include "stdgates.inc";', *inputs, *(_definition(name) for name in WRITTEN if name in used)]
 
 
 def _definition(name: str) -> str:

@@ -1,0 +1,8 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
+
+from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+
+__all__ = ["DeviceProfile", "MeasuredCircuit", "load_profile", "profile_names"]
