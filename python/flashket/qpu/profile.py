@@ -139,9 +139,8 @@ def _read(path: Path) -> DeviceProfile:
             return tuple(map(plain, value))
         return math.nan if value is None else value
 
-    document = json.loads(path.read_text())
+    document: dict[str, Any] = json.loads(path.read_text())
     optional = {"edges", "max_shots", "max_circuits", "max_executions"}
-    known = {field.name for field in fields(DeviceProfile)}
-    return DeviceProfile(
-        **{key: None if value is None and key in optional else plain(value) for key, value in document.items() if key in known}
-    )
+    known = {field.name for field in fields(DeviceProfile)} & document.keys()
+    values: dict[str, Any] = {key: None if document[key] is None and key in optional else plain(document[key]) for key in known}
+    return DeviceProfile(**values)
