@@ -76,7 +76,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
 def average_infidelity(p: float, times: list[tuple[float, float]], duration: float) -> float:
     """Return the average infidelity of relaxation for a time on each qubit (T1, T2) and a depolarising channel on all."""
     relaxed = math.prod((1 + math.exp(-duration / t1) + 2 * math.exp(-duration / t2)) / 4 for t1, t2 in times)
-    d = 2 ** len(times)
+    d = 1 << len(times)
     process_fidelity: float = (1 + (1 - p) * (d * d * relaxed - 1)) / (d * d)
     return d * (1 - process_fidelity) / (d + 1)
 
