@@ -62,17 +62,7 @@ _PATTERNS: tuple[tuple[str, str, str, str, str], ...] = (
     ("pennylane:<device>", "Any PennyLane device, e.g. pennylane:default.qubit", "pennylane", "pennylane", ""),
 )
 
-_CLASSES = {
-    "sim": "SimAdapter",
-    "aer": "AerAdapter",
-    "ibm": "IBMAdapter",
-    "braket": "BraketAdapter",
-    "cirq": "CirqAdapter",
-    "quantinuum": "QuantinuumAdapter",
-    "ionq": "IonQAdapter",
-    "iqm": "IQMAdapter",
-    "pennylane": "PennyLaneAdapter",
-}
+_PROVIDERS = ("sim", "aer", "ibm", "braket", "cirq", "quantinuum", "ionq", "iqm", "pennylane")
 
 
 def adapters() -> list[AdapterInfo]:
@@ -134,12 +124,12 @@ def open_adapter(name: str, **options: Any) -> Adapter:
     ({2: 100},)
     """
     provider, _, target = name.partition(":")
-    if provider not in _CLASSES or not target:
+    if provider not in _PROVIDERS or not target:
         do = f"choose one of {', '.join(pattern for pattern, *_ in _PATTERNS)}"
         raise InputError(explanation("open_adapter", "a QPU backend's name was wanted", repr(name), do))
-    adapter = getattr(importlib.import_module(f"flashket.qpu.adapters.{provider}"), _CLASSES[provider])
+    module = importlib.import_module(f"flashket.qpu.adapters.{provider}")
     try:
-        made: Adapter = adapter(target, **options)
+        made: Adapter = module.opened(target, **options)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import math
 import operator
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from flashket.errors import BackendUnavailable, FlashKetError, InputError, JobError, explanation
-from flashket.program import Gate, Program
+from flashket.program import Gate, Linear, Program
 from flashket.qpu.adapters._base import Batch, Limits, Result, TransientError, check_counts
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
@@ -135,6 +135,9 @@ def check_batch(batch: Batch, limits: Limits, place: str) -> None:
     refuse("qubits", max(circuit.n_qubits for circuit in batch.circuits), limits.n_qubits, "choose a larger device or fewer features")
     refuse("shots of a circuit", max(batch.shots), limits.max_shots, "split the circuit over several batches")
     refuse("circuits of a job", len(batch.circuits), limits.max_circuits, "split the batch")
+    if limits.same_shots and len(set(batch.shots)) > 1:
+        do = "put circuits of equal shots into one batch"
+        raise InputError(explanation(place, "all circuits of a job must have the same shots", sorted(set(batch.shots)), do))
     refuse("executions of a job", sum(batch.shots), limits.max_executions, "split the batch")
 
 
@@ -159,25 +162,74 @@ def angle_of(gate: Gate) -> float | None:
     return angle
 
 
-def without_controlled_rotations(gates: Iterable[Gate]) -> Iterable[Gate]:
-    """Yield gates with crx, cry and crz written as the two cx and two half turns that they are, for providers that lack them."""
-    turns = {"crx": ("rz", "h"), "cry": ("ry", ""), "crz": ("rz", "")}
+def rewritten(gates: Iterable[Gate], allowed: Collection[str]) -> Iterator[Gate]:
+    """Yield gates of ``allowed`` names that do the same up to a global phase, which no count shows.
+
+    Parameters
+    ----------
+    gates : iterable of Gate
+        Bound ones.
+    allowed : collection of str
+        What the provider has; at least h, rx, ry, rz and one of cx, cz and rzz.
+
+    Examples
+    --------
+    >>> [gate.name for gate in rewritten([Gate("cz", (0, 1))], {"h", "rx", "ry", "rz", "cx"})]
+    ['h', 'cx', 'h']
+    """
     for gate in gates:
-        if gate.name not in turns:
+        if gate.name in allowed:
             yield gate
-            continue
-        turn, change = turns[gate.name]
-        (control, target), half = gate.qubits, (angle_of(gate) or 0.0) / 2
-        basis = [Gate(change, (target,))] if change else []
-        yield from basis
-        for sign in (1.0, -1.0):
-            yield Gate(turn, (target,), (_constant(sign * half),))
-            yield Gate("cx", (control, target))
-        yield from basis
+        else:
+            yield from rewritten(_written(gate, allowed), allowed)
 
 
-def _constant(value: float) -> Any:
-    return (0.0, -1, value)
+_TURNS = {
+    **{"x": ("rx", 1.0), "y": ("ry", 1.0), "z": ("rz", 1.0), "s": ("rz", 0.5), "sdg": ("rz", -0.5)},
+    **{"t": ("rz", 0.25), "tdg": ("rz", -0.25)},
+}
+
+
+def _written(gate: Gate, allowed: Collection[str]) -> list[Gate]:
+    """Return a gate as simpler ones; every chain of these ends at h, rx, ry, rz and the two-qubit gate that is there."""
+    a, b = gate.qubits[0], gate.qubits[-1]
+    angle = angle_of(gate) or 0.0
+
+    def turn(name: str, value: float, *qubits: int) -> Gate:
+        return Gate(name, qubits, (Linear(0.0, -1, value),))
+
+    if gate.name in _TURNS:
+        name, quarter = _TURNS[gate.name]
+        return [turn(name, math.pi * quarter, a)]
+    if gate.name == "h":
+        return [turn("rz", math.pi, a), turn("ry", math.pi / 2, a)]
+    if gate.name == "p":
+        return [turn("rz", angle, a)]
+    if gate.name == "cx":
+        return [Gate("h", (b,)), Gate("cz", (a, b)), Gate("h", (b,))]
+    if gate.name == "cz":
+        if "rzz" in allowed:
+            return [turn("cp", math.pi, a, b)]
+        return [Gate("h", (b,)), Gate("cx", (a, b)), Gate("h", (b,))]
+    if gate.name == "cp":
+        return [turn("rz", angle / 2, a), turn("rz", angle / 2, b), turn("rzz", -angle / 2, a, b)]
+    if gate.name == "rzz":
+        return [Gate("cx", (a, b)), turn("rz", angle, b), Gate("cx", (a, b))]
+    if gate.name == "rxx":
+        change = [Gate("h", (a,)), Gate("h", (b,))]
+        return [*change, turn("rzz", angle, a, b), *change]
+    if gate.name == "ryy":
+        there, back = ([turn("rx", sign * math.pi / 2, qubit) for qubit in (a, b)] for sign in (1, -1))
+        return [*there, turn("rzz", angle, a, b), *back]
+    if gate.name == "swap":
+        return [Gate("cx", (a, b)), Gate("cx", (b, a)), Gate("cx", (a, b))]
+    if gate.name == "crz":
+        return [turn("rz", angle / 2, b), turn("rzz", -angle / 2, a, b)]
+    if gate.name == "cry":
+        return [turn("rx", math.pi / 2, b), turn("crz", angle, a, b), turn("rx", -math.pi / 2, b)]
+    if gate.name == "crx":
+        return [Gate("h", (b,)), turn("crz", angle, a, b), Gate("h", (b,))]
+    raise AssertionError(gate.name)
 
 
 def counts_of_bits(bits: npt.NDArray[Any]) -> dict[int, int]:
@@ -212,6 +264,19 @@ def circuit_seeds(batch: Batch) -> list[int | None]:
 def free(batch: Batch, note: str = "runs on this machine") -> Cost:
     """Return the cost of a simulation here."""
     return Cost(len(batch.circuits), sum(batch.shots), 0.0, 0.0, 0.0, notes=(note,))
+
+
+def device_cost(place: str, device: str, batch: Batch, provider: str) -> Cost:
+    """Return what a batch costs on a real device; without a profile of the device nothing is known, which no budget covers."""
+    from flashket.qpu.cost import estimate_cost
+    from flashket.qpu.profile import load_profile
+
+    try:
+        profile = load_profile(device)
+    except InputError:
+        note = f"no profile of {device}: pass profile= with a name from profile_names() or a file to estimate it"
+        return Cost(len(batch.circuits), sum(batch.shots), None, None, None, notes=(note,))
+    return estimate_cost(profile, batch.circuits, batch.shots, provider=provider)
 
 
 class LocalAdapter:

@@ -21,6 +21,11 @@ MAX_DENSITY_QUBITS = 9
 """Up to here a density matrix is simulated once for all shots; above, one noisy state vector for each shot."""
 
 
+def opened(target: str, **options: Any) -> AerAdapter:
+    """Return the adapter of ``aer:<target>``."""
+    return AerAdapter(target, **options)
+
+
 class AerAdapter(LocalAdapter):
     """Aer on the used qubits only, with the channels of the profile written into the circuit.
 

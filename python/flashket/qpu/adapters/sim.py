@@ -15,6 +15,11 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.profile import load_profile
 
 
+def opened(target: str, **options: Any) -> SimAdapter:
+    """Return the adapter of ``sim:<target>``."""
+    return SimAdapter(target, **options)
+
+
 class SimAdapter(LocalAdapter):
     """Exact probabilities, then one multinomial draw for each circuit.
 
