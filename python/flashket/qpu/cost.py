@@ -270,9 +270,8 @@ def qpu_seconds(device: DeviceProfile | PricedDevice, work: Iterable[Work]) -> t
     jobs = _ibm_jobs(device, circuits, executions)
     seconds = jobs * IBM_JOB_SECONDS + shot_sum
     if math.isclose(pause, ASSUMED_PAUSE):
-        quick = ibm_seconds(executions, jobs)
-        notes.append(f"IBM's quick form {quick:.4g} s, from the pause and the circuits {seconds:.4g} s: the greater counts")
-        seconds = max(quick, seconds)
+        seconds = max(ibm_seconds(executions, jobs), seconds)
+        notes.append("seconds are the greater of IBM's quick form, 2 s a job + 0.35 ms an execution, and of pauses and circuits")
     return seconds, float(math.ceil(TIME_MARGIN * seconds)), notes
 
 
