@@ -42,8 +42,7 @@ void bind_gram(py::module_& m) {
       },
       py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"),
       py::arg("seed"), py::arg("scale") = 1.0, py::arg("offset") = 0.0,
-      "Write the Gram matrix of rows x and y (None: x) into out. A value's probability p is read as scale p + offset, "
-      "bounded to 0..1, from that many shots; 0 means the probability itself.");
+      "Write the Gram matrix of rows x and y (None: x) into out, of p -> scale p + offset; shots 0 means exact.");
 
   m.def(
       "read_probabilities",

@@ -88,7 +88,7 @@ def gram(
     offset: float = 0.0,
 ) -> None:
     """
-    Write the Gram matrix of rows x and y (None: x) into out. A value's probability p is read as scale p + offset, bounded to 0..1, from that many shots; 0 means the probability itself.
+    Write the Gram matrix of rows x and y (None: x) into out, of p -> scale p + offset; shots 0 means exact.
     """
 
 def gram_matvec(
