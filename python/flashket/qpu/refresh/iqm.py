@@ -66,7 +66,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         duration_readout=(math.nan,) * len(labels),
         error_2q=tuple(infidelity(depolarising_2q[edge], edge, duration_2q) for edge in edges),
         duration_2q=(duration_2q,) * len(edges),
-        notes="Sample numbers of a fake device, which the package calls ballpark figures. Average infidelities of the depolarising "
+        notes="Sample numbers of a fake device, no calibration of a real one. Average infidelities of the depolarising "
         "channel with the package's parameter after thermal relaxation for the gate's duration.",
         modelled=(*(field for field in PER_QUBIT if field != "duration_readout"), "error_2q", "duration_2q"),
         labels=tuple(labels),
