@@ -231,7 +231,8 @@ class _Router:
 
     def _behind(self, front: list[int]) -> list[int]:
         """Return the next two-qubit gates that follow the waiting ones."""
-        found, seen, queue = [], set(front), deque(front)
+        found: list[int] = []
+        seen, queue = set(front), deque(front)
         while queue and len(found) < _BEHIND:
             for follower in self.followers[queue.popleft()]:
                 if follower not in seen:
@@ -309,11 +310,11 @@ def _merged(items: Sequence[Item]) -> list[Item]:
     for item in items:
         if item.name == "swap":
             a, b = item.qubits
-            index = last.get(a)
-            previous = out[index] if index is not None and index == last.get(b) else None
+            index = last.get(a, -1)
+            previous = out[index] if index >= 0 and index == last.get(b) else None
             if previous is not None and previous.name in ("cz", "rzz"):
                 # What stands between is diagonal and commutes with it.
-                out[index] = None  # type: ignore[call-overload]
+                out[index] = None
                 item = Item(f"{previous.name}_swap", item.qubits, previous.angle)
         if len(item.qubits) == 2:
             last.update(dict.fromkeys(item.qubits, len(out)))
