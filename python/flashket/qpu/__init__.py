@@ -4,16 +4,22 @@
 
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
+from flashket.qpu.cost import Cost, estimate_cost
+from flashket.qpu.estimate import DeviceEstimate, estimate
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 
 __all__ = [
+    "Cost",
+    "DeviceEstimate",
     "DeviceProfile",
     "MeasuredCircuit",
     "NativeCircuit",
     "NativePart",
     "compile_circuit",
     "compile_pair",
+    "estimate",
+    "estimate_cost",
     "load_profile",
     "profile_names",
 ]
