@@ -383,7 +383,7 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
     if not out.size:
         return out
     try:
-        core().pauli_vectors(arrays, start, rows, out, adjoint, only_diagonal)
+        core().pauli_vectors(*arrays, start, rows, out, adjoint, only_diagonal)
     except MemoryError:
         raise ResourceLimit(explanation("pauli_vectors", "density matrices must fit into memory", "a failed allocation")) from None
     except ValueError as error:
