@@ -18,7 +18,7 @@ from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel
 from flashket.noise import effective, exact
-from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, has_symbolic_circuit
+from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, example_circuits, has_symbolic_circuit
 from flashket.noise.exact import MOST_QUBITS
 from flashket.noise.lower import lower
 from flashket.qpu.compile import compile_circuit, compile_pair
@@ -27,6 +27,7 @@ from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 if TYPE_CHECKING:
     from flashket.noise.program import NoisyCircuit
     from flashket.qpu.circuit import MeasuredCircuit
+    from flashket.qpu.native import NativeCircuit
 
 METHODS = ("exact", "trajectories", "effective")
 _COMPILERS = ("auto", "qiskit")
@@ -185,7 +186,21 @@ class NoiseModel:
 
     def circuit(self, kernel: Kernel) -> NoisyCircuit:
         """Return the compute-uncompute circuit of a map with symbolic angles in the device's gates, with its noise."""
-        return _compiled_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+        return _lowered_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+
+    def native(self, kernel: Kernel) -> NativeCircuit:
+        """Return the circuit of one entry in the device's gates: with symbolic angles, or else of two arbitrary rows.
+
+        Examples
+        --------
+        >>> import flashket as fk
+        >>> fk.NoiseModel.from_profile("ibm_torino").native(fk.Fidelity(fk.IQP(4))).n_two_qubit
+        36
+        """
+        check_kernel(kernel, "NoiseModel")
+        if has_symbolic_circuit(kernel):
+            return _compiled_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+        return compile_circuit(example_circuits(kernel, 1, 0)[0], self.profile, layout=self.layout, compiler=self.compiler)
 
     def bound_circuit(self, circuit: MeasuredCircuit) -> NoisyCircuit:
         """Return a circuit with numbers for angles in the device's gates, with its noise."""
@@ -236,9 +251,13 @@ class NoiseModel:
 
 
 @lru_cache(maxsize=64)
-def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
-    native = compile_pair(feature_map._program, model.profile, layout=model.layout, compiler=model.compiler)
-    return lower(native, idle=model.idle)
+def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NativeCircuit:
+    return compile_pair(feature_map._program, model.profile, layout=model.layout, compiler=model.compiler)
+
+
+@lru_cache(maxsize=64)
+def _lowered_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
+    return lower(_compiled_pair(model, feature_map), idle=model.idle)
 
 
 @lru_cache(maxsize=64)
