@@ -75,7 +75,7 @@ class Step:
 
     name: str
     n_circuits: int
-    n_shots: float
+    n_shots: int
     mean_change: float
     largest_change: float
     note: str = ""
@@ -100,7 +100,7 @@ class Estimate:
     values: Array
     standard_errors: Array
     n_circuits: int
-    n_shots: float
+    n_shots: int
     steps: tuple[Step, ...] = ()
 
 
@@ -318,9 +318,9 @@ def powered(values: Array, errors: Array, power: int) -> tuple[Array, Array]:
     return values**power, power * np.abs(values) ** (power - 1) * errors
 
 
-def n_shots(counts: Sequence[Counts]) -> float:
+def n_shots(counts: Sequence[Counts]) -> int:
     """Return the shots of all circuits."""
-    return math.fsum(math.fsum(found.values()) for found in counts)
+    return round(math.fsum(math.fsum(found.values()) for found in counts))
 
 
 def mean(counts: Counts, observable: Observable, span: float = 1.0) -> tuple[float, float]:

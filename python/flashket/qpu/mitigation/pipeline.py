@@ -142,8 +142,8 @@ class MitigatedMeasurements:
         n_calibration = len(self._calibration)
         runs, calibration = list(counts[: len(counts) - n_calibration]), counts[len(counts) - n_calibration :]
         n_scale = len(runs) // len(self._scales)
-        if mitigation.readout is not None:
-            readout = mitigation.readout.calibrated(self.entries.circuits[0], calibration) if self.entries.circuits else mitigation.readout
+        if mitigation.readout is not None and self.entries.circuits:
+            readout = mitigation.readout.calibrated(self.entries.circuits[0], calibration)
             before, _, _ = self._read(runs[:n_scale])
             runs = [readout.correct(found) for found in runs]
             after, _, _ = self._read(runs[:n_scale])
@@ -198,7 +198,7 @@ class MitigatedMeasurements:
 
     def _read(self, counts: Sequence[Counts]) -> tuple[Estimated, Estimated, Estimated]:
         """Return entries and the diagonals of X and of Y from the counts of one scale."""
-        n, m = self.shape
+        n = self.shape[0]
         n_entries = len(self.entries.circuits)
         square = Estimated(*self.entries.similarities(counts[:n_entries]))
         own = Estimated(*(np.diag(part) if part.shape[0] == part.shape[1] else np.empty(0) for part in square))
@@ -219,7 +219,7 @@ class MitigatedMeasurements:
         elif isinstance(self.entries.estimator, PairEstimator):
             yield from (found for (i, j), found in zip(self.entries.pairs, counts, strict=True) if i == j)
 
-    def _step(self, name: str, n_circuits: int, shots: float, before: Array, after: Array, note: str) -> Step:
+    def _step(self, name: str, n_circuits: int, shots: int, before: Array, after: Array, note: str) -> Step:
         change = np.abs(after - before)
         if self._is_symmetric and name != "psd":
             change = change[~np.eye(len(change), dtype=bool)]

@@ -65,13 +65,13 @@ def repair_psd(matrix: Any, method: str = "nearest", *, tolerance: float = 1e-9)
         raise InputError(explanation(place, "matrix must be symmetric", np.abs(given - given.T).max(), "average it with its transpose"))
     given = (given + given.T) / 2
     if not given.size:
-        return given
+        return np.asarray(given)
     if method == "nearest":
         return _nearest_correlation(given, tolerance)
     values, vectors = np.linalg.eigh(given)
     if values[0] >= 0:
-        return given
-    return _without_negative(values, vectors) if method == "clip" else given - values[0] * np.eye(len(given))
+        return np.asarray(given)
+    return _without_negative(values, vectors) if method == "clip" else np.asarray(given - values[0] * np.eye(len(given)))
 
 
 def _without_negative(values: Array, vectors: Array) -> Array:
@@ -92,6 +92,6 @@ def _nearest_correlation(given: Array, tolerance: float) -> Array:
         step = np.abs(following - current).max()
         current = following
         if step <= tolerance and np.abs(following - projected).max() <= tolerance:
-            return current
+            return np.asarray(current)
     do = 'use method="clip", or a larger tolerance'
     raise InputError(explanation("repair_psd", f"a nearest matrix was wanted within {_MOST_ROUNDS} rounds", f"a last step of {step:g}", do))

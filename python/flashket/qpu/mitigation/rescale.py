@@ -51,7 +51,7 @@ def rescale(entries: Estimated, left: Estimated, right: Estimated, *, floor: flo
 
     Examples
     --------
-    >>> diagonal = Estimated(np.array([0.625, 0.625]), np.zeros(2))
+    >>> diagonal = Estimated(np.array([0.625]), np.zeros(1))
     >>> entries, strength = rescale(Estimated(np.array([[0.375]]), np.zeros((1, 1))), diagonal, diagonal, floor=0.25)
     >>> entries.values, strength
     (array([[0.5]]), 0.5)
@@ -61,11 +61,10 @@ def rescale(entries: Estimated, left: Estimated, right: Estimated, *, floor: flo
     kept = [(side.values - floor) / (1 - floor) for side in (left, right)]
     spread = [side.errors / (1 - floor) for side in (left, right)]
     if mode == "average":
-        # Without Y both sides are the same rows, and the mean of two equal means is theirs.
-        every = np.concatenate(kept) if left is not right else kept[0]
-        share, share_error = np.full(entries.values.shape, every.mean()), np.full(entries.values.shape, 0.0)
-        errors = np.concatenate(spread) if left is not right else spread[0]
-        share_error += np.sqrt((errors**2).sum()) / len(errors)
+        # Without Y both sides are the same measurements, which count once.
+        every, scatter = (kept[0], spread[0]) if left is right else (np.concatenate(kept), np.concatenate(spread))
+        share = np.full(entries.values.shape, every.mean())
+        share_error = np.full(entries.values.shape, np.sqrt((scatter**2).sum()) / len(scatter))
         smallest = share
     else:
         smallest = np.minimum(kept[0].min(), kept[1].min())

@@ -8,6 +8,7 @@ import functools
 import math
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class ZeroNoise:
     Parameters
     ----------
     scales : tuple of float
-        At least 1, increasing, the first of them 1: how many times the gates of the circuit. Odd ones fold whole parts, others the last gates of each.
+        Increasing from 1: how many times the gates of the circuit. Odd ones fold whole parts, others the last gates of each.
     factory : str
         "richardson": the polynomial through all points; "linear": a line fitted to them; "exponential": ``f + a e^(-b scale)`` fitted in
         logarithms, f what a circuit gives that is all noise.
@@ -52,8 +53,9 @@ class ZeroNoise:
 
     Examples
     --------
-    >>> ZeroNoise(engine="own").extrapolate([Estimated(np.array(v), np.array(0.01)) for v in (0.8, 0.6, 0.4)], floor=0.0).values.round(6)
-    array(0.9)
+    >>> points = [Estimated(np.array([value]), np.array([0.01])) for value in (0.8, 0.6, 0.4)]
+    >>> ZeroNoise(engine="own").extrapolate(points, floor=0.0).values.round(6)
+    array([0.9])
     """
 
     scales: tuple[float, ...] = (1.0, 3.0, 5.0)
@@ -66,7 +68,7 @@ class ZeroNoise:
             scales = tuple(float(scale) for scale in self.scales)
         except (TypeError, ValueError):
             scales = ()
-        if len(scales) < 2 or scales[0] != 1 or not all(a < b < math.inf for a, b in zip(scales, scales[1:], strict=False)):
+        if len(scales) < 2 or scales[0] != 1 or not all(a < b < math.inf for a, b in pairwise(scales)):
             raise InputError(explanation(place, "scales must be 1 and larger ones, increasing", repr(self.scales), "e.g. (1, 3, 5)"))
         object.__setattr__(self, "scales", scales)
         for name, value, known in (("factory", self.factory, _FACTORIES), ("engine", self.engine, _ENGINES)):
