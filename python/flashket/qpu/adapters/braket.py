@@ -24,7 +24,7 @@ SIMULATORS = {name: f"arn:aws:braket:::device/quantum-simulator/amazon/{name}" f
 
 NAMES = {
     **{name: name for name in ("h", "x", "y", "z", "s", "t", "rx", "ry", "rz", "cz", "swap")},
-    **{"sdg": "si", "tdg": "ti", "p": "phaseshift", "cx": "cnot", "cp": "cphaseshift", "rzz": "zz", "rxx": "xx", "ryy": "yy"},
+    "sdg": "si", "tdg": "ti", "p": "phaseshift", "cx": "cnot", "cp": "cphaseshift", "rzz": "zz", "rxx": "xx", "ryy": "yy",
 }
 """A Program's gates as Braket calls them. Controlled rotations are written with others."""
 
@@ -108,7 +108,10 @@ def _all_counts(result: Any) -> list[dict[int, int]]:
 
 
 class LocalBraketAdapter(LocalAdapter):
-    """A Braket device that simulates in this process. Its random numbers cannot be seeded alone: NumPy's global state is set and restored."""
+    """A Braket device that simulates in this process.
+
+    It draws from NumPy's global random state, which is set from the seed and put back.
+    """
 
     def __init__(self, name: str, device: Any) -> None:
         super().__init__(name, Limits(None))
