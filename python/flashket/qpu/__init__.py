@@ -3,6 +3,23 @@
 """QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
 
 from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.compile import compile_circuit, compile_pair
+from flashket.qpu.cost import Cost, estimate_cost
+from flashket.qpu.estimate import DeviceEstimate, estimate
+from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 
-__all__ = ["DeviceProfile", "MeasuredCircuit", "load_profile", "profile_names"]
+__all__ = [
+    "Cost",
+    "DeviceEstimate",
+    "DeviceProfile",
+    "MeasuredCircuit",
+    "NativeCircuit",
+    "NativePart",
+    "compile_circuit",
+    "compile_pair",
+    "estimate",
+    "estimate_cost",
+    "load_profile",
+    "profile_names",
+]

@@ -96,11 +96,16 @@ class Adapter(Protocol):
 
 
 class TransientError(Exception):
-    """Something that may work when tried again; ``retry_after`` in seconds where the provider says so."""
+    """Something that may work when tried again; ``retry_after`` in seconds where the provider says so.
 
-    def __init__(self, text: str, retry_after: float | None = None) -> None:
+    ``refused`` promises that the provider took nothing (429, a connection that was never made), so that even submit() may be tried
+    again; otherwise the outcome of a submit() is unknown.
+    """
+
+    def __init__(self, text: str, retry_after: float | None = None, *, refused: bool = False) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.refused = refused
 
 
 def check_counts(counts: Sequence[dict[int, int]], batch: Batch, name: str) -> None:
