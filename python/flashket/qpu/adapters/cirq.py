@@ -9,6 +9,7 @@ cancels between them.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,17 @@ def parts_of(circuit: MeasuredCircuit) -> list[Any]:
     qubits = cirq.LineQubit.range(circuit.n_qubits)
     rotations = {"rx": cirq.rx, "ry": cirq.ry, "rz": cirq.rz}
     fixed = {
-        "h": cirq.H, "x": cirq.X, "y": cirq.Y, "z": cirq.Z, "s": cirq.S, "sdg": cirq.S**-1, "t": cirq.T, "tdg": cirq.T**-1,
-        "cx": cirq.CNOT, "cz": cirq.CZ, "swap": cirq.SWAP,
+        "h": cirq.H,
+        "x": cirq.X,
+        "y": cirq.Y,
+        "z": cirq.Z,
+        "s": cirq.S,
+        "sdg": cirq.S**-1,
+        "t": cirq.T,
+        "tdg": cirq.T**-1,
+        "cx": cirq.CNOT,
+        "cz": cirq.CZ,
+        "swap": cirq.SWAP,
     }
     # exp(-i t/2 P P) with P P's eigenvalues +1 and -1: PP**(t/pi) times a global phase.
     pairs = {"rzz": cirq.ZZ, "rxx": cirq.XX, "ryy": cirq.YY}
@@ -213,7 +223,7 @@ class EngineAdapter:
 
     def estimate(self, batch: Batch) -> Cost:
         """Say what the batch costs."""
-        return device_cost(self.name, self._profile, batch, "google")
+        return device_cost(batch, [self._profile])
 
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the circuit."""
@@ -287,10 +297,10 @@ class SamplerAdapter:
         """Run the batch."""
         check_batch(batch, self.limits(), self.name)
         pairs = [(cirq_circuit(circuit), shots) for circuit, shots in zip(batch.circuits, batch.shots, strict=True)]
-        counts = [
-            counts_of_bits(asked(self.name, lambda made=made, shots=shots: self._sampler.run(made, repetitions=shots)).measurements["c"])
-            for made, shots in pairs
-        ]
+        counts = []
+        for made, shots in pairs:
+            found = asked(self.name, partial(self._sampler.run, made, repetitions=shots))
+            counts.append(counts_of_bits(found.measurements["c"]))
         self._results[token] = Result(tuple(counts))
         return token
 

@@ -13,9 +13,26 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 
 NAMES = {
-    "h": "Hadamard", "x": "PauliX", "y": "PauliY", "z": "PauliZ", "s": "S", "t": "T", "rx": "RX", "ry": "RY", "rz": "RZ",
-    "p": "PhaseShift", "cx": "CNOT", "cz": "CZ", "cp": "ControlledPhaseShift", "swap": "SWAP", "crx": "CRX", "cry": "CRY", "crz": "CRZ",
-    "rzz": "IsingZZ", "rxx": "IsingXX", "ryy": "IsingYY",
+    "h": "Hadamard",
+    "x": "PauliX",
+    "y": "PauliY",
+    "z": "PauliZ",
+    "s": "S",
+    "t": "T",
+    "rx": "RX",
+    "ry": "RY",
+    "rz": "RZ",
+    "p": "PhaseShift",
+    "cx": "CNOT",
+    "cz": "CZ",
+    "cp": "ControlledPhaseShift",
+    "swap": "SWAP",
+    "crx": "CRX",
+    "cry": "CRY",
+    "crz": "CRZ",
+    "rzz": "IsingZZ",
+    "rxx": "IsingXX",
+    "ryy": "IsingYY",
 }
 """A Program's gates as PennyLane calls them; sdg and tdg are adjoints."""
 
