@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""``quantinuum:<device>``: circuits compiled by pytket-quantinuum here, sent through Nexus; ``quantinuum:H2-1LE`` runs pytket's local emulator.
+"""``quantinuum:<device>``: circuits compiled by pytket-quantinuum here, sent through Nexus.
 
-pytket keeps barriers, and jobs ask Nexus not to compile again.
+``quantinuum:H2-1LE`` runs pytket's local emulator. pytket keeps barriers, and jobs ask Nexus not to compile again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class _Compiler:
         self.n_qubits, self.place = QUBITS[family], place
         backends = sdk("pytket.extensions.quantinuum.backends.quantinuum", "pytket-quantinuum", "quantinuum", place)
         data = sdk("pytket.extensions.quantinuum.backends.data", "pytket-quantinuum", "quantinuum", place)
-        facts = data.QuantinuumBackendData(n_qubits=self.n_qubits, n_cl_reg=4000, gate_set=data.H2.gate_set, local_emulator=is_local)
+        kinds = sdk("pytket.circuit", "pytket", "quantinuum", place).OpType
+        gates = frozenset({kinds.PhasedX, kinds.Rz, kinds.ZZPhase, kinds.Measure, kinds.Barrier})
+        facts = data.QuantinuumBackendData(n_qubits=self.n_qubits, n_cl_reg=4000, gate_set=gates, local_emulator=is_local)
         self.backend = backends.QuantinuumBackend(target.upper(), data=facts)
 
     def compiled(self, circuit: MeasuredCircuit) -> Any:
@@ -142,7 +144,7 @@ class QuantinuumAdapter:
             return [self._max_hqc] * len(batch.circuits)
         from flashket.qpu.cost import GATE_MARGIN
 
-        caps = []
+        caps: list[float] = []
         for circuit, shots in zip(batch.circuits, batch.shots, strict=True):
             hqc = self.estimate(Batch((circuit,), (shots,))).hqc
             if hqc is None:
