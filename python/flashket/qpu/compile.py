@@ -20,7 +20,7 @@ from flashket.qpu.interactions import Item, interactions, inverted
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile
 from flashket.qpu.routing import route
-from flashket.qpu.runs import Angle, Run, constant, value_of
+from flashket.qpu.runs import Angle, Run, Turn, constant, multiply, value_of
 
 
 def compile_circuit(
@@ -326,8 +326,8 @@ class _Writer:
                 self._push(a, "z")
                 self._push(b, "z")
             elif turns:
-                # rzz(pi/2) = cz rz(-pi/2) rz(-pi/2), rzz(-pi/2) = cz rz(pi/2) rz(pi/2)
-                self._phase(-math.pi / 2 if turns == 1 else math.pi / 2, a, b)
+                # rzz(pi/2) = cz rz(pi/2) rz(pi/2), rzz(-pi/2) = cz rz(-pi/2) rz(-pi/2)
+                self._phase(math.pi / 2 if turns == 1 else -math.pi / 2, a, b)
                 self._cz(a, b)
         elif self.two == "rzz":
             self._flush(a, True)
@@ -404,8 +404,44 @@ class _Writer:
             self._gate(Gate("rzz", (a, b), angle), 2)
             self._gate(Gate("rz", (a,), constant(0.0)), 1)
             return
-        middle, before, after = root_angles(value)
-        # Axes: the turns make exp(-i t/2 (n ZY)) with n on qubit a; see root_angles.
-        for wire in (a, b):
-            self._push(wire, "h")
-        raise NotImplementedError
+        theta = math.remainder(value, 2 * math.pi)
+        if abs(theta) > math.pi / 2:
+            self._both(a, b, "z")
+            theta -= math.copysign(math.pi, theta)
+        if theta < 0:
+            self._push(a, "x")
+        middle, rest, axis = _between_roots(abs(theta))
+        self.runs[a].push("rx", constant(-axis))
+        self.runs[b].push("rx", constant(-math.pi / 2))
+        self.runs[a].push_turn(rest)
+        self._root(a, b)
+        self.runs[a].push("rx", constant(middle))
+        self._push(a, "z")
+        self._root(a, b)
+        self._push(a, "z")
+        self.runs[a].push("rx", constant(axis - middle))
+        self.runs[b].push("rx", constant(math.pi / 2))
+        if theta < 0:
+            self._push(a, "x")
+
+
+def _between_roots(theta: float) -> tuple[float, Turn, float]:
+    """Return what makes an RZZ of 0 < theta <= pi/2 from two square roots of iSWAP.
+
+    With ``Z RX(middle)`` on qubit a between the roots, and Y' = RX(-middle) Y RX(middle), the product is
+
+        Z RX(middle) exp(-i pi/8 Y' Y) exp(i pi/8 Y Y) = Z RX(middle) exp(-i theta/2 n Y) C,   cos theta = cos^2(middle/2)
+
+    as Y of qubit b is a number for both factors. n is in the plane of Y and Z: RX(axis) makes Z of it. Returned: middle, the inverse of C, axis.
+    """
+    middle = 2 * math.acos(math.sqrt(math.cos(theta)))
+    y, z = math.cos(middle), -math.sin(middle)
+    eighth, quarter = (math.cos(math.pi / 8), math.sin(math.pi / 8)), math.sqrt(0.5)
+    turned: Turn = (eighth[0], 0.0, eighth[1] * y, eighth[1] * z)
+    back: Turn = (eighth[0], 0.0, -eighth[1], 0.0)
+    plus = multiply(turned, back)
+    _, _, ny, nz = multiply(multiply(turned, (quarter, 0.0, -quarter, 0.0)), turned)
+    length = math.hypot(ny, nz)
+    half = (math.cos(theta / 2), math.sin(theta / 2))
+    w, *rest = multiply((half[0], 0.0, -half[1] * ny / length, -half[1] * nz / length), plus)
+    return middle, (w, -rest[0], -rest[1], -rest[2]), math.atan2(ny, nz)

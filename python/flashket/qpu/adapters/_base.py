@@ -14,12 +14,16 @@ from flashket.qpu.cost import Cost
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device takes: qubits, and of one job shots a circuit, circuits, and executions; None: no limit known."""
+    """What a device takes: qubits, and of one job shots a circuit, circuits, and executions; None: no limit known.
+
+    ``same_shots``: all circuits of one job get the same number of shots.
+    """
 
     n_qubits: int | None
     max_shots: int | None = None
     max_circuits: int | None = None
     max_executions: int | None = None
+    same_shots: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,16 @@ class Adapter(Protocol):
 
 
 class TransientError(Exception):
-    """Something that may work when tried again; ``retry_after`` in seconds where the provider says so."""
+    """Something that may work when tried again; ``retry_after`` in seconds where the provider says so.
 
-    def __init__(self, text: str, retry_after: float | None = None) -> None:
+    ``refused`` promises that the provider took nothing (429, a connection that was never made), so that even submit() may be tried
+    again; otherwise the outcome of a submit() is unknown.
+    """
+
+    def __init__(self, text: str, retry_after: float | None = None, *, refused: bool = False) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.refused = refused
 
 
 def check_counts(counts: Sequence[dict[int, int]], batch: Batch, name: str) -> None:
