@@ -15,7 +15,7 @@ from flashket.qpu import budget as budgets
 from flashket.qpu.adapters._base import Adapter, Batch, Result, check_counts
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.journal import UNSENT, Journal, Part, Record, write_counts
-from flashket.qpu.retry import Retry
+from flashket.qpu.retry import NoAnswer, Retry
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
@@ -66,6 +66,8 @@ class Fetching:
             except JobError as error:
                 self.journal.change(part.id, ("submitted",), "submitted", error=str(error))
                 first_error = first_error or error
+                if isinstance(error, NoAnswer):
+                    break
         if first_error is not None:
             raise JobError(f"{self.missing(self.journal.parts(self.record.id))} ({first_error})") from first_error
 

@@ -116,6 +116,9 @@ class Sending(Fetching):
                 self._after_refusal(part, error)
                 return
             except Exception as error:  # noqa: BLE001  # whatever an SDK raises, the part may have arrived
+                if not self.adapter.is_remote:
+                    self._take_back(part, "planned")
+                    raise
                 self._after_doubt(part, type(error).__name__)  # its text may hold credentials
                 return
             else:
