@@ -316,6 +316,7 @@ PYBIND11_MODULE(_core, m) {
   bind_attention(m);
   bind_linear(m);
   bind_mps(m);
+  bind_noise(m);
   bind_system(m);
 }
 

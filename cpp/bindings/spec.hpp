@@ -21,6 +21,9 @@ std::vector<Gate> parse_gates(const py::tuple& program);
 // mps.cpp
 void bind_mps(py::module_& m);
 
+// noise.cpp
+void bind_noise(py::module_& m);
+
 inline void require(bool condition, const char* what) {
   if (!condition) throw py::value_error(std::string("flashket._core: ") + what);
 }

@@ -21,6 +21,7 @@ namespace flashket {
     extern const LinearTable linear_ops;                \
     extern const MpsOps mps_ops;                        \
     extern const NoiseOps noise_ops;                    \
+    extern const PauliOps pauli_ops;                    \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
 
@@ -50,6 +51,7 @@ const std::vector<IsaOps>& all_isas() {
    &isa_##isa::linear_ops,      \
    &isa_##isa::mps_ops,         \
    &isa_##isa::noise_ops,       \
+   &isa_##isa::pauli_ops,       \
    encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \
   static const auto encoders_##isa = [] {                                                    \

@@ -10,6 +10,7 @@
 #include "core/types.hpp"
 #include "gram/mps.hpp"
 #include "gram/tile.hpp"
+#include "noise/pauli.hpp"
 #include "noise/shots.hpp"
 
 namespace flashket {
@@ -24,6 +25,7 @@ struct IsaOps {
   const LinearTable* linear;
   const MpsOps* mps;
   const NoiseOps* noise;
+  const PauliOps* pauli;
   std::vector<const Encoder*> encoders;
 };
 

@@ -33,6 +33,12 @@ class PerWorker {
     return *slots_[worker];
   }
 
+  template <class Use>
+  void for_each(const Use& use) {
+    for (const auto& slot : slots_)
+      if (slot) use(*slot);
+  }
+
  private:
   std::vector<std::unique_ptr<S>> slots_ = std::vector<std::unique_ptr<S>>(kMaxThreads);
 };

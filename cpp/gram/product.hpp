@@ -65,8 +65,10 @@ FLASHKET_INLINE const T* load_again(const T* p) {
   return p;
 }
 
-template <class T, int R>
-FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features, int64_t group, Vec<T> (&acc)[R][2]) {
+// between() is called once a feature, for what else there is to do while the arithmetic units are busy.
+template <class T, int R, class Between>
+FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features, int64_t group, Vec<T> (&acc)[R][2],
+                                      const Between& between) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   b += (n_features + (n_features + group - 1) / group) * N;  // cotangents
   const T* rows[2] = {a, load_again(a)};
@@ -86,6 +88,7 @@ FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features
         FLASHKET_UNROLL
         for (int r = 0; r < R; ++r) acc[r][h] *= splat(rows[h][at + r]) + t;
       }
+      between();
     }
     FLASHKET_UNROLL
     for (int h = 0; h < 2; ++h) {

@@ -36,6 +36,20 @@ using StoreTile = void (*)(const T* tile, int64_t rows, int64_t cols, T* to, int
 template <class T>
 using FinishRow = void (*)(const Score& score, T* overlaps, int64_t count);
 
+// Finished values of kDrainRows x kDrainCols, without gaps, on their way to the matrix and to their mirror image there
+// (null: none). `to` and `mirrored` are on a line's boundary, as is every row.
+constexpr int64_t kDrainRows = 32, kDrainCols = 64;
+struct Drain {
+  const float* tile = nullptr;  // null: nothing to store
+  float *to = nullptr, *mirrored = nullptr;
+  int64_t to_stride = 0;
+};
+
+// Fills values with a whole tile of product overlaps' kernel values while `previous` is stored past the caches. Without
+// values it only stores.
+using ScoreDraining = void (*)(const Score& score, const float* a, const float* b, float* values,
+                               const Drain& previous);
+
 template <class T>
 struct TileOps {
   int64_t panel_cols;
@@ -43,6 +57,7 @@ struct TileOps {
   FinishRow<T> finish;
   PackRows<T> pack;
   StoreTile<T> store, store_mirrored;
+  ScoreDraining score_draining;  // null where nothing is gained
 };
 
 }  // namespace flashket

@@ -8,6 +8,9 @@
 #include "gram/layout.hpp"
 #include "gram/product.hpp"
 #include "gram/transfer.hpp"
+#if FLASHKET_VECTOR_BYTES == 64
+#include "gram/draining.hpp"
+#endif
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -36,7 +39,7 @@ FLASHKET_INLINE Vec<T> kernel_value(const Score& score, Vec<T> re, Vec<T> im) {
   return raise<T>(vmin<T>(splat(T(1)), re), score.power);  // in this order NaN stays NaN
 }
 
-template <class T, int R>
+template <class T, int R, int64_t kStride = kTileStride>
 FLASHKET_INLINE void store_values(const Score& score, const Vec<T> (&overlap)[R][2], T* to) {
   // The common case without the questions that kernel_value asks for every vector.
   const bool is_plain = score.similarity == Similarity::fidelity && score.power == 1;
@@ -45,7 +48,7 @@ FLASHKET_INLINE void store_values(const Score& score, const Vec<T> (&overlap)[R]
     FLASHKET_UNROLL
     for (int h = 0; h < 2; ++h) {
       const Vec<T> v = overlap[r][h];
-      store<T>(to + r * kTileStride + h * kLanes<T>,
+      store<T>(to + r * kStride + h * kLanes<T>,
                is_plain ? vmin<T>(splat(T(1)), v * v) : kernel_value<T>(score, v, Vec<T>{}));
     }
   }
@@ -74,6 +77,18 @@ FLASHKET_INLINE void for_blocks(const T* a, const T* b, int64_t panel_stride, in
   }
 }
 
+template <class T, int R, class Between>
+FLASHKET_INLINE void product_overlaps(const Score& score, const T* a, const T* b, Vec<T> (&acc)[R][2],
+                                      const Between& between) {
+  if (score.pair == PairKind::tangent) {
+    tangent_overlaps<T, R>(a, b, score.depth, score.group, acc, between);
+    return;
+  }
+  FLASHKET_UNROLL
+  for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
+  paired_overlaps<T, R>(a, b, score.depth, acc);
+}
+
 template <class T>
 struct ProductBlock {
   const Score& score;
@@ -82,16 +97,32 @@ struct ProductBlock {
   template <int R>
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     Vec<T> acc[R][2];
-    if (score.pair == PairKind::tangent) {
-      tangent_overlaps<T, R>(a, b, score.depth, score.group, acc);
-    } else {
-      FLASHKET_UNROLL
-      for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
-      paired_overlaps<T, R>(a, b, score.depth, acc);
-    }
+    product_overlaps<T, R>(score, a, b, acc, [] {});
     store_values<T, R>(score, acc, values + at);
   }
 };
+
+#if FLASHKET_VECTOR_BYTES == 64
+// Products are computed as fast as memory takes their results, if both happen at once: the stores of a tile are spread
+// over the arithmetic of the next.
+void score_draining(const Score& score, const float* a, const float* b, float* values, const Drain& previous) {
+  constexpr int64_t n_columns = kDrainCols / kPanelCols<float>, n_steps = kDrainRows / kBlockRows * n_columns;
+  const int64_t pitch = score.pitch();
+  for (int64_t step = 0; step < n_steps; ++step) {
+    const int64_t i = step / n_columns * kBlockRows, j = step % n_columns * kPanelCols<float>;
+    DrainStep drain(previous, step, n_steps);
+    if (values != nullptr) {
+      Vec<float> acc[kBlockRows][2];
+      product_overlaps<float, kBlockRows>(score, packed_row(a, i, pitch * kPanelCols<float>), b + j * pitch, acc,
+                                          [&] { drain.store_lines(); });
+      store_values<float, kBlockRows, kDrainCols>(score, acc, values + i * kDrainCols + j);
+    }
+    drain.finish();
+  }
+}
+#else
+constexpr ScoreDraining score_draining = nullptr;
+#endif
 
 // A part of the sum over elements. The first part overwrites the tile, others add to it; `finished` turns sums into
 // kernel values in the same breath.
@@ -316,11 +347,16 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
 }  // namespace
 
 extern const TileOps<float> tile_ops_f32;
-const TileOps<float> tile_ops_f32 = {kPanelCols<float>, score_tile<float>, finish_row<float>,
-                                     pack_rows<float>,  store_tile<float>, store_mirrored<float>};
+const TileOps<float> tile_ops_f32 = {kPanelCols<float>, score_tile<float>,     finish_row<float>, pack_rows<float>,
+                                     store_tile<float>, store_mirrored<float>, score_draining};
 extern const TileOps<double> tile_ops_f64;
-const TileOps<double> tile_ops_f64 = {kPanelCols<double>, score_tile<double>, finish_row<double>,
-                                      pack_rows<double>,  store_tile<double>, store_mirrored<double>};
+const TileOps<double> tile_ops_f64 = {kPanelCols<double>,
+                                      score_tile<double>,
+                                      finish_row<double>,
+                                      pack_rows<double>,
+                                      store_tile<double>,
+                                      store_mirrored<double>,
+                                      nullptr};
 extern const ScoreTile<double> log_tile_f64;
 const ScoreTile<double> log_tile_f64 = log_tile;
 

@@ -19,6 +19,7 @@ from flashket.arrays import Array
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps.amplitude import Amplitude
 from flashket.kernels import Kernel, Projected
+from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
 from flashket.program import Gate, Linear, Program
 
 Complex: TypeAlias = npt.NDArray[Any]
@@ -353,3 +354,123 @@ def _normalised(scores: Array, normalization: str, temperature: float, are_logs:
         return np.full(len(scores), 1 / len(scores))
     weights = np.exp(exponents - exponents.max())
     return np.asarray(weights / weights.sum())
+
+
+PAULIS = (np.eye(2, dtype=np.complex128), _X, _Y, _Z)
+
+
+def pauli_product(components: Any) -> Complex:
+    """Return the product over wires of sum_d components[wire, d] P_d, (2**n, 2**n); wire 0 is the least significant bit.
+
+    Examples
+    --------
+    >>> pauli_product([[0.5, 0.0, 0.0, 0.5], [0.0, 1.0, 0.0, 0.0]]).real
+    array([[0., 0., 1., 0.],
+           [0., 0., 0., 0.],
+           [1., 0., 0., 0.],
+           [0., 0., 0., 0.]])
+    """
+    matrix = np.ones((1, 1), np.complex128)
+    for row in np.asarray(components, np.float64):
+        matrix = np.kron(sum(component * pauli for component, pauli in zip(row, PAULIS, strict=True)), matrix)
+    return matrix
+
+
+def run_channel(transfer: Array, qubits: tuple[int, ...], rho: Complex) -> Complex:
+    """Apply the channel with Pauli transfer matrix ``transfer`` (4^k, 4^k) to k qubits of a density matrix.
+
+    ``E(rho) = 2^-k sum_ab R_ab P_a Tr_qubits(P_b rho)``; index of a string: sum_j d_j 4^j with digit d_j of ``qubits[j]``.
+
+    Examples
+    --------
+    >>> run_channel(np.diag([1.0, 0.0, 0.0, 0.0]), (0,), np.diag([1.0, 0.0])).real  # complete depolarisation
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    n, k = len(rho).bit_length() - 1, len(qubits)
+    strings: list[Complex] = [np.ones((1, 1), np.complex128)]
+    for _ in range(k):
+        strings = [np.kron(pauli, string) for pauli in PAULIS for string in strings]
+    superoperator = sum(
+        transfer[a, b] / 2**k * np.einsum("ij,lk->ijkl", strings[a], strings[b]) for a in range(4**k) for b in range(4**k) if transfer[a, b]
+    )
+    # Axes 0..n-1 are the bits of the row, most significant first, then those of the column; the last qubit comes first in a string.
+    axes = [n - 1 - q for q in reversed(qubits)] + [2 * n - 1 - q for q in reversed(qubits)]
+    moved = np.moveaxis(rho.reshape((2,) * (2 * n)), axes, range(2 * k))
+    shape = moved.shape
+    product = np.einsum("ijkl,klr->ijr", superoperator, moved.reshape(2**k, 2**k, -1))
+    return np.asarray(np.moveaxis(product.reshape(shape), range(2 * k), axes).reshape(rho.shape))
+
+
+def run_noisy(noisy: NoisyProgram, rho: Complex, x: Array) -> Complex:
+    """Return the density matrix (2**n, 2**n) after gates and channels, for one row of features.
+
+    Examples
+    --------
+    >>> flip = NoisyProgram(
+    ...     Program(1, 0, (Gate("x", (0,)),)), np.array([[0, 0, -1, -1]], np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> run_noisy(flip, np.diag([1.0, 0.0]), np.zeros(0)).real
+    array([[0., 0.],
+           [0., 1.]])
+    """
+    n = noisy.program.n_qubits
+    rho = np.array(rho, np.complex128)
+    for kind, index, q0, q1 in noisy.operations:
+        if kind == GATE:
+            gate = noisy.program.gates[index]
+            # U rho U^dagger by running the gate on every column, twice.
+            matrix = gate_matrix(gate.name, _angles(gate.angle, np.asarray(x, np.float64)[None]) if gate.angle else 0.0).reshape(
+                (2,) * (2 * len(gate.qubits))
+            )
+            axes = [n - 1 - qubit for qubit in gate.qubits]
+            for _ in range(2):
+                tensor = np.tensordot(matrix, rho.reshape((2,) * n + (2**n,)), axes=(range(len(axes), 2 * len(axes)), axes))
+                rho = np.moveaxis(tensor, range(len(axes)), axes).reshape(2**n, 2**n).conj().T
+        elif kind == CHANNEL:
+            rho = run_channel(noisy.channels[index], (q0,), rho)
+        else:
+            rho = run_channel(np.diag(noisy.pair_channels[index]), (q0, q1), rho)
+    return rho
+
+
+def noisy_probabilities(noisy: NoisyCircuit, rows: tuple[Array, ...] = ()) -> Array:
+    """Return the probability of every outcome, (2**m,); ``rows[k]`` are the features of part k.
+
+    Examples
+    --------
+    >>> idle = NoisyProgram(Program(1, 0, ()), np.zeros((0, 4), np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> noisy_probabilities(NoisyCircuit((idle,), np.array([[1.0, 0.0, 0.0, 1.0]]), np.array([[0.1, 0.2]]), (0,)))
+    array([0.9, 0.1])
+    """
+    rho = pauli_product(np.asarray(noisy.start) / 2)
+    for k, part in enumerate(noisy.parts):
+        rho = run_noisy(part, rho, rows[k] if rows else np.zeros(0))
+    result = np.zeros(2 ** len(noisy.measured))
+    for state, probability in enumerate(np.diagonal(rho).real):
+        for outcome in range(len(result)):
+            read = 1.0
+            for bit, wire in enumerate(noisy.measured):
+                wrong = noisy.readout[bit][state >> wire & 1]  # p10 of a 0, p01 of a 1
+                read *= wrong if (outcome >> bit & 1) != (state >> wire & 1) else 1 - wrong
+            result[outcome] += read * probability
+    return result
+
+
+def noisy_gram(noisy: NoisyCircuit, X: Array, Y: Array | None = None) -> Array:
+    """Return the probability of reading only zeros of every circuit, (n, m), one circuit after another.
+
+    With Y=None circuit (i, j), i <= j, has row i first, and the result is mirrored.
+
+    Examples
+    --------
+    >>> program = Program(1, 1, (Gate("ry", (0,), (Linear(1.0, 0),)),))
+    >>> gate, silence = np.array([[0, 0, -1, -1]], np.int32), (np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> parts = tuple(NoisyProgram(part, gate, *silence) for part in (program, program.inverse()))
+    >>> noisy_gram(NoisyCircuit(parts, np.array([[1.0, 0.0, 0.0, 1.0]]), np.zeros((1, 2)), (0,)), np.array([[0.0], [np.pi]])).round(6)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    x = np.asarray(X, np.float64)
+    y = x if Y is None else np.asarray(Y, np.float64)
+    out = np.array([[noisy_probabilities(noisy, (a, b))[0] for b in y] for a in x])
+    return np.asarray(np.triu(out) + np.triu(out, 1).T) if Y is None else out

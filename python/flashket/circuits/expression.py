@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,6 +157,9 @@ def _factored(i: int, j: int, scale: float, linear: Mapping[int, float], offset:
     if i == j or any(value != 0 and feature not in (i, j) for feature, value in linear.items()):
         return None
     b, c = linear.get(i, 0.0), linear.get(j, 0.0)
-    if abs(scale * offset - b * c) > 4 * sys.float_info.epsilon * abs(b * c):
+    shift = b / scale
+    # Coefficients below the smallest normal number have lost digits: what that changes of the angle is nothing.
+    lost = sys.float_info.min * (1 + abs(shift) + abs(c / scale))
+    if not abs(offset - shift * c) <= 4 * sys.float_info.epsilon * abs(shift * c) + lost < math.inf:
         return None
-    return Linear(scale, i, c), Linear(1.0, j, b / scale)
+    return Linear(scale, i, c), Linear(1.0, j, shift)

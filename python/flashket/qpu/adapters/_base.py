@@ -14,12 +14,16 @@ from flashket.qpu.cost import Cost
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device takes: qubits, and of one job shots a circuit, circuits, and executions; None: no limit known."""
+    """What a device takes: qubits, and of one job shots a circuit, circuits, and executions; None: no limit known.
+
+    ``same_shots``: all circuits of one job get the same number of shots.
+    """
 
     n_qubits: int | None
     max_shots: int | None = None
     max_circuits: int | None = None
     max_executions: int | None = None
+    same_shots: bool = False
 
 
 @dataclass(frozen=True)

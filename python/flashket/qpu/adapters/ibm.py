@@ -1,0 +1,323 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""``ibm:<device>`` through SamplerV2, ``ibm:fake_<device>`` in local testing mode, and Qiskit objects that the user passes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from flashket.errors import BackendUnavailable, InputError, JobError, explanation
+from flashket.qpu.adapters._base import Batch, Limits, Result
+from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
+from flashket.qpu.adapters._shared import LocalAdapter, asked, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.cost import Cost
+from flashket.qpu.credentials import need_credential, redact
+
+MAX_EXECUTIONS = 5_000_000
+"""Circuits times shots of one job, as IBM validates it."""
+
+_STATES = {"INITIALIZING": "queued", "QUEUED": "queued", "VALIDATING": "queued", "RUNNING": "running", "DONE": "done", "ERROR": "failed"}
+_IN_PROCESS = ("qiskit_aer", "qiskit.providers.basic_provider", "qiskit.providers.fake_provider", "qiskit_ibm_runtime.fake_provider")
+
+
+def opened(target: str, **options: Any) -> Any:
+    """Return the adapter of ``ibm:<target>``."""
+    if target.startswith("fake_"):
+        return SamplerAdapter(f"ibm:{target}", _fake(target), runtime=True, **options)
+    return IBMAdapter(target, **options)
+
+
+def wrapped(device: Any) -> Any:
+    """Return the adapter of a Qiskit BackendV2 or SamplerV2."""
+    sampler = device if hasattr(device, "run") and not hasattr(device, "target") else None
+    backend = device if sampler is None else getattr(device, "backend", None)
+    backend = backend() if callable(backend) else backend
+    if sampler is not None and backend is None:
+        # StatevectorSampler and Aer's sampler take any circuit and run it here.
+        if type(device).__module__.startswith(("qiskit.primitives", "qiskit_aer")):
+            return SamplerAdapter(f"qiskit:{type(device).__name__}", None, sampler=device)
+        raise InputError(explanation("wrap", "a Sampler that names its backend was wanted", type(device).__name__, "pass the backend"))
+    name = backend.name if isinstance(backend.name, str) else backend.name()
+    module = type(backend).__module__
+    if module.startswith(_IN_PROCESS):
+        return SamplerAdapter(f"qiskit:{name}", backend)
+    if module.startswith("qiskit_ibm_runtime"):
+        return IBMAdapter(name, backend=backend)
+    if not hasattr(backend, "run"):
+        raise InputError(explanation("wrap", "a Qiskit BackendV2 that can run circuits was wanted", type(backend).__name__))
+    return BackendAdapter(backend)
+
+
+class SamplerAdapter(LocalAdapter):
+    """A Qiskit backend or sampler that simulates in this process.
+
+    Parameters
+    ----------
+    name : str
+        Of the adapter.
+    backend : qiskit.providers.BackendV2, or None
+        Circuits are compiled to it.
+    sampler : SamplerV2, optional
+        By default Qiskit's BackendSamplerV2 of the backend.
+    runtime : bool
+        Use qiskit-ibm-runtime's SamplerV2, whose local testing mode takes the path of a real job up to the network.
+    optimization_level : int
+        Of Qiskit's compiler, 0 to 3.
+    layout : sequence of int, optional
+        Physical qubits.
+    """
+
+    def __init__(
+        self, name: str, backend: Any, *, sampler: Any = None, runtime: bool = False, optimization_level: int = 3, layout: Any = None
+    ) -> None:
+        super().__init__(name, Limits(getattr(backend, "num_qubits", None)))
+        self._backend, self._sampler, self._runtime = backend, sampler, runtime
+        self._compiler = {"optimization_level": optimization_level, "layout": layout}
+
+    def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
+        circuits = [quantum_circuit(circuit) for circuit in batch.circuits]
+        if self._backend is not None:
+            circuits = compiled(circuits, self._backend, **self._compiler)
+        counts: list[dict[int, int]] = []
+        for circuit, shots, seed in zip(circuits, batch.shots, circuit_seeds(batch), strict=True):
+            with warnings.catch_warnings():
+                # Its result is the same with or without; the text is for users of the SDK.
+                warnings.simplefilter("ignore")
+                found = self._made_sampler(seed).run([(circuit, None, shots)]).result()
+            counts.append(counts_of_keys(found[0].data.c.get_counts()))
+        return counts, {"layout": layouts(circuits)}
+
+    def _made_sampler(self, seed: int | None) -> Any:
+        if self._sampler is not None:
+            return self._sampler
+        if self._runtime:
+            runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
+            return runtime.SamplerV2(mode=self._backend, options={} if seed is None else {"simulator": {"seed_simulator": seed}})
+        from qiskit.primitives import BackendSamplerV2
+
+        return BackendSamplerV2(backend=self._backend, options={} if seed is None else {"seed_simulator": seed})
+
+
+class IBMAdapter:
+    """A device of IBM Quantum.
+
+    Circuits are compiled to the device's instruction set here, with the calibration of the moment; the job carries the token as a tag.
+
+    Parameters
+    ----------
+    target : str
+        The device, e.g. ``"ibm_torino"``.
+    instance : str, optional
+        The service instance (CRN or name); by default the account's, or ``QISKIT_IBM_INSTANCE``.
+    optimization_level, layout
+        Of Qiskit's compiler.
+    profile : str, optional
+        The device profile that estimates the cost; by default the one of this name.
+    backend : IBMBackend, optional
+        An open one.
+    """
+
+    is_remote = True
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        instance: str | None = None,
+        optimization_level: int = 3,
+        layout: Any = None,
+        profile: str | None = None,
+        backend: Any = None,
+    ) -> None:
+        self.name = f"ibm:{target}"
+        self._runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
+        self._target, self._instance, self._profile = target, instance, profile or target
+        self._compiler = {"optimization_level": optimization_level, "layout": layout}
+        self._backend_found = backend
+        self._service_found = None if backend is None else getattr(backend, "service", None)
+
+    def _service(self) -> Any:
+        if self._service_found is None:
+            found = need_credential("ibm", self.name)
+            token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
+            instance = {} if self._instance is None else {"instance": self._instance}
+            self._service_found = asked(self.name, lambda: self._runtime.QiskitRuntimeService(**token, **instance))
+        return self._service_found
+
+    def _backend(self) -> Any:
+        if self._backend_found is None:
+            service = self._service()
+            self._backend_found = asked(self.name, lambda: service.backend(self._target))
+        return self._backend_found
+
+    def limits(self) -> Limits:
+        """Say what one job may hold, from the open device or else from its profile."""
+        from flashket.qpu.profile import load_profile
+
+        if self._backend_found is not None:
+            backend = self._backend_found
+            return Limits(
+                backend.num_qubits, getattr(backend, "max_shots", None), getattr(backend, "max_circuits", None), MAX_EXECUTIONS, True
+            )
+        try:
+            profile = load_profile(self._profile)
+        except InputError:
+            return Limits(None, None, None, MAX_EXECUTIONS, True)
+        return Limits(profile.n_qubits, profile.max_shots, profile.max_circuits, profile.max_executions or MAX_EXECUTIONS, True)
+
+    def estimate(self, batch: Batch) -> Cost:
+        """Say what the batch costs."""
+        return device_cost(self.name, self._profile, batch, "ibm")
+
+    def submit(self, batch: Batch, token: str) -> str:
+        """Compile and send the batch."""
+        check_batch(batch, self.limits(), self.name)
+        need_credential("ibm", self.name) if self._backend_found is None else None
+        backend = self._backend()
+        check_batch(batch, self.limits(), self.name)
+        pubs = [(circuit, None, batch.shots[0]) for circuit in compiled(map(quantum_circuit, batch.circuits), backend, **self._compiler)]
+
+        def send() -> str:
+            sampler = self._runtime.SamplerV2(mode=backend, options={"environment": {"job_tags": ["flashket", token]}})
+            return str(sampler.run(pubs).job_id())
+
+        return asked(self.name, send)
+
+    def find(self, token: str) -> str | None:
+        """Return the newest job with this tag."""
+        service = self._service()
+        found = asked(self.name, lambda: service.jobs(job_tags=[token], limit=1))
+        return str(found[0].job_id()) if found else None
+
+    def _job(self, job_id: str) -> Any:
+        service = self._service()
+        return asked(self.name, lambda: service.job(job_id))
+
+    def status(self, job_id: str) -> str:
+        """Return the job's state."""
+        job = self._job(job_id)
+        said = asked(self.name, job.status)
+        return _STATES.get(str(getattr(said, "name", said)).upper(), "cancelled")
+
+    def result(self, job_id: str) -> Result:
+        """Return the counts, the times of the job and the QPU seconds that IBM charges."""
+        job = self._job(job_id)
+        found = asked(self.name, job.result)
+        counts = tuple(counts_of_keys(entry.data.c.get_counts()) for entry in found)
+        metrics: dict[str, Any] = asked(self.name, job.metrics) or {}
+        created, running, finished = (_time(metrics.get("timestamps", {}).get(name)) for name in ("created", "running", "finished"))
+        usage = metrics.get("usage", {})
+        charged = usage.get("qpu_charge_time_seconds", usage.get("quantum_seconds"))
+        properties = asked(self.name, job.properties)
+        updated = getattr(properties, "last_update_date", None)
+        return Result(
+            counts,
+            queue_seconds=(running - created).total_seconds() if running and created else None,
+            execution_seconds=(finished - running).total_seconds() if finished and running else None,
+            qpu_seconds=None if charged is None else float(charged),
+            calibration=updated.isoformat() if updated else "",
+            raw=redact({"metrics": metrics}),
+        )
+
+    def cancel(self, job_id: str) -> None:
+        """Ask IBM to stop the job."""
+        asked(self.name, self._job(job_id).cancel)
+
+
+class BackendAdapter:
+    """Any other Qiskit BackendV2 that the user passes: its jobs are reached through the object, so only in this process.
+
+    Nothing is known of its prices, and it has no tags: an unknown outcome cannot be looked up.
+    """
+
+    is_remote = True
+
+    def __init__(self, backend: Any, *, optimization_level: int = 3, layout: Any = None) -> None:
+        name = backend.name if isinstance(backend.name, str) else backend.name()
+        self.name, self._backend, self._jobs = f"qiskit:{name}", backend, dict[str, Any]()
+        self._compiler = {"optimization_level": optimization_level, "layout": layout}
+
+    def limits(self) -> Limits:
+        """Say what one job may hold."""
+        return Limits(self._backend.num_qubits, getattr(self._backend, "max_shots", None), self._backend.max_circuits, None, True)
+
+    def estimate(self, batch: Batch) -> Cost:
+        """Say that the cost is unknown."""
+        return Cost(len(batch.circuits), sum(batch.shots), None, None, None, notes=(f"prices of {self.name} are not known",))
+
+    def submit(self, batch: Batch, token: str) -> str:
+        """Compile and send the batch."""
+        check_batch(batch, self.limits(), self.name)
+        circuits = compiled(map(quantum_circuit, batch.circuits), self._backend, **self._compiler)
+        job = asked(self.name, lambda: self._backend.run(circuits, shots=batch.shots[0]))
+        self._jobs[str(job.job_id())] = job
+        return str(job.job_id())
+
+    def find(self, token: str) -> str | None:
+        """Refuse: such objects have no tags."""
+        do = "look at the provider's own list of jobs"
+        raise BackendUnavailable(explanation(self.name, "jobs of this object cannot be looked up by token", None, do))
+
+    def _job(self, job_id: str) -> Any:
+        if job_id not in self._jobs:
+            if not hasattr(self._backend, "retrieve_job"):
+                raise JobError(explanation(self.name, "this object cannot reach jobs of another process", job_id, "ask the provider's SDK"))
+            self._jobs[job_id] = asked(self.name, lambda: self._backend.retrieve_job(job_id))
+        return self._jobs[job_id]
+
+    def status(self, job_id: str) -> str:
+        """Return the job's state."""
+        job = self._job(job_id)
+        said = asked(self.name, job.status)
+        return _STATES.get(str(getattr(said, "name", said)).upper(), "cancelled")
+
+    def result(self, job_id: str) -> Result:
+        """Return the counts."""
+        job = self._job(job_id)
+        found = asked(self.name, job.result)
+        counts = asked(self.name, found.get_counts)
+        every: Sequence[dict[str, int]] = counts if isinstance(counts, (list, tuple)) else [counts]
+        return Result(tuple(map(counts_of_keys, every)), raw=redact({"backend": self.name}))
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the provider to stop the job."""
+        asked(self.name, self._job(job_id).cancel)
+
+
+def compiled(circuits: Iterable[Any], backend: Any, *, optimization_level: int = 3, layout: Any = None) -> list[Any]:
+    """Return circuits in a backend's own gates on its qubits, barriers kept; equal inputs give equal circuits."""
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    manager = generate_preset_pass_manager(optimization_level, backend=backend, initial_layout=layout, seed_transpiler=0)
+    # One process: the pass manager would otherwise start a pool.
+    return [manager.run(circuit) for circuit in circuits]
+
+
+def layouts(circuits: Iterable[Any]) -> list[list[int] | None]:
+    """Return the physical qubits of each compiled circuit's qubits, None for circuits that kept theirs."""
+    found: list[list[int] | None] = []
+    for circuit in circuits:
+        found.append(
+            None if circuit.layout is None else [int(qubit) for qubit in circuit.layout.initial_index_layout(filter_ancillas=True)]
+        )
+    return found
+
+
+def _fake(target: str) -> Any:
+    """Return a bundled snapshot by name. Never lists all of them, which takes a minute."""
+    module = sdk("qiskit_ibm_runtime.fake_provider", "qiskit-ibm-runtime", "ibm", f"ibm:{target}")
+    name = "".join(word.capitalize() for word in target.split("_"))
+    for candidate in (name, f"{name}V2"):
+        if hasattr(module, candidate):
+            backend = getattr(module, candidate)()
+            if hasattr(backend, "target"):
+                return backend
+    known = ", ".join(sorted(f"fake_{kind[4:].lower().removesuffix('v2')}" for kind in vars(module) if kind.startswith("Fake"))[:200])
+    raise InputError(explanation("open_adapter", "a bundled snapshot of IBM was wanted", repr(target), f"choose one of {known}"))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if not text else datetime.fromisoformat(text.replace("Z", "+00:00"))

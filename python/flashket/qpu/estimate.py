@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a Gram matrix would cost on every device: the table of ``flashket estimate``. Nothing is sent and nothing is run."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import operator
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from statistics import median
+
+from flashket.errors import InputError, explanation
+from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
+from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.cost import Cost, cost_of_work, device_durations
+from flashket.qpu.offers import PricedDevice, device_names, find_device
+from flashket.qpu.profile import DeviceProfile
+from flashket.qpu.workload import CircuitCounts, Work, count_circuit
+
+
+@dataclass(frozen=True)
+class DeviceEstimate:
+    """One device's row.
+
+    Parameters
+    ----------
+    device : str
+        Its name.
+    kind : str
+        "modelled" or "list-price": see :class:`flashket.qpu.cost.Cost`.
+    calibration : str
+        Date of the calibration data; "" for a device of which only the price is known.
+    counts : CircuitCounts or None
+        Of one circuit; None where the device cannot run it.
+    cost : Cost or None
+        Of the whole matrix.
+    fidelity : float
+        Expected: the product over one circuit's pulses, two-qubit gates and measurements of what each leaves whole; nan without
+        calibration data.
+    reason : str
+        Why the device cannot run the circuits, "" if it can.
+    notes : tuple of str
+        What was assumed, beside the cost's notes.
+    """
+
+    device: str
+    kind: str
+    calibration: str
+    counts: CircuitCounts | None
+    cost: Cost | None
+    fidelity: float
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def estimate(
+    kernel: Kernel,
+    n: int,
+    shots: int,
+    devices: Sequence[str | DeviceProfile] | None = None,
+    *,
+    m: int | None = None,
+    provider: str | None = None,
+    today: date | None = None,
+) -> list[DeviceEstimate]:
+    """Say what a Gram matrix would take on devices: circuits, gates, QPU seconds, dollars, expected fidelity.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Fidelity (compute-uncompute), HadamardTest (an ancilla) or Projected (N circuits in three bases).
+    n, m : int
+        Rows, and other rows; without m the Gram matrix of n rows with themselves, each pair once.
+    shots : int
+        Of each circuit.
+    devices : sequence of str or DeviceProfile, optional
+        By default every profile and every device that has a price.
+    provider : str, optional
+        How to buy, where the device is sold that way; see :func:`flashket.qpu.estimate_cost`.
+    today : datetime.date, optional
+        When prices are looked at; by default the clock's date.
+
+    Returns
+    -------
+    list of DeviceEstimate
+        One a device, in the order asked for. A device that is too small has a ``reason`` instead of costs.
+
+    Raises
+    ------
+    InputError
+        For controls, which have no circuits, unknown devices, and numbers that are not positive.
+
+    Notes
+    -----
+    Gates are those of one circuit with arbitrary angles, compiled for a profile's coupling map (best line of its qubits where the
+    circuit fits a line); for devices of which only the price is known they are counted as if every pair of qubits were connected.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> rows = estimate(fk.Fidelity(fk.ZZ(6, reps=1, entanglement="linear")), 20, 1000, ["ibm_torino", "iqm_garnet"])
+    >>> [(row.device, row.cost.circuits, round(row.cost.usd)) for row in rows]
+    [('ibm_torino', 190, 110), ('iqm_garnet', 190, 332)]
+    """
+    n, shots = _positive("n", n), _positive("shots", shots)
+    m = None if m is None else _positive("m", m)
+    example, n_circuits = _demand(kernel, n, m)
+    found = [find_device(device) for device in (device_names() if devices is None else devices)]
+    return [_row(device, example, n_circuits, shots, provider, today) for device in found]
+
+
+def estimate_command(arguments: argparse.Namespace) -> int:
+    """Print what a Gram matrix would cost on every device; nothing is sent.
+
+    Reads ``arguments.kernel``, ``.n``, ``.shots`` and ``.qpu`` (a list, empty for all devices); returns the exit code.
+    """
+    from flashket.spec import parse_spec
+
+    kernel = parse_spec(arguments.kernel)
+    print(table(kernel, estimate(kernel, arguments.n, arguments.shots, arguments.qpu or None)))
+    return 0
+
+
+def table(kernel: Kernel, rows: Sequence[DeviceEstimate]) -> str:
+    """Return rows as the text that ``flashket estimate`` prints."""
+    able = [row for row in rows if row.cost is not None and row.counts is not None]
+    lines = []
+    if able:
+        first = able[0].cost
+        assert first is not None
+        shots = first.executions // first.circuits
+        lines.append(f"{kernel!r}: {first.circuits:,} circuits of {shots:,} shots. Estimated, nothing was run.")
+        heads = ("device", "2q", "depth", "duration", "QPU time", "USD", "worst", "HQC", "fidelity", "kind", "price of", "calibrated")
+        texts = [heads, *(_cells(row) for row in able)]
+        widths = [max(len(cells[column]) for cells in texts) for column in range(len(heads))]
+        left = (0, 9, 10, 11)
+        for cells in texts:
+            parts = [
+                cell.ljust(width) if k in left else cell.rjust(width) for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ]
+            lines.append("  ".join(parts).rstrip())
+    lines += [f"{row.device}: not possible, {row.reason}" for row in rows if row.reason]
+    notes: dict[str, list[str]] = {}
+    for row in able:
+        assert row.cost is not None
+        for note in (*row.notes, *row.cost.notes):
+            notes.setdefault(note, []).append(row.device)
+    if notes:
+        lines.append("")
+    for note, names in notes.items():
+        where = "all" if len(names) == len(able) > 1 else ", ".join(names)
+        lines += textwrap.wrap(f"{where}: {note}", 140, subsequent_indent="    ", break_on_hyphens=False)
+    lines += ["", *_LEGEND] if able else []
+    return "\n".join(lines)
+
+
+_LEGEND = (
+    "2q, depth, duration: of one circuit, its two-qubit gates, those that follow each other, and the time to the measurement.",
+    "USD and worst: list prices of the date beside them, * if older than 180 days or undated; worst is what a budget reserves.",
+    "fidelity: product of what gates and measurements leave whole, by the calibration data of the date beside it; - without such data.",
+    "kind: list-price = from counted tasks and shots; modelled = from modelled time or gates too.",
+)
+
+
+def _positive(name: str, value: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise InputError(explanation("estimate", f"{name} must be a positive integer", repr(value)))
+    return number
+
+
+def _demand(kernel: Kernel, n: int, m: int | None) -> tuple[MeasuredCircuit, int]:
+    """Return one circuit of a kernel's usual estimator, and how many there are."""
+    from flashket.qpu import estimators
+
+    kinds = ((Fidelity, "ComputeUncompute"), (HadamardTest, "Hadamard"), (Projected, "Local"))
+    for kind, name in kinds:
+        if isinstance(kernel, kind):
+            estimator = getattr(estimators, name)(kernel)
+            circuits = estimator.demand(n, m).n_circuits
+            if circuits < 1:
+                raise InputError(explanation("estimate", "n must leave something to measure", n, "the diagonal is 1 without a QPU"))
+            return estimator.example(), circuits
+    raise InputError(explanation("estimate", "kernel must have circuits", repr(kernel), "controls are classical"))
+
+
+def _row(
+    device: DeviceProfile | PricedDevice, circuit: MeasuredCircuit, n_circuits: int, shots: int, provider: str | None, today: date | None
+) -> DeviceEstimate:
+    calibration = device.snapshot if isinstance(device, DeviceProfile) else ""
+    if circuit.n_qubits > device.n_qubits:
+        reason = f"circuits have {circuit.n_qubits} qubits, the device {device.n_qubits}"
+        return DeviceEstimate(device.name, "modelled", calibration, None, None, math.nan, reason)
+    duration_1q, duration_2q, _ = device_durations(device)
+    counts = count_circuit(circuit, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
+    notes = []
+    if isinstance(device, PricedDevice):
+        notes += [device.note] if device.note else []
+        if not device.is_all_to_all:
+            notes.append("gates counted without routing")
+    cost = cost_of_work(device, [Work(counts, n_circuits, shots)], provider=provider, today=today)
+    fidelity = expected_fidelity(device, counts) if isinstance(device, DeviceProfile) else math.nan
+    return DeviceEstimate(device.name, cost.kind, calibration, counts, cost, fidelity, "", tuple(notes))
+
+
+def expected_fidelity(profile: DeviceProfile, counts: CircuitCounts) -> float:
+    """Return the product over pulses, two-qubit gates and measurements of 1 - error, with a device's median errors.
+
+    Medians, as a layout avoids the few bad qubits. Readout counts half of each direction's error.
+
+    Examples
+    --------
+    >>> from flashket.qpu.profile import load_profile
+    >>> 0.7 < expected_fidelity(load_profile("ibm_torino"), CircuitCounts(6, 6, 52, 20, 8, 1e-6)) < 0.9
+    True
+    """
+    readout = [(a + b) / 2 for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
+    idle = profile.n_qubits and profile.memory_error * counts.n_qubits * counts.depth_2q
+    logs = counts.n_1q * _log(profile.error_1q) + counts.n_2q * _log(profile.error_2q) + counts.n_measured * _log(readout)
+    return math.exp(logs - idle)
+
+
+def _log(errors: Sequence[float]) -> float:
+    known = [error for error in errors if error < 1]  # nan and qubits that are out of order (error 1) are not used
+    return math.log1p(-median(known)) if known else math.nan
+
+
+def _cells(row: DeviceEstimate) -> tuple[str, ...]:
+    counts, cost = row.counts, row.cost
+    assert counts is not None and cost is not None
+    return (
+        row.device,
+        f"{counts.n_2q:,}",
+        f"{counts.depth_2q:,}",
+        "-" if math.isnan(counts.duration) else _time(counts.duration),
+        "-" if cost.qpu_seconds is None else _time(cost.qpu_seconds),
+        "-" if cost.usd is None else f"{cost.usd:,.2f}",
+        "-" if cost.usd_worst is None else f"{cost.usd_worst:,.2f}",
+        "-" if cost.hqc is None else f"{cost.hqc:,.0f}",
+        "-" if math.isnan(row.fidelity) else f"{row.fidelity:.3f}",
+        row.kind,
+        f"{cost.price_date}{'*' if cost.is_stale else ''}" or "-",
+        row.calibration or "-",
+    )
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 1000 * size else f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.3g} s"

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who sells time on which device, and how it is charged. Devices that have a price but no calibration data are here only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flashket.errors import InputError, explanation
+from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+
+
+@dataclass(frozen=True)
+class PricedDevice:
+    """A device of which only the price is known here: enough to count gates and money, not to simulate.
+
+    Parameters
+    ----------
+    name, vendor : str
+        E.g. "iqm_garnet", "IQM".
+    n_qubits : int
+        Qubits of the device.
+    one_qubit_gate, two_qubit_gate : str
+        As of a :class:`flashket.qpu.DeviceProfile`.
+    is_all_to_all : bool
+        Whether every pair has the two-qubit gate; otherwise routing adds gates that are not counted.
+    note : str
+        What a user should know.
+    """
+
+    name: str
+    vendor: str
+    n_qubits: int
+    one_qubit_gate: str
+    two_qubit_gate: str
+    is_all_to_all: bool
+    note: str = ""
+
+
+PRICED_DEVICES = (
+    PricedDevice("iqm_garnet", "IQM", 20, "u", "cz", False),
+    PricedDevice("iqm_emerald", "IQM", 54, "u", "cz", False),
+    PricedDevice("rigetti_ankaa", "Rigetti", 82, "sx", "cz", False),
+    PricedDevice("rigetti_cepheus-1-108q", "Rigetti", 108, "sx", "cz", False),
+    PricedDevice("ionq_forte", "IonQ", 36, "u", "rzz", True),
+    PricedDevice("ionq_aria", "IonQ", 25, "u", "rzz", True, "no longer offered"),
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One way to buy.
+
+    ``scheme`` is how it is charged: "seconds" (QPU time), "shots" (tasks and shots), "gate-shots", "hqc". ``items`` name prices.
+    """
+
+    name: str
+    scheme: str
+    items: tuple[str, ...]
+    vendor: str
+    devices: tuple[str, ...] | None
+    """None: every device of the vendor."""
+
+    def sells(self, device: DeviceProfile | PricedDevice) -> bool:
+        """Whether the device is sold this way."""
+        return device.vendor == self.vendor and (self.devices is None or device.name in self.devices)
+
+
+# The first that sells a device is its default.
+OFFERS = (
+    Offer("ibm_payg", "seconds", ("ibm_payg",), "IBM", None),
+    Offer("ibm_flex", "seconds", ("ibm_flex",), "IBM", None),
+    Offer("ibm_premium", "seconds", ("ibm_premium",), "IBM", None),
+    Offer("ibm_open", "seconds", ("ibm_open",), "IBM", None),
+    Offer("quantinuum_10k_hqc", "hqc", ("quantinuum_10k_hqc",), "Quantinuum", None),
+    Offer("quantinuum_17k_hqc", "hqc", ("quantinuum_17k_hqc",), "Quantinuum", None),
+    Offer("braket_iqm_garnet", "shots", ("braket_task", "braket_iqm_garnet"), "IQM", ("iqm_garnet",)),
+    Offer("iqm_resonance", "seconds", ("iqm_resonance",), "IQM", None),
+    Offer("braket_rigetti_ankaa", "shots", ("braket_task", "braket_rigetti_ankaa"), "Rigetti", ("rigetti_ankaa",)),
+    Offer("azure_rigetti_cepheus", "seconds", ("azure_rigetti_cepheus",), "Rigetti", ("rigetti_cepheus-1-108q",)),
+    Offer("braket_ionq_forte", "shots", ("braket_task", "braket_ionq_forte"), "IonQ", ("ionq_forte",)),
+    Offer(
+        "azure_ionq_forte",
+        "gate-shots",
+        ("azure_ionq_forte_1q", "azure_ionq_forte_2q", "azure_ionq_forte_minimum", "azure_ionq_forte_minimum_mitigated"),
+        "IonQ",
+        ("ionq_forte",),
+    ),
+    Offer("braket_ionq_aria", "shots", ("braket_task", "braket_ionq_aria"), "IonQ", ("ionq_aria",)),
+)
+
+
+def device_names() -> list[str]:
+    """Return every device that can be estimated: the profiles, then the devices that have only a price.
+
+    Examples
+    --------
+    >>> device_names()[-1]
+    'ionq_aria'
+    """
+    profiles = profile_names()
+    return [*profiles, *(device.name for device in PRICED_DEVICES if device.name not in profiles)]
+
+
+def find_device(device: DeviceProfile | PricedDevice | str) -> DeviceProfile | PricedDevice:
+    """Return a device by name, by a profile's file, or as it is.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, listing what exists.
+    """
+    if not isinstance(device, str):
+        return device
+    if device not in profile_names():
+        for priced in PRICED_DEVICES:
+            if priced.name == device:
+                return priced
+        if not device.endswith(".json"):
+            raise InputError(explanation("qpu", f"a device must be one of {', '.join(device_names())}, or a profile's file", repr(device)))
+    return load_profile(device)
+
+
+def find_offer(device: DeviceProfile | PricedDevice, provider: str | None) -> Offer | None:
+    """Return how a device is bought: the named way, by default the usual one; None where nobody publishes a price.
+
+    Raises
+    ------
+    InputError
+        If the device is not sold in the named way, listing the ways it is.
+    """
+    ways = [offer for offer in OFFERS if offer.sells(device)]
+    if provider is None:
+        return ways[0] if ways else None
+    for offer in ways:
+        if offer.name == provider:
+            return offer
+    names = ", ".join(offer.name for offer in ways) or "nowhere that publishes prices"
+    raise InputError(explanation("qpu", f"provider must be one that sells {device.name}", repr(provider), f"it is sold by {names}"))
