@@ -50,7 +50,7 @@ void run_gram(const Kernel& kernel, const T* x, int64_t n, const T* y, int64_t m
     throw std::invalid_argument("[gram] a projected kernel is no outcome's probability: shots must be 0");
   const int64_t width = kernel.n_features();
   const MatrixView<const T> left = rows(x, n, width), right = rows(y, m, width);
-  gram<T>(kernel.spec(), left, y ? &right : nullptr, rows(out, n, y ? m : n), {false, shots, seed});
+  gram<T>(kernel.spec(), left, y ? &right : nullptr, rows(out, n, y ? m : n), {false, {shots}, seed});
 }
 
 template <class T>

@@ -82,7 +82,7 @@ class AttentionRun {
         // anyway.
         prefers_log_(can_log() && score_.similarity == Similarity::fidelity &&
                      static_cast<double>(n_factors()) * score_.power > (sizeof(T) == 4 ? 40 : 480)),
-        is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.shots == 0 &&
+        is_direct_(arrays.q.shape[2] <= kMaxDirectQueries && score_rows() != nullptr && options.readings.is_exact() &&
                    !prefers_log_ && arrays.k.stride[3] == 1 && arrays.v.stride[3] == 1 && v_dim_ == v_stride_) {}
 
   // Whether keys and values are read where they are.
@@ -133,7 +133,9 @@ class AttentionRun {
     return sizeof(C) == sizeof(T) && is_direct_;
   }
 
-  bool can_log() const { return o_.normalization == Normalization::sum && o_.shots == 0 && spec_.is_normalised(); }
+  bool can_log() const {
+    return o_.normalization == Normalization::sum && o_.readings.is_exact() && spec_.is_normalised();
+  }
 
   int64_t kv_len(int64_t batch) const { return a_.kv_lens ? a_.kv_lens[batch] : a_.k.shape[2]; }
 
@@ -313,7 +315,7 @@ class AttentionRun {
     std::fill_n(state.denominator, kTileRows, 0.0);
     std::fill_n(state.maximum, kTileRows, kNone);
     Score score = weighing == Weighing::log_sum ? spec_.score() : score_;
-    if (o_.shots > 0) score.power = 1;
+    if (!o_.readings.is_exact()) score.power = 1;
     C* values = scratch.tile.data();
     for (int64_t j0 = 0; j0 < b.n_keys; j0 += kTileCols) {
       const int64_t cols = std::min(kTileCols, b.n_keys - j0);
@@ -326,9 +328,12 @@ class AttentionRun {
       }
       for (int64_t i = 0; i < b.rows; ++i) {
         C* row = values + i * kTileStride;
+        const bool is_read = weighing != Weighing::uniform && !o_.readings.is_exact();
         if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
+        // Noise lifts zeros, so what is excluded must become 0 after it; of shots alone zeros cost nothing.
+        if (is_read && o_.readings.is_noisy()) sample(b, b.first + i, j0, cols, row);
         n_admissible[i] += exclude(b, b.first + i, j0, cols, row, excluded);
-        if (o_.shots > 0 && weighing != Weighing::uniform) sample(b, b.first + i, j0, cols, row);
+        if (is_read && !o_.readings.is_noisy()) sample(b, b.first + i, j0, cols, row);
       }
       consume(values, scale, b.rows, cols, packed_keys.values, state);
     }
@@ -375,7 +380,7 @@ class AttentionRun {
   template <class C>
   void sample(const Block& b, int64_t query, int64_t j0, int64_t cols, C* row) const {
     const int64_t limit = std::clamp<int64_t>(row_limit(b, query) - j0, 0, cols);
-    sample_run<C>()(row, limit, o_.shots, spec_.power, {b.key, query + b.offset, j0, false});
+    sample_run<C>()(row, limit, o_.readings, spec_.power, {b.key, query + b.offset, j0, false});
   }
 
   template <class C>
@@ -433,8 +438,10 @@ int64_t attention(const KernelSpec& spec, const AttentionArrays<T>& arrays, cons
     least_temperature *= std::max(1.0, std::sqrt(static_cast<double>(spec.n_features()) / 8));
   if (score.pair == PairKind::complex_dot || score.pair == PairKind::transfer) least_temperature *= 2;
   const bool is_magnified = options.normalization == Normalization::softmax && spec.is_normalised() &&
-                            options.shots == 0 && options.temperature < least_temperature;
-  const bool is_wide = is_magnified || (options.shots > 0 && spec.power > 1) || spec.needs_double();
+                            options.readings.shots == 0 && options.temperature < least_temperature;
+  // Noisy values without shots have no log domain to be computed again in.
+  const bool is_wide = is_magnified || (!options.readings.is_exact() && spec.power > 1) ||
+                       (options.readings.shots == 0 && options.readings.is_noisy()) || spec.needs_double();
   if (options.form == AttentionForm::in_place) {
     // Of softmax a score that is not a number has no weight: such a key would be left out without a trace.
     const bool shows_all = options.normalization == Normalization::sum && arrays.mask == nullptr;

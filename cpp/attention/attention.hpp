@@ -4,6 +4,7 @@
 #pragma once
 #include "core/views.hpp"
 #include "gram/pack.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket {
 
@@ -31,7 +32,7 @@ struct AttentionOptions {
   Normalization normalization = Normalization::sum;
   double temperature = 1;  // softmax only
   bool causal = false;     // query i sees key j iff j <= i + kv_len - Lq
-  int64_t shots = 0;       // 0: exact
+  Readings readings;
   uint64_t seed = 0;
   AttentionForm form = AttentionForm::automatic;
 };

@@ -24,7 +24,7 @@ bool linear_form_pays(const KernelSpec& spec, const LinearForm& form, const Atte
 
 template <class T>
 bool can_be_linear(const AttentionArrays<T>& arrays, const AttentionOptions& options) {
-  return options.normalization == Normalization::sum && options.shots == 0 && arrays.mask == nullptr &&
+  return options.normalization == Normalization::sum && options.readings.is_exact() && arrays.mask == nullptr &&
          arrays.v.shape[3] > 0 && arrays.k.shape[2] > 0;
 }
 

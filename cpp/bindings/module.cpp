@@ -23,9 +23,10 @@ void bind_gram(py::module_& m) {
   m.def(
       "gram",
       [](const py::tuple& spec, const py::array& x, const std::optional<py::array>& y, const py::array& out, bool log,
-         int64_t shots, uint64_t seed) {
+         int64_t shots, uint64_t seed, double scale, double offset) {
         const KernelSpec kernel = parse_spec(spec);
-        require(shots >= 0 && !(log && shots), "bad shots");
+        const Readings readings = checked_readings(shots, scale, offset);
+        require(readings.is_exact() || !log, "log needs exact values");
         dispatch(x, [&](auto zero) {
           using T = decltype(zero);
           const auto left = matrix<const T>(x);
@@ -36,20 +37,36 @@ void bind_gram(py::module_& m) {
           require(result.rows == left.rows && result.cols == (right ? right->rows : left.rows),
                   "out has the wrong shape");
           const py::gil_scoped_release unlocked;
-          gram<T>(kernel, left, right ? &*right : nullptr, result, {log, shots, seed});
+          gram<T>(kernel, left, right ? &*right : nullptr, result, {log, readings, seed});
         });
       },
       py::arg("spec"), py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("log"), py::arg("shots"),
-      py::arg("seed"), "Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.");
+      py::arg("seed"), py::arg("scale") = 1.0, py::arg("offset") = 0.0,
+      "Write the Gram matrix of rows x and y (None: x) into out, of p -> scale p + offset; shots 0 means exact.");
+
+  m.def(
+      "read_probabilities",
+      [](const py::array& values, bool is_symmetric, int power, int64_t shots, uint64_t seed) {
+        const Readings readings = checked_readings(shots, 1, 0);
+        require(holds<double>(values) && (values.flags() & py::array::c_style) && power >= 1,
+                "bad probabilities or power");
+        const auto matrix_view = matrix<double>(values);
+        require(!is_symmetric || matrix_view.rows == matrix_view.cols, "a symmetric matrix must be square");
+        if (matrix_view.rows == 0 || matrix_view.cols == 0) return;
+        const py::gil_scoped_release unlocked;
+        read_probabilities(matrix_view, is_symmetric, power, readings, seed);
+      },
+      py::arg("values"), py::arg("is_symmetric"), py::arg("power"), py::arg("shots"), py::arg("seed"),
+      "Replace probabilities, float64 (n, m), by what shots say of them (0: themselves), to the power, as gram does.");
 }
 
 void bind_gram_matvec(py::module_& m) {
   m.def(
       "gram_matvec",
       [](const py::tuple& spec, const py::array& x, const py::array& a, const std::optional<py::array>& y,
-         const py::array& out, int64_t shots, uint64_t seed) {
+         const py::array& out, int64_t shots, uint64_t seed, double scale, double offset) {
         const KernelSpec kernel = parse_spec(spec);
-        require(shots >= 0, "bad shots");
+        const Readings readings = checked_readings(shots, scale, offset);
         dispatch(x, [&](auto zero) {
           using T = decltype(zero);
           const auto left = matrix<const T>(x), factor = matrix<const T>(a);
@@ -60,11 +77,12 @@ void bind_gram_matvec(py::module_& m) {
           require(factor.rows == (right ? right->rows : left.rows), "a has the wrong shape");
           require(result.rows == left.rows && result.cols == factor.cols, "out has the wrong shape");
           const py::gil_scoped_release unlocked;
-          gram_matvec<T>(kernel, left, right ? &*right : nullptr, factor, result, {false, shots, seed});
+          gram_matvec<T>(kernel, left, right ? &*right : nullptr, factor, result, {false, readings, seed});
         });
       },
       py::arg("spec"), py::arg("x"), py::arg("a"), py::arg("y").none(true), py::arg("out"), py::arg("shots"),
-      py::arg("seed"), "Write the Gram matrix of rows x and y (None: x) times a into out; shots 0 means exact.");
+      py::arg("seed"), py::arg("scale") = 1.0, py::arg("offset") = 0.0,
+      "Write the Gram matrix of rows x and y (None: x) times a into out; of noise and shots as gram.");
 }
 
 void bind_states(py::module_& m) {
@@ -118,11 +136,13 @@ void bind_attention(py::module_& m) {
       "attention",
       [](const py::tuple& spec, const py::array& q, const py::array& k, const py::array& v, const py::array& out,
          const std::string& normalization, double temperature, bool causal, const std::optional<py::array>& mask,
-         const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed, const std::string& form) {
+         const std::optional<std::vector<int64_t>>& kv_lens, int64_t shots, uint64_t seed, const std::string& form,
+         double scale, double offset) {
         const KernelSpec kernel = parse_spec(spec);
         require(form == "auto" || form == "quadratic" || form == "linear" || form == "in_place", "unknown form");
         require(normalization == "sum" || normalization == "softmax", "unknown normalization");
-        require(shots >= 0 && (shots == 0 || kernel.is_normalised()) && temperature > 0, "bad shots or temperature");
+        const Readings readings = checked_readings(shots, scale, offset);
+        require((readings.is_exact() || kernel.is_normalised()) && temperature > 0, "bad shots or temperature");
         if (kv_lens) {
           require(static_cast<py::ssize_t>(kv_lens->size()) == q.shape(0), "kv_lens must be (B,)");
           for (const int64_t n : *kv_lens) require(n >= 0 && n <= k.shape(2), "kv_lens must be 0 to Lk");
@@ -130,7 +150,7 @@ void bind_attention(py::module_& m) {
         const AttentionOptions options{normalization == "sum" ? Normalization::sum : Normalization::softmax,
                                        temperature,
                                        causal,
-                                       shots,
+                                       readings,
                                        seed,
                                        form == "auto"       ? AttentionForm::automatic
                                        : form == "linear"   ? AttentionForm::linear
@@ -143,7 +163,7 @@ void bind_attention(py::module_& m) {
       },
       py::arg("spec"), py::arg("q"), py::arg("k"), py::arg("v"), py::arg("out"), py::arg("normalization"),
       py::arg("temperature"), py::arg("causal"), py::arg("mask").none(true), py::arg("kv_lens").none(true),
-      py::arg("shots"), py::arg("seed"), py::arg("form") = "auto",
+      py::arg("shots"), py::arg("seed"), py::arg("form") = "auto", py::arg("scale") = 1.0, py::arg("offset") = 0.0,
       "Write kernel attention into out; return the rows whose admissible values were all 0, or -1: form in_place "
       "failed.");
 }

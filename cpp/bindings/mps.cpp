@@ -85,14 +85,15 @@ void bind_mps(py::module_& m) {
   m.def(
       "mps_gram",
       [](const py::tuple& x, const std::optional<py::tuple>& y, const py::array& out, const std::string& similarity,
-         int power, bool log, int64_t shots, uint64_t seed) {
+         int power, bool log, int64_t shots, uint64_t seed, double scale, double offset) {
         const MpsArrays left(x);
         const std::optional<MpsArrays> other = y ? std::optional<MpsArrays>(MpsArrays(*y)) : std::nullopt;
         const MpsView a = left.view(), b = other ? other->view() : a;
+        const Readings readings = checked_readings(shots, scale, offset);
         require(similarity == "fidelity" || similarity == "hadamard", "unknown similarity");
-        require(a.n_sites == b.n_sites && power >= 1 && shots >= 0 && !(log && shots), "bad arguments");
+        require(a.n_sites == b.n_sites && power >= 1 && (!log || readings.is_exact()), "bad arguments");
         const MpsGramOptions options{similarity == "fidelity" ? Similarity::fidelity : Similarity::hadamard, power, log,
-                                     shots, seed};
+                                     readings, seed};
         dispatch(out, [&](auto zero) {
           const auto result = matrix<decltype(zero)>(out);
           require(result.rows == a.rows && result.cols == b.rows, "out has the wrong shape");
@@ -101,8 +102,9 @@ void bind_mps(py::module_& m) {
         });
       },
       py::arg("x"), py::arg("y").none(true), py::arg("out"), py::arg("similarity"), py::arg("power"), py::arg("log"),
-      py::arg("shots"), py::arg("seed"),
-      "Write the Gram matrix of states (bonds, offsets, tensors) x and y (None: x) into out; shots 0 means exact.");
+      py::arg("shots"), py::arg("seed"), py::arg("scale") = 1.0, py::arg("offset") = 0.0,
+      "Write the Gram matrix of states (bonds, offsets, tensors) x and y (None: x) into out; of noise and shots as "
+      "gram.");
 }
 
 }  // namespace flashket::bindings

@@ -7,6 +7,7 @@
 
 #include "core/views.hpp"
 #include "gram/pack.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket::bindings {
 
@@ -26,6 +27,13 @@ void bind_noise(py::module_& m);
 
 inline void require(bool condition, const char* what) {
   if (!condition) throw py::value_error(std::string("flashket._core: ") + what);
+}
+
+// Finite shots (0: none) and noise as scale and offset.
+inline Readings checked_readings(int64_t shots, double scale, double offset) {
+  require(shots >= 0 && shots < int64_t{1} << 31, "bad shots");
+  require(scale > 0 && scale <= 1 && offset >= 0 && offset <= 1, "bad scale or offset");
+  return {shots, scale, offset};
 }
 
 inline int64_t element_stride(const py::array& a, int axis) {

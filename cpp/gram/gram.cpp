@@ -32,7 +32,7 @@ class GramRun {
       : spec_(spec), score_(left.score), left_(left), right_(right ? *right : left), out_(out), options_(options) {
     is_symmetric_ = right == nullptr;
     is_streaming_ = out.rows * out.cols * static_cast<int64_t>(sizeof(T)) > kStreamingBytes;
-    if (options.shots > 0) score_.power = 1;  // the power acts on the estimate
+    if (!options.readings.is_exact()) score_.power = 1;  // the power acts on the estimate
     key_ = stream_key(options.seed, StreamDomain::gram, 0, 0);
     score_tile_ = tile_ops<C>().score;
     if constexpr (sizeof(C) == 8) {
@@ -97,7 +97,7 @@ class GramRun {
   bool drains() const {
     return std::is_same_v<C, float> && std::is_same_v<T, float> && tile_ops<C>().score_draining != nullptr &&
            is_streaming_ && (score_.pair == PairKind::tangent || score_.pair == PairKind::product) &&
-           options_.shots == 0 && !options_.log && out_.col_stride == 1 && out_.row_stride % 16 == 0 &&
+           options_.readings.is_exact() && !options_.log && out_.col_stride == 1 && out_.row_stride % 16 == 0 &&
            reinterpret_cast<uintptr_t>(out_.data) % 64 == 0;
   }
 
@@ -115,10 +115,10 @@ class GramRun {
     const bool is_on_diagonal = is_symmetric_ && j0 < i0 + rows;
     if (is_on_diagonal && spec_.is_normalised())
       for (int64_t i = 0; i < std::min(rows, cols); ++i) values[i * kTileStride + i] = options_.log ? C(0) : C(1);
-    if (options_.shots > 0) {
+    if (!options_.readings.is_exact()) {
       for (int64_t i = 0; i < rows; ++i) {
         const int64_t first = is_on_diagonal ? i : 0;
-        sample_run<C>()(values + i * kTileStride + first, cols - first, options_.shots, spec_.power,
+        sample_run<C>()(values + i * kTileStride + first, cols - first, options_.readings, spec_.power,
                         {key_, i0 + i, j0 + first, false});
       }
     }
@@ -167,7 +167,7 @@ template <class C, class T>
 void run_gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
               const MatrixView<T>& out, const GramOptions& options) {
   if (out.rows == 0 || out.cols == 0) return;
-  const RowUse use = options.log ? RowUse::logs : options.shots > 0 ? RowUse::row_values : RowUse::values;
+  const RowUse use = options.log ? RowUse::logs : options.readings.is_exact() ? RowUse::values : RowUse::row_values;
   {
     const PackedOperands<C> packed(spec, x, y, use);
     if (sizeof(C) == 8 || !packed.needs_double()) {
@@ -184,10 +184,23 @@ template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options) {
   // Powers of an estimate may underflow float; logs keep their own exponent.
-  if (options.log || (options.shots > 0 && spec.power > 1) || spec.power > kMostFloatPower || spec.needs_double())
+  if (options.log || (!options.readings.is_exact() && spec.power > 1) || spec.power > kMostFloatPower ||
+      spec.needs_double())
     run_gram<double, T>(spec, x, y, out, options);
   else
     run_gram<T, T>(spec, x, y, out, options);
+}
+
+void read_probabilities(const MatrixView<double>& values, bool is_symmetric, int power, const Readings& readings,
+                        uint64_t seed) {
+  const uint64_t key = stream_key(seed, StreamDomain::gram, 0, 0);
+  parallel_for(values.rows, [&](int64_t i, int) {
+    const int64_t first = is_symmetric ? i : 0;
+    sample_run<double>()(&values(i, 0) + first, values.cols - first, readings, power, {key, i, first, false});
+  });
+  if (!is_symmetric) return;
+  for (int64_t i = 0; i < values.rows; ++i)
+    for (int64_t j = 0; j < i; ++j) values(i, j) = values(j, i);
 }
 
 template void gram(const KernelSpec&, const MatrixView<const float>&, const MatrixView<const float>*,

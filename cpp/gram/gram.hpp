@@ -4,12 +4,13 @@
 #pragma once
 #include "core/views.hpp"
 #include "gram/pack.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket {
 
 struct GramOptions {
   bool log = false;
-  int64_t shots = 0;  // 0: exact
+  Readings readings;
   uint64_t seed = 0;
 };
 
@@ -18,5 +19,10 @@ struct GramOptions {
 template <class T>
 void gram(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y, const MatrixView<T>& out,
           const GramOptions& options);
+
+// Reads given probabilities (rows of unit column stride) as gram() reads its own, from the same streams, and raises
+// them to the power; is_symmetric: the values on and above the diagonal are read, and mirrored.
+void read_probabilities(const MatrixView<double>& values, bool is_symmetric, int power, const Readings& readings,
+                        uint64_t seed);
 
 }  // namespace flashket

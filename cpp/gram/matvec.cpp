@@ -63,7 +63,7 @@ class MatvecRun {
         m_(m),
         is_symmetric_(is_symmetric),
         key_(stream_key(options.seed, StreamDomain::gram, 0, 0)) {
-    if (options.shots > 0) score_.power = 1;  // the power acts on the estimate
+    if (!options.readings.is_exact()) score_.power = 1;  // the power acts on the estimate
     const MultiplyOps<C>& ops = multiply_ops<C>();
     multiply_ = factor.is_narrow ? ops.narrow : ops.wide;
     multiply_mirrored_ = factor.is_narrow ? ops.narrow_mirrored : ops.wide_mirrored;
@@ -151,13 +151,15 @@ class MatvecRun {
     if (is_symmetric_) {
       if (spec_.is_normalised() && row >= column && row < column + count) values[row - column] = C(1);
       left = std::clamp<int64_t>(row - column, 0, count);
-      if (options_.shots > 0) sample_run<C>()(values, left, options_.shots, spec_.power, {key_, column, row, true});
+      if (!options_.readings.is_exact())
+        sample_run<C>()(values, left, options_.readings, spec_.power, {key_, column, row, true});
     }
     sample(row, column + left, count - left, values + left);
   }
 
   void sample(int64_t row, int64_t column, int64_t count, C* values) const {
-    if (options_.shots > 0) sample_run<C>()(values, count, options_.shots, spec_.power, {key_, row, column, false});
+    if (!options_.readings.is_exact())
+      sample_run<C>()(values, count, options_.readings, spec_.power, {key_, row, column, false});
   }
 
   // out of a block of rows = the sum of n_parts sums, which are part_size apart and have n_rows rows each.
@@ -188,7 +190,7 @@ template <class C, class T>
 void run_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const MatrixView<const T>* y,
                 const MatrixView<const T>& a, const MatrixView<T>& out, const GramOptions& options) {
   {
-    const PackedOperands<C> operands(spec, x, y, options.shots > 0 ? RowUse::row_values : RowUse::values);
+    const PackedOperands<C> operands(spec, x, y, options.readings.is_exact() ? RowUse::values : RowUse::row_values);
     if (sizeof(C) == 8 || !operands.needs_double()) {
       const Factor<C> factor(a);
       MatvecRun<C, T> run(spec, operands, factor, a.rows, y == nullptr, out, options);
@@ -211,7 +213,7 @@ void gram_matvec(const KernelSpec& spec, const MatrixView<const T>& x, const Mat
     return;
   }
   // As in gram().
-  if ((options.shots > 0 && spec.power > 1) || spec.power > kMostFloatPower || spec.needs_double())
+  if ((!options.readings.is_exact() && spec.power > 1) || spec.power > kMostFloatPower || spec.needs_double())
     run_matvec<double, T>(spec, x, y, a, out, options);
   else
     run_matvec<T, T>(spec, x, y, a, out, options);

@@ -61,12 +61,12 @@ double value_of(const MpsGramOptions& o, double re, double im, double exponent) 
     const double square = re * re + im * im;
     if (o.log) return o.power * std::min(0.0, 2 * exponent * ln2 + std::log(square));
     const double value = std::min(1.0, std::ldexp(square, static_cast<int>(std::max(2 * exponent, -3000.0))));
-    return o.shots > 0 ? value : std::pow(value, o.power);
+    return o.readings.is_exact() ? std::pow(value, o.power) : value;
   }
   const double overlap = std::ldexp(re, static_cast<int>(std::max(exponent, -3000.0)));
   const double value = std::min(1.0, std::max(0.0, 0.5 + 0.5 * overlap));
   if (o.log) return o.power * std::log(value);
-  return o.shots > 0 ? value : std::pow(value, o.power);
+  return o.readings.is_exact() ? std::pow(value, o.power) : value;
 }
 
 }  // namespace
@@ -101,8 +101,8 @@ void mps_gram(const MpsView& x, const MpsView* y, const MatrixView<T>& out, cons
       const int64_t first = is_symmetric ? std::max(i, j0) : j0;
       for (int64_t j = first; j < j1; ++j) re[j - j0] = value_of(options, re[j - j0], im[j - j0], exponent[j - j0]);
       if (is_symmetric && first == i) re[i - j0] = options.log ? 0 : 1;
-      if (options.shots > 0)
-        sample_run<double>()(re + first - j0, j1 - first, options.shots, options.power, {key, i, first, false});
+      if (!options.readings.is_exact())
+        sample_run<double>()(re + first - j0, j1 - first, options.readings, options.power, {key, i, first, false});
       for (int64_t j = first; j < j1; ++j) {
         out(i, j) = static_cast<T>(re[j - j0]);
         if (is_symmetric) out(j, i) = out(i, j);

@@ -6,6 +6,7 @@
 
 #include "core/types.hpp"
 #include "core/views.hpp"
+#include "noise/shots.hpp"
 
 namespace flashket {
 
@@ -26,7 +27,7 @@ struct MpsGramOptions {
   Similarity similarity = Similarity::fidelity;  // or hadamard
   int power = 1;
   bool log = false;
-  int64_t shots = 0;  // 0: exact
+  Readings readings;
   uint64_t seed = 0;
 };
 

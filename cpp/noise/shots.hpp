@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Finite shots: kernel values become what so many measurements say of them.
+// Finite shots and the effective noise of a device: kernel values become what measurements there say of them.
 #pragma once
 #include "core/types.hpp"
 
@@ -13,11 +13,21 @@ struct ScoreRun {
   bool is_down;
 };
 
-// values[l] in 0..1 becomes (binomial(shots, values[l]) / shots)^power, from the random stream of its own place. What
-// is not positive stays as it is (0, and -inf for excluded scores). 1 <= shots < 2^31. The same for every instruction
-// set.
+// How values are read. Noise maps the probability p of a value to scale p + offset, bounded to 0..1; see
+// python/flashket/noise/effective.py for where the two come from.
+struct Readings {
+  int64_t shots = 0;  // below 2^31; 0: the probability itself
+  double scale = 1, offset = 0;
+
+  bool is_noisy() const { return scale != 1 || offset != 0; }
+  bool is_exact() const { return shots == 0 && !is_noisy(); }
+};
+
+// values[l] in 0..1 becomes (binomial(shots, p) / shots)^power, or p^power without shots, with p what noise makes of
+// it; drawn from the random stream of its own place. -inf, of excluded scores, and NaN stay. The same for every
+// instruction set.
 template <class T>
-using SampleRun = void (*)(T* values, int64_t count, int64_t shots, int power, const ScoreRun& run);
+using SampleRun = void (*)(T* values, int64_t count, const Readings& readings, int power, const ScoreRun& run);
 
 struct NoiseOps {
   SampleRun<float> sample_f32;

@@ -298,21 +298,36 @@ FLASHKET_INLINE double raised(double x, int power) {
   return result;
 }
 
+// What noise makes of probabilities: rounded twice, as everywhere, never fused. Excluded scores and NaN stay.
+FLASHKET_INLINE void disturb(double* p, int64_t size, const Readings& readings) {
+  for (int64_t l = 0; l < size; ++l) {
+    const double raw = p[l] * readings.scale + readings.offset;
+    const double bounded = raw < 0 ? 0 : raw > 1 ? 1 : raw;
+    p[l] = p[l] >= 0 ? bounded : p[l];
+  }
+}
+
 template <class T>
-void sample(T* values, int64_t count, int64_t shots, int power, const ScoreRun& run) {
+void sample(T* values, int64_t count, const Readings& readings, int power, const ScoreRun& run) {
   double p[kChunk], counts[kChunk];
-  const double n = static_cast<double>(shots);
+  const double n = static_cast<double>(readings.shots);
   for (int64_t first = 0; first < count; first += kChunk) {
     const int64_t size = count - first < kChunk ? count - first : kChunk;
     for (int64_t l = 0; l < size; ++l) p[l] = static_cast<double>(values[first + l]);
+    if (readings.is_noisy()) disturb(p, size, readings);
+    if (readings.shots == 0) {
+      for (int64_t l = 0; l < size; ++l)
+        values[first + l] = p[l] >= 0 ? static_cast<T>(raised(p[l], power)) : values[first + l];
+      continue;
+    }
     for (int64_t l = 0; l < size; ++l) counts[l] = 0;
     ScoreRun part = run;
     (run.is_down ? part.row : part.col) += first;
-    Sampler(shots, part).draw(p, size, counts);
+    Sampler(readings.shots, part).draw(p, size, counts);
     for (int64_t l = 0; l < size; ++l) {
       // Of p >= 1 no count was drawn: all shots agree.
       const double estimate = (p[l] > 0.5 ? n - counts[l] : counts[l]) / n;
-      values[first + l] = p[l] > 0 ? static_cast<T>(raised(estimate, power)) : values[first + l];
+      values[first + l] = p[l] >= 0 ? static_cast<T>(raised(estimate, power)) : values[first + l];
     }
   }
 }

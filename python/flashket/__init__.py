@@ -10,7 +10,7 @@ array([[1.    , 0.2248],
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flashket.attention import attention
 from flashket.attention_state import AttentionState
@@ -33,6 +33,9 @@ from flashket.program import Gate, Linear, Program
 from flashket.runtime import get_num_threads, isa, set_num_threads
 from flashket.states import states
 
+if TYPE_CHECKING:
+    from flashket.noise.model import NoiseModel
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "JobError",
     "Linear",
     "MPSStates",
+    "NoiseModel",
     "Program",
     "Projected",
     "ResourceLimit",
@@ -71,7 +75,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Reach any discovered feature map as ``flashket.<Name>``, and the language models without an import of their own."""
+    """Reach any discovered feature map as ``flashket.<Name>``, and what few programs need without an import of their own."""
+    if name == "NoiseModel":
+        from importlib import import_module
+
+        return import_module("flashket.noise.model").NoiseModel
     if name == "llm":
         from importlib import import_module
 

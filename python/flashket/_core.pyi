@@ -30,6 +30,7 @@ __all__: list[str] = [
     "mps_states",
     "num_threads",
     "opcodes",
+    "read_probabilities",
     "set_num_threads",
     "states",
 ]
@@ -48,6 +49,8 @@ def attention(
     shots: int,
     seed: int,
     form: str = "auto",
+    scale: float = 1.0,
+    offset: float = 0.0,
 ) -> int:
     """
     Write kernel attention into out; return the rows whose admissible values were all 0, or -1: form in_place failed.
@@ -81,9 +84,11 @@ def gram(
     log: bool,
     shots: int,
     seed: int,
+    scale: float = 1.0,
+    offset: float = 0.0,
 ) -> None:
     """
-    Write the Gram matrix of rows x and y (None: x) into out; shots 0 means exact.
+    Write the Gram matrix of rows x and y (None: x) into out, of p -> scale p + offset; shots 0 means exact.
     """
 
 def gram_matvec(
@@ -94,9 +99,11 @@ def gram_matvec(
     out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     shots: int,
     seed: int,
+    scale: float = 1.0,
+    offset: float = 0.0,
 ) -> None:
     """
-    Write the Gram matrix of rows x and y (None: x) times a into out; shots 0 means exact.
+    Write the Gram matrix of rows x and y (None: x) times a into out; of noise and shots as gram.
     """
 
 def isa() -> str:
@@ -148,9 +155,11 @@ def mps_gram(
     log: bool,
     shots: int,
     seed: int,
+    scale: float = 1.0,
+    offset: float = 0.0,
 ) -> None:
     """
-    Write the Gram matrix of states (bonds, offsets, tensors) x and y (None: x) into out; shots 0 means exact.
+    Write the Gram matrix of states (bonds, offsets, tensors) x and y (None: x) into out; of noise and shots as gram.
     """
 
 def mps_states(
@@ -168,6 +177,13 @@ def num_threads() -> int:
 def opcodes() -> dict[str, int]:
     """
     Return the opcode of every gate name.
+    """
+
+def read_probabilities(
+    values: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], is_symmetric: bool, power: int, shots: int, seed: int
+) -> None:
+    """
+    Replace probabilities, float64 (n, m), by what shots say of them (0: themselves), to the power, as gram does.
     """
 
 def set_num_threads(n: int) -> None:

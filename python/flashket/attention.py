@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,10 @@ from flashket.arrays import (
     too_large_text,
 )
 from flashket.backends._registry import select
-from flashket.backends.cpu import core
+from flashket.backends.cpu import CPU, core
 from flashket.errors import InputError, explanation
 from flashket.feature_maps._base import finite_float
-from flashket.gram import check_kernel, check_sampling, common_dtype
+from flashket.gram import NOISE_STAYS, check_kernel, check_noise, check_sampling, common_dtype
 from flashket.kernels import Kernel
 from flashket.memory import require
 
@@ -58,7 +59,7 @@ def attention(
     mask: Any = None,
     kv_lens: Any = None,
     shots: int | None = None,
-    noise: None = None,
+    noise: Any = None,
     seed: int | None = None,
     backend: str = "auto",
     out: Array | None = None,
@@ -91,8 +92,9 @@ def attention(
         Keys of each batch entry that exist, 0..Lk; later positions are never read.
     shots : int, optional
         Measurements per score; None is exact. The estimate is binomial(shots, p) / shots, raised to the kernel's power.
-    noise : None
-        Noise models are not in this version.
+    noise : str, path, or NoiseModel, optional
+        A device, as in :func:`flashket.gram`; every score takes the effective model ``p -> scale p + offset`` of its circuit before
+        shots and power. :func:`flashket.diagnostics.record` tells the two numbers and their error. Always the quadratic form.
     seed : int, optional
         In 0..2^64-1; None draws a fresh one.
     backend : str
@@ -143,7 +145,7 @@ def attention(
     """
     place = "attention"
     check_kernel(kernel, place)
-    n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
+    n_shots, stream_seed = check_sampling(kernel, shots, seed, place, is_noisy=noise is not None)
     if normalization not in ("sum", "softmax"):
         raise InputError(explanation(place, 'normalization must be "sum" or "softmax"', repr(normalization), "choose one"))
     if normalization == "sum" and not kernel.is_probability:
@@ -168,18 +170,19 @@ def attention(
     lengths = _checked_lengths(kv_lens, n_batch, n_keys, backend if on_device else None)
     dtype = common_dtype(named, place)
     if on_device:
+        check_noise(noise, kernel, "attention", place, on_device=True)
         options = {"normalization": normalization, "temperature": scale, "causal": bool(causal), "shots": n_shots, "seed": stream_seed}
         return _on_device(kernel, dict(named), shape, visible, lengths, dtype, backend, out, options)
-    chosen = select(
-        backend,
-        kernel,
-        dtype,
-        "attention",
-        place,
-        not_worth=lambda: planner.not_worth_sending(kernel, "attention", n_batch * n_heads * n_queries, n_keys, dtype, shape[3]),
-    )
+
+    def not_worth() -> str:
+        sizes = (n_batch * n_heads * n_queries, n_keys)
+        return planner.not_worth_sending(kernel, "attention", *sizes, dtype, shape[3]) if noise is None else NOISE_STAYS
+
+    chosen = select(backend, kernel, dtype, "attention", place, not_worth=not_worth)
+    applied = check_noise(noise, kernel, "attention", place, on_device=chosen.is_device)
     is_decoding = n_queries <= _FEW_QUERIES and normalization == "sum" and visible is None and 0 not in shape and n_keys > 0
-    is_in_place = not chosen.is_device and planner.reads_in_place(kernel, n_queries, keys, values, dtype, normalization, n_shots)
+    may_read = not chosen.is_device and applied is None
+    is_in_place = may_read and planner.reads_in_place(kernel, n_queries, keys, values, dtype, normalization, n_shots)
     if is_decoding and is_in_place and all(needs_no_copy(array, dtype) for array in (queries, keys, values)):
         # Decoding reads every key and value once, as checking them would, and allocates the result alone: so the checks of rows
         # wait until an output is not finite, and memory is asked for no more than that.
@@ -202,8 +205,9 @@ def attention(
         key_sets=n_sets,
         cast_bytes=sum(cast_bytes(array, dtype) for _, array in named),
         is_in_place=is_in_place,
+        is_noisy=applied is not None,
         state_bytes=planner.linear_state_bytes(kernel, queries.shape, keys.shape, shape[3], bool(causal))
-        if normalization == "sum" and mask is None and not n_shots
+        if normalization == "sum" and mask is None and not n_shots and applied is None
         else 0,
     )
     planner.require_memory(
@@ -228,20 +232,11 @@ def attention(
     if n_keys == 0:
         result[...] = 0
     elif result.size:
-        zero_rows = chosen.attention(
-            kernel,
-            queries,
-            keys,
-            values,
-            result,
-            normalization=normalization,
-            temperature=scale,
-            causal=bool(causal),
-            mask=visible,
-            kv_lens=lengths,
-            shots=n_shots,
-            seed=stream_seed,
-        )
+        given = {"normalization": normalization, "temperature": scale, "causal": bool(causal), "mask": visible, "kv_lens": lengths}
+        run = chosen.attention if applied is None else partial(CPU.attention, affine=applied.affine)
+        zero_rows = run(kernel, queries, keys, values, result, shots=n_shots, seed=stream_seed, **given)
+    if applied is not None:
+        diagnostics.record_noise(applied.report)
     _record(view, zero_rows, n_shots)
     return result
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import operator
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,11 +28,17 @@ from flashket.arrays import (
     to_host,
 )
 from flashket.backends._registry import select
-from flashket.errors import InputError, explanation
+from flashket.errors import BackendUnavailable, InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.kernels import Kernel
 
+if TYPE_CHECKING:
+    from flashket.noise.applied import AppliedNoise
+
 _LARGEST_SHOTS = 2**31 - 1
+
+NOISE_STAYS = "noise models run on the host"
+"""Why a call with noise is not sent to a device."""
 
 
 def gram(
@@ -45,7 +51,7 @@ def gram(
     out: Array | None = None,
     log: bool = False,
     shots: int | None = None,
-    noise: None = None,
+    noise: Any = None,
     seed: int | None = None,
     workers: None = None,
 ) -> Array:
@@ -72,8 +78,9 @@ def gram(
         Return the natural logarithm, computed without underflow; a kernel of 0 gives -inf.
     shots : int, optional
         Measurements per entry; None is exact. The estimate is binomial(shots, p) / shots, raised to the kernel's power.
-    noise : None
-        Noise models are not in this version.
+    noise : str, path, or NoiseModel, optional
+        A device: a profile's name or file, or an :class:`flashket.NoiseModel`. A name means, for circuits with symbolic angles, exact
+        density matrices up to 8 qubits and trajectories above, and the effective model for all others; see Notes.
     seed : int, optional
         In 0..2^64-1; equal seeds give equal samples for any number of threads. None draws a fresh one.
     workers : None
@@ -99,6 +106,10 @@ def gram(
     last digits of an entry may depend on the other rows; samples, logarithms and attention use the one that does not.
     The stream of entry (i, j) is keyed by (seed, min(i, j), max(i, j)) when Y is None, else by (seed, i, j).
 
+    With noise an entry is what the device's circuit of it would give: the expected value, or with shots a binomial of that. Entry
+    (i, j) prepares X[i] and undoes Y[j]; when Y is None each pair is one circuit, i <= j, and the diagonal is measured as well and lies
+    below 1. Inside :func:`flashket.diagnostics.record` the method and its error are told. Noise is simulated on the host.
+
     Device arrays stay on their device: the work is put on the caller's current stream (of JAX, ordered with its own) and nothing
     waits, so rows are not looked at: NaN, infinity and rows of zeros give NaN in their own rows and columns. The stream must live
     until that work is done; a library's current stream does. Host arrays are sent to a GPU where ``backend`` says so, or where
@@ -113,7 +124,7 @@ def gram(
     """
     place = "gram"
     check_kernel(kernel, place)
-    n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
+    n_shots, stream_seed = check_sampling(kernel, shots, seed, place, is_noisy=noise is not None)
     if workers is not None:
         raise InputError(explanation(place, "workers must be None in this version", repr(workers), "run on this machine"))
     if not isinstance(log, (bool, np.bool_)):
@@ -122,6 +133,8 @@ def gram(
         raise InputError(
             explanation(place, "log needs exact values", f"shots={shots}", "an estimate of 0 has no logarithm; drop one of them")
         )
+    if log and noise is not None:
+        raise InputError(explanation(place, "log needs exact values", "a noise model", "take np.log of the result"))
     if log and not kernel.is_probability:
         do = "use log=False"
         raise InputError(explanation(place, "log needs values in 0..1", repr(kernel), do))
@@ -130,12 +143,25 @@ def gram(
     sources, target = checked_rows(inputs, kernel, dtype, place, backend)
     n, m = sources[0].shape[0], sources[-1].shape[0]
     if not isinstance(sources[0], np.ndarray):
+        check_noise(noise, kernel, "gram", place, on_device=True)
         return _gram_on_device(sources, Y is None, kernel, backend, target, out, bool(log), n_shots, stream_seed)
-    chosen = select(backend, kernel, target, "gram", place, not_worth=lambda: planner.not_worth_sending(kernel, "gram", n, m, target))
+
+    def not_worth() -> str:
+        return planner.not_worth_sending(kernel, "gram", n, m, target) if noise is None else NOISE_STAYS
+
+    chosen = select(backend, kernel, target, "gram", place, not_worth=not_worth)
+    applied = check_noise(noise, kernel, "gram", place, on_device=chosen.is_device)
     how = planner.Work(
-        log=bool(log), shots=n_shots, cast_bytes=sum(cast_bytes(source, target) for source in sources), is_symmetric=Y is None
+        log=bool(log),
+        shots=n_shots,
+        cast_bytes=sum(cast_bytes(source, target) for source in sources),
+        is_symmetric=Y is None,
+        is_noisy=applied is not None,
     )
-    planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0, chosen=chosen)
+    if applied is not None and not applied.is_affine:
+        applied.require_memory(n, m, 0 if out is not None else n * m * target.itemsize, place)
+    else:
+        planner.require_memory(kernel, "gram", n, m, target, place, how, result_bytes=None if out is None else 0, chosen=chosen)
     arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     x, y = arrays[0], None if Y is None else arrays[1]
     if out is not None:
@@ -144,7 +170,9 @@ def gram(
         check_rows(array, kernel.rejects_zero_rows, place, name, kernel.subject)
         check_size(array, kernel._largest_feature, place, name, kernel.subject)
     result = aligned_empty((n, m), x.dtype) if out is None else out
-    if result.size:
+    if result.size and applied is not None:
+        applied.write_gram(x, y, result, shots=n_shots, seed=stream_seed)
+    elif result.size:
         chosen.gram(kernel, x, y, result, log=bool(log), shots=n_shots, seed=stream_seed)
     return result
 
@@ -181,10 +209,20 @@ def check_kernel(kernel: Any, place: str) -> None:
     raise InputError(explanation(place, "kernel must be a kernel", repr(kernel), do))
 
 
-def check_sampling(kernel: Kernel, shots: Any, noise: Any, seed: Any, place: str) -> tuple[int, int]:
-    """Return (shots, seed) for the compiled module: shots 0 is exact, and a missing seed is drawn when there are shots."""
-    if noise is not None:
-        raise InputError(explanation(place, "noise must be None in this version", repr(noise), "use shots for finite statistics"))
+def check_noise(noise: Any, kernel: Kernel, op: str, place: str, *, on_device: bool) -> AppliedNoise | None:
+    """Return what ``noise`` means for ``op`` ("gram" | "attention"), None where there is none; a device has no noise models."""
+    if noise is None:
+        return None
+    if on_device:
+        do = 'pass host arrays and backend="auto" or "cpu"'
+        raise BackendUnavailable(explanation(place, NOISE_STAYS, "a device", do))
+    from flashket.noise.applied import apply
+
+    return apply(noise, kernel, op, place)
+
+
+def check_sampling(kernel: Kernel, shots: Any, seed: Any, place: str, *, is_noisy: bool = False) -> tuple[int, int]:
+    """Return (shots, seed) for the compiled module: shots 0 is exact, and a missing seed is drawn when something is random."""
     n_shots = 0
     if shots is not None:
         n_shots = _integer(shots, 1, _LARGEST_SHOTS, f"shots must be an integer in 1..{_LARGEST_SHOTS}", "shots=None is exact", place)
@@ -195,7 +233,7 @@ def check_sampling(kernel: Kernel, shots: Any, noise: Any, seed: Any, place: str
             do = "its rows are measured, not its pairs; pass shots=None"
             raise InputError(explanation(place, "shots need values that are the probability of one outcome", repr(kernel), do))
     if seed is None:
-        return n_shots, secrets.randbits(64) if n_shots else 0
+        return n_shots, secrets.randbits(64) if n_shots or is_noisy else 0
     return n_shots, _integer(seed, 0, 2**64 - 1, "seed must be an integer in 0..2**64-1", "seed=None draws a fresh one", place)
 
 

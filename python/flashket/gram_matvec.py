@@ -13,7 +13,7 @@ from flashket import planner
 from flashket.arrays import FLOAT64, Array, cast, cast_bytes, check_out, check_rows, check_size, is_on_device, real_dtype, to_array
 from flashket.backends._registry import select
 from flashket.errors import InputError, explanation
-from flashket.gram import check_kernel, check_sampling, checked_rows
+from flashket.gram import NOISE_STAYS, check_kernel, check_noise, check_sampling, checked_rows
 from flashket.kernels import Kernel
 
 
@@ -27,7 +27,7 @@ def gram_matvec(
     dtype: Any = None,
     out: Array | None = None,
     shots: int | None = None,
-    noise: None = None,
+    noise: Any = None,
     seed: int | None = None,
 ) -> Array:
     """Return the Gram matrix of X and Y times A, without storing the Gram matrix.
@@ -53,8 +53,9 @@ def gram_matvec(
         Where to write; must have the result's dtype and not overlap an input.
     shots : int, optional
         Measurements per kernel value; None is exact. The samples are those of :func:`flashket.gram` with the same seed.
-    noise : None
-        Noise models are not in this version.
+    noise : str, path, or NoiseModel, optional
+        A device, as in :func:`flashket.gram`. The effective model streams like exact values; "exact" and "trajectories" simulate the
+        whole Gram matrix and keep it.
     seed : int, optional
         In 0..2^64-1; None draws a fresh one.
 
@@ -87,7 +88,7 @@ def gram_matvec(
     """
     place = "gram_matvec"
     check_kernel(kernel, place)
-    n_shots, stream_seed = check_sampling(kernel, shots, noise, seed, place)
+    n_shots, stream_seed = check_sampling(kernel, shots, seed, place, is_noisy=noise is not None)
     inputs = (("X", X),) if Y is None else (("X", X), ("Y", Y))
     sources, target = checked_rows(inputs, kernel, dtype, place, backend)
     n, m = sources[0].shape[0], sources[-1].shape[0]
@@ -100,6 +101,7 @@ def gram_matvec(
 
     shape = (n, *factor.shape[1:])
     if is_on_device([("X", sources[0]), ("A", factor)], place):
+        check_noise(noise, kernel, "gram", place, on_device=True)
         return _matvec_on_device(sources, factor, Y is None, kernel, backend, target, out, n_shots, stream_seed)
     width = shape[1] if len(shape) == 2 else 1
     chosen = select(
@@ -108,16 +110,21 @@ def gram_matvec(
         target,
         "gram_matvec",
         place,
-        not_worth=lambda: planner.not_worth_sending(kernel, "gram_matvec", n, m, target, width),
+        not_worth=lambda: planner.not_worth_sending(kernel, "gram_matvec", n, m, target, width) if noise is None else NOISE_STAYS,
     )
+    applied = check_noise(noise, kernel, "gram", place, on_device=chosen.is_device)
     how = planner.Work(
         shots=n_shots,
         value_width=width,
         cast_bytes=sum(cast_bytes(source, target) for source in (*sources, factor)),
         is_symmetric=Y is None,
+        is_noisy=applied is not None,
     )
     result_bytes = 0 if out is not None else math.prod(shape) * target.itemsize
-    planner.require_memory(kernel, "gram_matvec", n, m, target, place, how, result_bytes=result_bytes, chosen=chosen)
+    if applied is not None and not applied.is_affine:
+        applied.require_memory(n, m, result_bytes, place)
+    else:
+        planner.require_memory(kernel, "gram_matvec", n, m, target, place, how, result_bytes=result_bytes, chosen=chosen)
     arrays = tuple(cast(source, target, place, name) for (name, _), source in zip(inputs, sources, strict=True))
     weights = cast(factor, target, place, "A")
     if out is not None:
@@ -130,7 +137,10 @@ def gram_matvec(
     if result.size:
         columns = (weights[:, None], result[:, None]) if result.ndim == 1 else (weights, result)
         y = None if Y is None else arrays[1]
-        chosen.gram_matvec(kernel, arrays[0], columns[0], y, columns[1], shots=n_shots, seed=stream_seed)
+        if applied is not None:
+            applied.write_matvec(arrays[0], columns[0], y, columns[1], shots=n_shots, seed=stream_seed)
+        else:
+            chosen.gram_matvec(kernel, arrays[0], columns[0], y, columns[1], shots=n_shots, seed=stream_seed)
     return result
 
 

@@ -100,7 +100,7 @@ def nystrom(
     count = positive_int(n_landmarks, place, "n_landmarks", f"X has {n} rows")
     if count > n:
         raise InputError(explanation(place, f"n_landmarks must be at most the {n} rows of X", count, "pass fewer landmarks or more rows"))
-    _, checked_seed = check_sampling(kernel, None, None, seed, place)
+    _, checked_seed = check_sampling(kernel, None, seed, place)
     if not isinstance(return_projection, (bool, np.bool_)):
         do = "True returns (features, landmarks, projection)"
         raise InputError(explanation(place, "return_projection must be True or False", repr(return_projection), do))

@@ -92,6 +92,8 @@ class Plan:
         Backends that cannot run this, each with its reason.
     limit : str
         Why it does not fit into free memory; empty when it does.
+    noise : str
+        How a device's noise is applied, with the error of that; empty without noise.
     """
 
     op: str
@@ -105,6 +107,7 @@ class Plan:
     flops: int
     refused: tuple[tuple[str, str], ...]
     limit: str = ""
+    noise: str = ""
 
     def __str__(self) -> str:
         lines = [
@@ -115,13 +118,15 @@ class Plan:
             f"  memory   {format_bytes(self.bytes)} (result and encoded rows, float64)",
             f"  work     {_scaled(self.flops)}flop",
         ]
+        if self.noise:
+            lines.append(f"  noise    {self.noise}")
         if self.limit:
             lines.append(f"  limit    {self.limit}")
         lines += [f"  refused  {name}: {reason}" for name, reason in self.refused]
         return "\n".join(lines)
 
 
-def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", backend: str = "auto") -> Plan:
+def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", backend: str = "auto", noise: Any = None) -> Plan:
     """Say how a call would run, without running it.
 
     Parameters
@@ -136,6 +141,8 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         "gram" or "attention".
     backend : str
         As for :func:`flashket.gram`.
+    noise : str, path, or NoiseModel, optional
+        As for :func:`flashket.gram`; the circuit is compiled for the device, and its effective model fitted.
 
     Returns
     -------
@@ -170,23 +177,27 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     columns = rows if m is None else positive_int(m, place, "m", "it is the number of columns")
 
     def not_worth() -> str:
-        return not_worth_sending(kernel, op, rows, columns, FLOAT64, kernel.n_features)
+        return not_worth_sending(kernel, op, rows, columns, FLOAT64, kernel.n_features) if noise is None else NOISE_STAYS
+
+    from flashket.gram import NOISE_STAYS, check_noise
 
     chosen = select(backend, kernel, FLOAT64, op, place, not_worth=not_worth)
+    applied = check_noise(noise, kernel, op, place, on_device=chosen.is_device)
     path, why, pair_flops, row_flops = _path(kernel, op)
     linear_flops = 0
     if chosen.is_device:
         why += f"; on a device: {chosen.reason or 'asked for by name' if backend != 'auto' else 'the work is worth the copies'}"
-    elif op == "attention":
+    elif op == "attention" and applied is None:
         path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
+    if applied is not None and not applied.is_affine:
+        path, why = f"{applied.report.method} simulation of every row's noisy circuit, then one dot a pair", "as the device would run it"
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
     normalization = "sum" if kernel.is_probability else "softmax"
     rows_of_16 = np.empty((1, _VALUE_VECTOR))
-    is_in_place = (
-        op == "attention" and not chosen.is_device and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
-    )
+    may_read = op == "attention" and not chosen.is_device and applied is None
+    is_in_place = may_read and reads_in_place(kernel, rows, rows_of_16, rows_of_16, FLOAT64, normalization, 0)
     if is_in_place:
         path += ", keys and values read where they are"
     heads = ((1, 1, rows, kernel.n_features), (1, 1, columns, kernel.n_features))
@@ -196,6 +207,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         is_symmetric=m is None,
         is_in_place=is_in_place,
         state_bytes=linear_state_bytes(kernel, *heads, value_width, causal=False) if linear_flops else 0,
+        is_noisy=applied is not None,
     )
     n_bytes = result * FLOAT64.itemsize + _working_bytes(kernel, op, rows, columns, FLOAT64, how)
     limit = ""
@@ -215,6 +227,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         flops=linear_flops or rows * columns * (pair_flops + 2 * value_width) + (rows + columns) * row_flops,
         refused=tuple((name, reason) for name, reason in refusals(kernel, FLOAT64, op, not_worth).items() if name != chosen.name),
         limit=limit,
+        noise="" if applied is None else str(applied.report),
     )
 
 
@@ -242,6 +255,8 @@ class Work:
         Attention: whether keys and values are read where they are; see :func:`reads_in_place`.
     state_bytes : int
         Attention: size of the linear form's states, 0 in the quadratic form; see :func:`linear_state_bytes`.
+    is_noisy : bool
+        Whether a device's effective noise is applied to every value.
     """
 
     log: bool = False
@@ -253,6 +268,7 @@ class Work:
     is_symmetric: bool = False
     is_in_place: bool = False
     state_bytes: int = 0
+    is_noisy: bool = False
 
 
 def not_worth_sending(kernel: Kernel, op: str, n: int, m: int, dtype: np.dtype[Any], value_width: int = 0) -> str:
@@ -376,7 +392,7 @@ def _encoder_elements(kernel: Kernel, op: str) -> tuple[int, int, int]:
 def _computes_in_double(kernel: Kernel, op: str, how: Work) -> bool:
     """Say whether the compiled module may compute in float64 whatever the data are."""
     is_wide = getattr(kernel, "gamma", 0.0) > _NARROW_GAMMA or has_line(kernel)
-    if how.log or (how.shots and kernel.power > 1) or is_wide:
+    if how.log or (how.shots and kernel.power > 1) or is_wide or how.is_noisy:
         return True
     if op in ("gram", "gram_matvec"):
         # Many factors near 1 round alike; the core decides by the data.

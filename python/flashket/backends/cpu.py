@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from flashket.arrays import Array
     from flashket.feature_maps import FeatureMap
     from flashket.kernels import Kernel
+
+Affine: TypeAlias = tuple[float, float]
+"""Scale and offset that noise applies to a probability."""
+
+EXACT: Affine = (1.0, 0.0)
 
 
 @cache
@@ -74,25 +79,30 @@ class CpuBackend:
         """Say yes: the host runs everything that passes the argument checks."""
         return Capability(True)
 
-    def gram(self, kernel: Kernel, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int) -> None:
-        """Write the Gram matrix."""
+    def gram(
+        self, kernel: Kernel, x: Array, y: Array | None, out: Array, *, log: bool, shots: int, seed: int, affine: Affine = EXACT
+    ) -> None:
+        """Write the Gram matrix; ``affine`` is the noise of its probabilities."""
         bond = mps_bond(kernel)
         if bond is None:
-            _run("gram", kernel._lower(), x, y, out, log, shots, seed)
+            _run("gram", kernel._lower(), x, y, out, log, shots, seed, *affine)
             return
         from flashket.mps import write_gram
 
         try:
-            write_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed, run=core().mps_gram)
+            run = partial(core().mps_gram, scale=affine[0], offset=affine[1])
+            write_gram(kernel, bond, x, y, out, log=log, shots=shots, seed=seed, run=run)
         except ResourceLimit:
             raise
         except MemoryError:
             do = "pass fewer rows at a time or wait until memory is free"
             raise ResourceLimit(explanation("gram", "the states must fit into memory", "a failed allocation", do)) from None
 
-    def gram_matvec(self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
-        """Write the Gram matrix times ``a``."""
-        _run("gram_matvec", kernel._lower(), x, a, y, out, shots, seed)
+    def gram_matvec(
+        self, kernel: Kernel, x: Array, a: Array, y: Array | None, out: Array, *, shots: int, seed: int, affine: Affine = EXACT
+    ) -> None:
+        """Write the Gram matrix times ``a``; ``affine`` is the noise of its probabilities."""
+        _run("gram_matvec", kernel._lower(), x, a, y, out, shots, seed, *affine)
 
     def attention(
         self,
@@ -110,10 +120,11 @@ class CpuBackend:
         shots: int,
         seed: int,
         counts: bool = True,
+        affine: Affine = EXACT,
     ) -> int:
-        """Write the attention output; return the rows whose admissible kernel values were all zero."""
-        spec = kernel._lower()
-        return int(_run("attention", spec, q, k, v, out, normalization, temperature, causal, mask, kv_lens, shots, seed))
+        """Write the attention output; return the rows whose admissible kernel values were all zero. ``affine`` is the noise."""
+        options = (normalization, temperature, causal, mask, kv_lens, shots, seed, "auto", *affine)
+        return int(_run("attention", kernel._lower(), q, k, v, out, *options))
 
     def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
         """Write exact sum-normalised attention of rows that nobody has checked; see the protocol."""

@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""The effective model of a device's noise: an affine map of kernel values, cheap enough for every score of attention.
+
+``p -> scale p + offset``. A first guess follows from calibration alone, see :func:`from_fidelities`; where the circuit is small enough
+for an exact simulation, the two numbers are fitted to it, see :func:`effective_noise`, and the error that is left is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashket.arrays import Array
+from flashket.kernels import Fidelity, HadamardTest, Kernel
+from flashket.noise.program import CHANNEL, NoisyCircuit
+from flashket.qpu.profile import DeviceProfile
+
+if TYPE_CHECKING:
+    from flashket.noise.model import NoiseModel
+    from flashket.qpu.circuit import MeasuredCircuit
+
+LARGEST_EXACT = 8
+"""Qubits up to which density matrices are simulated exactly; beyond, trajectories, and an effective model is not fitted."""
+
+_ROWS, _PAIRS = 24, 16
+"""Rows whose pairs a symbolic circuit is fitted to, and pairs where every one must be compiled on its own."""
+
+
+@dataclass(frozen=True)
+class EffectiveNoise:
+    """What a device makes of a kernel's probability: ``p -> scale p + offset``.
+
+    Parameters
+    ----------
+    scale, offset : float
+        The map.
+    fidelity : float
+        Product of the process fidelities of everything before the measurement, from calibration.
+    n_qubits : int
+        Qubits of the compiled circuit, those that routing passes included.
+    is_fitted : bool
+        Whether scale and offset were fitted to an exact simulation; otherwise they are :func:`from_fidelities`.
+    error_max, error_rms : float
+        Largest and root-mean-square difference to the exact simulation on pairs of rows that were not fitted; NaN without one.
+    unfitted_error_rms : float
+        The same of :func:`from_fidelities`, to say how far fidelities alone can be trusted; NaN without an exact simulation.
+    """
+
+    scale: float
+    offset: float
+    fidelity: float
+    n_qubits: int
+    is_fitted: bool = False
+    error_max: float = math.nan
+    error_rms: float = math.nan
+    unfitted_error_rms: float = math.nan
+
+    def __str__(self) -> str:
+        line = f"p -> {self.scale:.4f} p + {self.offset:.4f}, process fidelity {self.fidelity:.3f} on {self.n_qubits} qubits"
+        if self.is_fitted:
+            return f"{line}, fitted to the exact simulation: error at most {self.error_max:.4f}, RMS {self.error_rms:.4f}"
+        return f"{line}, not fitted: more than {LARGEST_EXACT} qubits have no exact simulation here"
+
+
+def process_fidelity(noisy: NoisyCircuit) -> float:
+    """Return the product of the process fidelities of a circuit's channels and of its preparation.
+
+    A channel with Pauli transfer matrix R keeps the state with probability ``F = Tr R / 4`` (one qubit; of a Pauli channel on two, the
+    sum of its diagonal / 16) once it is twirled. A depolarising gate of average infidelity e has ``1 - F = (d + 1) e / d``; relaxation
+    during t has ``F = (1 + exp(-t / T1) + 2 exp(-t / T2)) / 4``.
+
+    Parameters
+    ----------
+    noisy : NoisyCircuit
+        From ``flashket.noise.lower``.
+
+    Notes
+    -----
+    Reference: M. Horodecki, P. Horodecki, R. Horodecki, PRA 60, 1888 (1999); M. A. Nielsen, Phys. Lett. A 303, 249 (2002).
+    """
+    fidelity = float(np.prod((1 + noisy.start[:, 3]) / 2))
+    for part in noisy.parts:
+        one = np.trace(part.channels, axis1=1, axis2=2) / 4 if len(part.channels) else np.ones(0)
+        two = part.pair_channels.mean(axis=1) if len(part.pair_channels) else np.ones(0)
+        for kind, index, *_ in part.operations:
+            if kind:
+                fidelity *= float(one[index] if kind == CHANNEL else two[index])
+    return fidelity
+
+
+def from_fidelities(noisy: NoisyCircuit) -> tuple[float, float]:
+    """Return (scale, offset) that calibration alone gives for the probability of reading zeros on all m measured qubits.
+
+    With probability f, the process fidelity, nothing happened, and otherwise outcomes are uniform: ``p -> f p + (1 - f) / 2^m``.
+    Readout then keeps a true outcome of zeros with ``A = prod (1 - p10)``, reads a uniform one so with ``U = prod (1 - p10 + p01) / 2^m``,
+    and any other one with the mean of the rest, ``L = (2^m U - A) / (2^m - 1)``: ``scale = f (A - L)``, ``offset = f L + (1 - f) U``.
+
+    Parameters
+    ----------
+    noisy : NoisyCircuit
+        From ``flashket.noise.lower``.
+
+    Notes
+    -----
+    Reference: J. Vovrosh et al., "Simple mitigation of global depolarizing errors in quantum simulations", PRE 104, 035309 (2021).
+
+    Examples
+    --------
+    >>> quiet = NoisyCircuit((), np.array([[1.0, 0.0, 0.0, 1.0]]), np.array([[0.01, 0.03]]), (0,))
+    >>> scale, offset = from_fidelities(quiet)
+    >>> round(scale, 6), round(offset, 6)  # reads 0 as 0 with 0.99, and 1 as 0 with 0.03
+    (0.96, 0.03)
+    """
+    fidelity, m = process_fidelity(noisy), len(noisy.readout)
+    p10, p01 = noisy.readout[:, 0], noisy.readout[:, 1]
+    zeros = float(np.prod(1 - p10))
+    uniform = float(np.prod((1 - p10 + p01) / 2))
+    share = 0.5**m
+    others = (uniform - zeros * share) / (1 - share)
+    return fidelity * (zeros - others), fidelity * others + (1 - fidelity) * uniform
+
+
+def fit(ideal: Array, noisy: Array) -> tuple[float, float]:
+    """Return (scale, offset) of the least squares ``noisy = scale ideal + offset`` with 0 < scale <= 1 and 0 <= offset <= 1.
+
+    Examples
+    --------
+    >>> p = np.linspace(0, 1, 5)
+    >>> scale, offset = fit(p, 0.8 * p + 0.1)
+    >>> round(scale, 6), round(offset, 6)
+    (0.8, 0.1)
+    """
+    x, y = np.ravel(ideal), np.ravel(noisy)
+    spread = float(np.mean((x - x.mean()) ** 2))
+    # Rows that all look alike say nothing about the slope.
+    slope = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread if spread > 1e-12 else 1.0
+    scale = min(max(slope, 1e-12), 1.0)
+    offset = float(y.mean() - scale * x.mean())
+    if offset < 0:
+        offset = 0.0
+        scale = min(max(float(x @ y) / max(float(x @ x), 1e-300), 1e-12), 1.0)
+    return scale, min(offset, 1.0)
+
+
+@lru_cache(maxsize=256)
+def effective_noise(kernel: Kernel, model: NoiseModel) -> EffectiveNoise:
+    """Return the effective model of a kernel's circuit on the model's device.
+
+    Parameters
+    ----------
+    kernel : Fidelity or HadamardTest
+        Its compute-uncompute circuit or Hadamard test is compiled for the device; its power does not matter here.
+    model : NoiseModel
+        Device, layout and compiler.
+
+    Notes
+    -----
+    Up to 8 compiled qubits the map is fitted, by least squares, to the exact simulation of pairs of random rows from near to far, and its
+    error is taken on other such pairs. That error is of the map, not of the calibration data. Beyond, :func:`from_fidelities` is
+    used as it is. The circuit of a kernel whose encoding is not one gate list with symbolic angles (Amplitude, and every Hadamard test) is
+    compiled for each pair; other rows may cost a few gates more or less. Results are cached.
+    """
+    plain = type(kernel)(kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+    if plain != kernel:
+        return effective_noise(plain, model)
+    probabilities, noisy = _simulation(plain, model)
+    guess = from_fidelities(noisy)
+    n_qubits, fidelity = len(noisy.start), process_fidelity(noisy)
+    if probabilities is None:
+        return EffectiveNoise(*guess, fidelity, n_qubits)
+    fitted = fit(*probabilities(0))
+    ideal, seen = probabilities(1)
+    errors, guess_errors = (np.clip(scale * ideal + offset, 0, 1) - seen for scale, offset in (fitted, guess))
+    rms = [float(np.sqrt(np.mean(each**2))) for each in (errors, guess_errors)]
+    return EffectiveNoise(*fitted, fidelity, n_qubits, True, float(np.abs(errors).max()), *rms)
+
+
+_Probabilities = Callable[[int], tuple[Array, Array]]
+"""Ideal and noisy probabilities of random pairs of rows, for a seed."""
+
+
+def _simulation(kernel: Kernel, model: NoiseModel) -> tuple[_Probabilities | None, NoisyCircuit]:
+    """Return the exact simulation of random pairs, None where it is too large, and one noisy circuit of the kernel."""
+    from flashket.noise import exact
+
+    if has_symbolic_circuit(kernel):
+        noisy = model.circuit(kernel)
+
+        def of_all_pairs(seed: int) -> tuple[Array, Array]:
+            x, y = random_rows(kernel, _ROWS, seed), random_rows(kernel, _ROWS, seed, 1)
+            return kernel(x, y), exact.gram(noisy, x, y)
+
+        return of_all_pairs if len(noisy.start) <= LARGEST_EXACT else None, noisy
+
+    first = model.bound_circuit(example_circuits(kernel, 1, 0)[0])
+
+    def of_some_pairs(seed: int) -> tuple[Array, Array]:
+        x, y = random_rows(kernel, _PAIRS, seed), random_rows(kernel, _PAIRS, seed, 1)
+        circuits = example_circuits(kernel, _PAIRS, seed)
+        seen = [float(exact.probabilities(model.bound_circuit(circuit))[0]) for circuit in circuits]
+        return np.diagonal(kernel(x, y)).copy(), np.array(seen)
+
+    return of_some_pairs if len(first.start) <= LARGEST_EXACT else None, first
+
+
+def has_symbolic_circuit(kernel: Kernel) -> bool:
+    """Say whether one gate list with symbolic angles measures every pair: compute-uncompute of a map that is a program."""
+    from flashket.feature_maps import Amplitude
+
+    return isinstance(kernel, Fidelity) and not isinstance(kernel.feature_map, Amplitude)
+
+
+def example_circuits(kernel: Kernel, n: int, seed: int) -> list[MeasuredCircuit]:
+    """Return the circuits of n pairs of random rows, which read all zeros with the kernel's probability (power 1)."""
+    from flashket.qpu.estimators import ComputeUncompute, Hadamard
+
+    estimator = ComputeUncompute(kernel) if isinstance(kernel, Fidelity) else Hadamard(kernel)
+    x, y = random_rows(kernel, n, seed), random_rows(kernel, n, seed, 1)
+    return [estimator.measurements(x[i : i + 1], y[i : i + 1]).circuits[0] for i in range(n)]
+
+
+def random_rows(kernel: Kernel, n: int, seed: int, side: int = 0) -> Array:
+    """Return n rows (n, n_features) around one centre, at distances from near to a whole turn: pairs of two sides fill 0..1.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> random_rows(fk.Fidelity(fk.Angle(2)), 3, 0).shape
+    (3, 2)
+    """
+    assert isinstance(kernel, (Fidelity, HadamardTest))
+    turn = np.pi / float(getattr(kernel.feature_map, "bandwidth", 1.0))
+    centre = np.random.default_rng((seed, 2)).uniform(-turn, turn, kernel.n_features)
+    steps = np.random.default_rng((seed, side)).standard_normal((n, kernel.n_features))
+    reach = turn * np.linspace(0.02, 1, n) ** 2
+    return np.asarray(centre + reach[:, None] * steps)
+
+
+def device_of(profile: DeviceProfile) -> str:
+    """Return a profile in words: name, processor and the date of its data.
+
+    Examples
+    --------
+    >>> from flashket.qpu import load_profile
+    >>> device_of(load_profile("ibm_torino"))
+    'ibm_torino (Heron r1, 2025-02-26)'
+    """
+    return f"{profile.name} ({profile.processor}, {profile.snapshot})"

@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Noise models: which device, and how its noise is simulated. What ``noise=`` of :func:`flashket.gram` and its siblings takes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flashket import diagnostics
+from flashket.arrays import Array
+from flashket.errors import InputError, explanation
+from flashket.feature_maps import FeatureMap
+from flashket.feature_maps._base import positive_int
+from flashket.kernels import Kernel
+from flashket.noise import effective
+from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, has_symbolic_circuit
+from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+
+if TYPE_CHECKING:
+    from flashket.noise.program import NoisyCircuit
+    from flashket.qpu.circuit import MeasuredCircuit
+
+METHODS = ("exact", "trajectories", "effective")
+_COMPILERS = ("auto", "own", "qiskit")
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """The noise of a device, for ``noise=``. Made by :meth:`from_profile`; immutable, hashable, picklable.
+
+    Parameters
+    ----------
+    profile : DeviceProfile
+        The device.
+    method : str, optional
+        "exact", "trajectories", "effective", or None: what suits the call.
+    layout : tuple of int, optional
+        Physical qubits to use; None chooses them by their errors.
+    compiler : str
+        "auto", "own" or "qiskit".
+    trajectories : int
+        Of one Gram matrix.
+    idle : bool
+        Whether qubits decay while they wait.
+    """
+
+    profile: DeviceProfile
+    method: str | None = None
+    layout: tuple[int, ...] | None = None
+    compiler: str = "auto"
+    trajectories: int = 256
+    idle: bool = True
+
+    @classmethod
+    def from_profile(
+        cls,
+        name: str | os.PathLike[str] | DeviceProfile,
+        method: str | None = None,
+        *,
+        layout: Any = None,
+        compiler: str = "auto",
+        trajectories: int = 256,
+        idle: bool = True,
+    ) -> NoiseModel:
+        """Return the noise model of a device.
+
+        Parameters
+        ----------
+        name : str, path or DeviceProfile
+            A name from :func:`flashket.qpu.profile_names`, a JSON file with the fields of a profile, or a profile.
+        method : str, optional
+            "exact": density matrices on the used qubits, up to 8 of them. "trajectories": random Pauli errors and decays averaged over
+            many runs, for more. "effective": ``p -> scale p + offset``, see :mod:`flashket.noise.effective`. None: Gram matrices
+            of circuits with symbolic angles take "exact" up to 8 qubits and "trajectories" above, everything else "effective".
+        layout : sequence of int, optional
+            Physical qubits to use, one for each qubit of the circuit; None chooses them by their errors.
+        compiler : str
+            "own": lines and what needs no routing. "qiskit": any circuit, with the extra ``ibm``. "auto": the first that can.
+        trajectories : int
+            Runs that a Gram matrix is averaged over; its standard error falls with their square root.
+        idle : bool
+            Whether qubits decay while they wait for others (T1, T2).
+
+        Returns
+        -------
+        NoiseModel
+
+        Raises
+        ------
+        InputError
+            For an unknown device, method or compiler, a damaged profile, and a layout that is not distinct qubits of the device.
+
+        Examples
+        --------
+        >>> import flashket as fk
+        >>> model = fk.NoiseModel.from_profile("ibm_torino", method="effective")
+        >>> model
+        NoiseModel.from_profile('ibm_torino', method='effective')
+        >>> K = fk.gram([[0.1, 0.2], [1.0, 0.5]], kernel=fk.Fidelity(fk.Angle(2)), noise=model)
+        >>> bool(0.9 < K[0, 0] < 1)
+        True
+        """
+        place = "NoiseModel"
+        if isinstance(name, DeviceProfile):
+            profile = name
+        elif isinstance(name, (str, os.PathLike)):
+            profile = load_profile(os.fspath(name))
+        else:
+            raise InputError(explanation(place, "a device profile's name or file was wanted", repr(name), "e.g. 'ibm_torino'"))
+        if method is not None and method not in METHODS:
+            do = "choose one, or None for what suits the call"
+            raise InputError(explanation(place, f"method must be one of {', '.join(METHODS)}", repr(method), do))
+        if compiler not in _COMPILERS:
+            raise InputError(explanation(place, f"compiler must be one of {', '.join(_COMPILERS)}", repr(compiler), "choose one"))
+        if not isinstance(idle, (bool, np.bool_)):
+            raise InputError(explanation(place, "idle must be True or False", repr(idle), "True lets waiting qubits decay"))
+        qubits = None if layout is None else _checked_layout(layout, profile)
+        runs = positive_int(trajectories, place, "trajectories", "256 is the default")
+        return cls(profile, method, qubits, compiler, runs, bool(idle))
+
+    @cached_property
+    def _key(self) -> str:
+        # Unknown calibration values are NaN, which differ from themselves; their text does not.
+        return repr((self.profile, self.method, self.layout, self.compiler, self.trajectories, self.idle))
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, NoiseModel) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        options = {"method": None, "layout": None, "compiler": "auto", "trajectories": 256, "idle": True}
+        chosen = "".join(f", {name}={getattr(self, name)!r}" for name, usual in options.items() if getattr(self, name) != usual)
+        return f"NoiseModel.from_profile({self.profile.name!r}{chosen})"
+
+    def resolve(self, kernel: Kernel, op: str, place: str) -> str:
+        """Return the method that ``op`` ("gram" | "attention") of this kernel takes.
+
+        Raises
+        ------
+        InputError
+            If the model names a method that cannot do it.
+        """
+        check_kernel(kernel, place)
+        if self.method is None:
+            if op == "attention" or not has_symbolic_circuit(kernel):
+                return "effective"
+            return "exact" if len(self.circuit(kernel).start) <= LARGEST_EXACT else "trajectories"
+        if self.method == "effective":
+            return self.method
+        if op == "attention":
+            do = 'use method="effective", fitted to the exact simulation'
+            raise InputError(explanation(place, "a score of attention takes the effective model", f"method={self.method!r}", do))
+        if not has_symbolic_circuit(kernel):
+            wanted = f'method="{self.method}" needs one circuit with symbolic angles for all pairs'
+            do = 'its circuits differ from pair to pair; use method="effective"'
+            raise InputError(explanation(place, wanted, repr(kernel), do))
+        n_qubits = len(self.circuit(kernel).start)
+        if self.method == "exact" and n_qubits > LARGEST_EXACT:
+            do = 'use method="trajectories"'
+            raise InputError(explanation(place, f"exact density matrices go up to {LARGEST_EXACT} qubits", n_qubits, do))
+        return self.method
+
+    def effective(self, kernel: Kernel) -> EffectiveNoise:
+        """Return the affine map that the device makes of a kernel's probability, with its error.
+
+        Examples
+        --------
+        >>> import flashket as fk
+        >>> found = fk.NoiseModel.from_profile("ibm_torino").effective(fk.Fidelity(fk.Angle(4)))
+        >>> found.is_fitted, found.error_max < 0.01
+        (True, True)
+        """
+        check_kernel(kernel, "NoiseModel")
+        return effective.effective_noise(kernel, self)
+
+    def circuit(self, kernel: Kernel) -> NoisyCircuit:
+        """Return the compute-uncompute circuit of a map with symbolic angles in the device's gates, with its noise."""
+        return _compiled_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+
+    def bound_circuit(self, circuit: MeasuredCircuit) -> NoisyCircuit:
+        """Return a circuit with numbers for angles in the device's gates, with its noise."""
+        from flashket.noise.lower import lower
+        from flashket.qpu.compile import compile_circuit
+
+        return lower(compile_circuit(circuit, self.profile, layout=self.layout, compiler=self.compiler), idle=self.idle)
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("profile", "method", "layout", "compiler", "trajectories", "idle")
+        return {name: getattr(self, name) for name in names}
+
+    def report(self, kernel: Kernel, op: str = "gram", place: str = "NoiseModel") -> diagnostics.NoiseReport:
+        """Return what a call with this kernel will do with the noise; see :class:`flashket.diagnostics.NoiseReport`."""
+        method, device = self.resolve(kernel, op, place), device_of(self.profile)
+        if method != "effective":
+            return diagnostics.NoiseReport(method, device, len(self.circuit(kernel).start), self.trajectories * (method != "exact"))
+        found = self.effective(kernel)
+        return diagnostics.NoiseReport(
+            method,
+            device,
+            found.n_qubits,
+            scale=found.scale,
+            offset=found.offset,
+            is_fitted=found.is_fitted,
+            error_max=found.error_max,
+            error_rms=found.error_rms,
+        )
+
+    def probabilities(self, kernel: Kernel, method: str, x: Array, y: Array | None, seed: int) -> tuple[Array, float]:
+        """Return the noisy probability (n, m) of every pair, by "exact" or "trajectories", and its largest standard error.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            With a symbolic circuit; its power is not applied.
+        method : str
+            From :meth:`resolve`.
+        x, y : numpy.ndarray, (n, n_features) and (m, n_features), float64
+            y may be None: x. Entry (i, j) is the circuit that prepares x_i and undoes y_j.
+        seed : int
+            Of the trajectories.
+        """
+        noisy = self.circuit(kernel)
+        if method == "exact":
+            from flashket.noise import exact
+
+            return exact.gram(noisy, x, y), 0.0
+        from flashket.noise import trajectories
+
+        values, errors = trajectories.gram(noisy, x, y, trajectories=self.trajectories, seed=seed)
+        return values, float(np.max(errors, initial=0.0))
+
+
+@lru_cache(maxsize=64)
+def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
+    from flashket.noise.lower import lower
+    from flashket.qpu.compile import compile_pair
+
+    native = compile_pair(feature_map._program, model.profile, layout=model.layout, compiler=model.compiler)
+    return lower(native, idle=model.idle)
+
+
+@lru_cache(maxsize=64)
+def _bundled(name: str) -> NoiseModel:
+    return NoiseModel.from_profile(name)
+
+
+def check_kernel(kernel: Kernel, place: str) -> None:
+    """Raise InputError for a kernel that has no circuit whose outcome is its value."""
+    if kernel.is_control:
+        do = "a classical control has no noise; pass noise=None"
+        raise InputError(explanation(place, "noise needs a quantum kernel", repr(kernel), do))
+    if not kernel.can_sample:
+        do = "its rows are measured, not its pairs; pass noise=None"
+        raise InputError(explanation(place, "noise needs values that are the probability of one outcome", repr(kernel), do))
+
+
+def as_model(noise: Any, place: str) -> NoiseModel:
+    """Return what ``noise=`` names as a NoiseModel.
+
+    Parameters
+    ----------
+    noise : str, path, DeviceProfile or NoiseModel
+        As :meth:`NoiseModel.from_profile` takes it.
+    place : str
+        The function to name in errors.
+
+    Examples
+    --------
+    >>> as_model("ibm_torino", "gram")
+    NoiseModel.from_profile('ibm_torino')
+    """
+    if isinstance(noise, NoiseModel):
+        return noise
+    if isinstance(noise, str) and noise in profile_names():
+        return _bundled(noise)  # made once: attention asks for it again and again
+    if isinstance(noise, (str, os.PathLike, DeviceProfile)):
+        return NoiseModel.from_profile(noise)
+    do = "e.g. noise='ibm_torino'"
+    raise InputError(explanation(place, "noise must be a profile's name, its file, or an fk.NoiseModel", repr(noise), do))
+
+
+def _checked_layout(layout: Any, profile: DeviceProfile) -> tuple[int, ...]:
+    try:
+        qubits = tuple(int(qubit) for qubit in layout)
+        is_whole = all(qubit == given for qubit, given in zip(qubits, layout, strict=True))
+    except (TypeError, ValueError):
+        qubits, is_whole = (), False
+    if not is_whole or not qubits or len(set(qubits)) != len(qubits) or not all(0 <= qubit < profile.n_qubits for qubit in qubits):
+        wanted = f"layout must be distinct qubits in 0..{profile.n_qubits - 1} of {profile.name}"
+        raise InputError(explanation("NoiseModel", wanted, repr(layout), "layout=None chooses them"))
+    return qubits
