@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from fake_provider import QPU_SECONDS_PER_SHOT, USD_PER_SHOT, counts_of
-
 from flashket.errors import JobError
 from flashket.program import Gate, Program
 from flashket.qpu import budget, jobs
@@ -67,7 +66,9 @@ class FakeDevice:
     def result(self, job_id: str) -> Result:
         answer = self.ask("result", id=job_id)
         counts = tuple({int(outcome): n for outcome, n in found.items()} for found in answer.pop("counts"))
-        return Result(counts, answer["queue_seconds"], answer["execution_seconds"], None, answer["usd"], answer["calibration"], {"by": "fake"})
+        return Result(
+            counts, answer["queue_seconds"], answer["execution_seconds"], None, answer["usd"], answer["calibration"], {"by": "fake"}
+        )
 
     def cancel(self, job_id: str) -> None:
         self.ask("cancel", id=job_id)
@@ -121,18 +122,26 @@ class Provider:
         """Return an adapter."""
         return FakeDevice(self.port, limits, **options)
 
+    def _tell(self, op: str, body: Any) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", f"/{op}", json.dumps(body))
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
     def faults(self, *faults: tuple[str, str]) -> None:
         """Say what goes wrong next: (op, kind)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request("POST", "/faults", json.dumps([{"op": op, "kind": kind} for op, kind in faults]))
-        connection.getresponse().read()
-        connection.close()
+        self._tell("faults", [{"op": op, "kind": kind} for op, kind in faults])
+
+    def reset(self) -> None:
+        """Forget every job."""
+        self._tell("reset", {})
 
     @property
     def ledger(self) -> list[dict[str, Any]]:
         """What was taken and charged."""
-        jobs: list[dict[str, Any]] = self.device().ask("ledger")["jobs"]
-        return jobs
+        found: list[dict[str, Any]] = self._tell("ledger", {})["jobs"]
+        return found
 
     @property
     def usd(self) -> float:

@@ -102,27 +102,33 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         store, op = self.server.store, self.path[1:]
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        code, wait = 200, None
         with store.lock:
             kind = store.fault(op)
             verb, _, moment = kind.partition(" ")
-            if moment == "before":
-                self._misbehave(verb, request)
-                return
             if kind in ("busy", "busy for long", "error", "refuse"):
                 code = {"busy": 429, "busy for long": 429, "error": 500, "refuse": 400}[kind]
                 wait = {"busy": "0.05", "busy for long": "86400"}.get(kind)
-                self._answer(code, {"error": f"told to: {kind}"}, wait)
-                return
-            answer = self._do(op, request, kind)
-            if moment == "after":
-                self._misbehave(verb, request)
-                return
-        self._answer(404 if answer is None else 200, {"error": "no such job"} if answer is None else answer)
+                answer = {"error": f"told to: {kind}"}
+            elif moment == "before":
+                answer = {}
+            else:
+                answer = self._do(op, request, kind)
+                if answer is None:
+                    code, answer = 404, {"error": "no such job"}
+        if moment in ("before", "after"):
+            self._misbehave(verb, request)
+        else:
+            self._answer(code, answer, wait)
 
     def _do(self, op: str, request: Any, kind: str) -> dict[str, Any] | None:
         store = self.server.store
         if op == "faults":
             store.faults = request
+            return {}
+        if op == "reset":
+            store.jobs, store.faults = {}, []
+            store.save()
             return {}
         if op == "ledger":
             return {"jobs": [{key: job[key] for key in ("id", "token", "usd", "state")} for job in store.jobs.values()]}
