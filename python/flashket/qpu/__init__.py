@@ -8,8 +8,12 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.cost import Cost, estimate_cost
 from flashket.qpu.estimate import DeviceEstimate, estimate
+from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
+from flashket.qpu.journal import Journal
+from flashket.qpu.kernel_jobs import GramJob, GramPlan, gram, open_gram, plan_gram
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+from flashket.qpu.retry import Retry
 
 __all__ = [
     "Adapter",
@@ -17,16 +21,32 @@ __all__ = [
     "Cost",
     "DeviceEstimate",
     "DeviceProfile",
+    "GramJob",
+    "GramPlan",
+    "Job",
+    "JobResult",
+    "JobStatus",
+    "Journal",
     "Limits",
     "MeasuredCircuit",
     "NativeCircuit",
     "NativePart",
     "Result",
+    "Retry",
     "budget",
+    "cancel",
+    "capabilities",
     "compile_circuit",
     "compile_pair",
     "estimate",
     "estimate_cost",
+    "gram",
     "load_profile",
+    "open_gram",
+    "open_job",
+    "plan_gram",
     "profile_names",
+    "result",
+    "status",
+    "submit",
 ]
