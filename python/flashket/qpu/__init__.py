@@ -11,6 +11,7 @@ from flashket.qpu.estimate import DeviceEstimate, estimate
 from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
 from flashket.qpu.journal import Journal
 from flashket.qpu.kernel_jobs import GramJob, GramPlan, gram, open_gram, plan_gram
+from flashket.qpu.layout import check_layout, choose_layout, expected_infidelity, line_layout, random_line_layouts
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 from flashket.qpu.retry import Retry
@@ -36,16 +37,21 @@ __all__ = [
     "budget",
     "cancel",
     "capabilities",
+    "check_layout",
+    "choose_layout",
     "compile_circuit",
     "compile_pair",
     "estimate",
     "estimate_cost",
+    "expected_infidelity",
     "gram",
+    "line_layout",
     "load_profile",
     "open_gram",
     "open_job",
     "plan_gram",
     "profile_names",
+    "random_line_layouts",
     "result",
     "status",
     "submit",

@@ -52,7 +52,7 @@ class DeviceProfile:
     two_qubit_gate : str
         The native one: see ``TWO_QUBIT_GATES``.
     edges : tuple of (int, int), or None
-        Pairs that have the two-qubit gate; None means every pair (trapped ions). Pairs whose gate is out of order are left out.
+        Pairs that have the two-qubit gate, and it works; None means every pair (trapped ions).
     t1, t2 : tuple of float, (n_qubits,)
         Relaxation times.
     error_1q, duration_1q : tuple of float, (n_qubits,)
@@ -75,6 +75,8 @@ class DeviceProfile:
         Fields whose numbers no one measured on this device; every other number is a measurement of the vendor's.
     labels : tuple of str, (n_qubits,), or ()
         The vendor's names of the qubits; () where they are 0, 1, ...
+    broken_edges : tuple of (int, int)
+        Pairs whose two-qubit gate is out of order; not among the edges.
     error_2q_parallel : tuple of float, (len(edges),), or None
         Of the two-qubit gate with its neighbours running too (crosstalk); None where the source does not say.
     layer_fidelity : tuple of (tuple of int, float)
@@ -122,6 +124,7 @@ class DeviceProfile:
     notes: str = ""
     modelled: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    broken_edges: tuple[tuple[int, int], ...] = ()
     error_2q_parallel: tuple[float, ...] | None = None
     layer_fidelity: tuple[tuple[tuple[int, ...], float], ...] = ()
 
@@ -160,15 +163,15 @@ class DeviceProfile:
             _check_numbers("layer_fidelity", (fidelity,), 1)
 
     def _check_edges(self) -> None:
-        if self.edges is None:
-            return
-        _check(isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
+        _check(self.edges is None or isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
+        _check(isinstance(self.broken_edges, tuple), "broken_edges", "a list of pairs", self.broken_edges)
         seen = set()
-        for edge in self.edges:
-            is_pair = isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge) and edge[0] != edge[1]
-            _check(is_pair, "edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
-            _check(frozenset(edge) not in seen, "edges", "each pair once, in either order", edge)
-            seen.add(frozenset(edge))
+        for field in ("edges", "broken_edges"):
+            for edge in getattr(self, field) or ():
+                is_pair = isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge)
+                _check(is_pair and edge[0] != edge[1], field, f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+                _check(frozenset(edge) not in seen, field, "each pair once, in either order, of edges and broken_edges together", edge)
+                seen.add(frozenset(edge))
 
     @cached_property
     def _edge_indices(self) -> dict[tuple[int, int], int]:
@@ -397,7 +400,7 @@ def parse_profile(text: str) -> DeviceProfile:
         values[key] = _numbers(values[key], n)
     if values.get("rep_delay", 0) is None:
         values["rep_delay"] = math.nan
-    for key in ("edges", "modelled", "labels", "layer_fidelity"):
+    for key in ("edges", "broken_edges", "modelled", "labels", "layer_fidelity"):
         if key in values and values[key] is not None:
             values[key] = _tuples(values[key])
     return DeviceProfile(**values)
