@@ -185,8 +185,13 @@ def rewritten(gates: Iterable[Gate], allowed: Collection[str]) -> Iterator[Gate]
 
 
 _TURNS = {
-    **{"x": ("rx", 1.0), "y": ("ry", 1.0), "z": ("rz", 1.0), "s": ("rz", 0.5), "sdg": ("rz", -0.5)},
-    **{"t": ("rz", 0.25), "tdg": ("rz", -0.25)},
+    "x": ("rx", 1.0),
+    "y": ("ry", 1.0),
+    "z": ("rz", 1.0),
+    "s": ("rz", 0.5),
+    "sdg": ("rz", -0.5),
+    "t": ("rz", 0.25),
+    "tdg": ("rz", -0.25),
 }
 
 

@@ -24,7 +24,14 @@ SIMULATORS = {name: f"arn:aws:braket:::device/quantum-simulator/amazon/{name}" f
 
 NAMES = {
     **{name: name for name in ("h", "x", "y", "z", "s", "t", "rx", "ry", "rz", "cz", "swap")},
-    **{"sdg": "si", "tdg": "ti", "p": "phaseshift", "cx": "cnot", "cp": "cphaseshift", "rzz": "zz", "rxx": "xx", "ryy": "yy"},
+    "sdg": "si",
+    "tdg": "ti",
+    "p": "phaseshift",
+    "cx": "cnot",
+    "cp": "cphaseshift",
+    "rzz": "zz",
+    "rxx": "xx",
+    "ryy": "yy",
 }
 """A Program's gates as Braket calls them. Controlled rotations are written with others."""
 
