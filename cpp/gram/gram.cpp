@@ -97,7 +97,7 @@ class GramRun {
   bool drains() const {
     return std::is_same_v<C, float> && std::is_same_v<T, float> && tile_ops<C>().score_draining != nullptr &&
            is_streaming_ && (score_.pair == PairKind::tangent || score_.pair == PairKind::product) &&
-           options_.shots == 0 && !options_.log && out_.col_stride == 1 && out_.row_stride % 16 == 0 &&
+           options_.readings.is_exact() && !options_.log && out_.col_stride == 1 && out_.row_stride % 16 == 0 &&
            reinterpret_cast<uintptr_t>(out_.data) % 64 == 0;
   }
 

@@ -58,6 +58,7 @@ def ring(n: int) -> tuple[tuple[int, int], ...]:
 
 GRID = (*((3 * r + c, 3 * r + c + 1) for r in range(2) for c in range(2)), *((c, c + 3) for c in range(3)))
 STAR = ((0, 1), (0, 2), (0, 3), (0, 4))
+SQUARE = (*((3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)), *((c, c + 3) for c in range(6)))
 PLACES: dict[str, Any] = {"line": line(5), "ring": ring(6), "grid": GRID, "star": STAR, "all": None}
 
 
