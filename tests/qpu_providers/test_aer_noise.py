@@ -222,6 +222,12 @@ def random_circuit(rng: np.random.Generator) -> MeasuredCircuit:
     return MeasuredCircuit(tuple(parts), tuple(int(q) for q in rng.permutation(N)))
 
 
+def compiled(rng: np.random.Generator, profile: DeviceProfile, layout: tuple[int, ...]) -> NativeCircuit:
+    """A random circuit on these qubits, although some are of no use."""
+    good = {"t1": (1e-4,) * 6, "t2": (1e-4,) * 6, "error_1q": (1e-3,) * 6, "error_2q": (1e-2,) * 6}
+    return replace(compile_circuit(random_circuit(rng), replace(profile, **good), layout=layout), profile=profile)
+
+
 def made_up(one: str, two: str, seed: int) -> DeviceProfile:
     """Six qubits on a ring with numbers from bad to good, unphysical and unknown ones among them."""
     rng = np.random.default_rng(seed)
@@ -232,6 +238,10 @@ def made_up(one: str, two: str, seed: int) -> DeviceProfile:
     return replace(
         load_profile("ibm_torino"),
         name="made-up",
+        broken_edges=(),
+        error_2q_parallel=None,
+        labels=(),
+        layer_fidelity=(),
         n_qubits=6,
         edges=edges,
         one_qubit_gate=one,
@@ -256,7 +266,7 @@ def test_same_probabilities_as_aer(one: str, two: str, idle: bool) -> None:
     for seed in range(3):
         profile = made_up(one, two, seed)
         layout = tuple(int(q) for q in (np.arange(N) + rng.integers(6)) % 6)
-        native = compile_circuit(random_circuit(rng), profile, layout=layout)
+        native = compiled(rng, profile, layout)
         wanted = aer_probabilities(native, idle)
         np.testing.assert_allclose(own_probabilities(lower(native, idle=idle)), wanted, rtol=0, atol=1e-10)
 
@@ -274,6 +284,10 @@ def test_same_probabilities_as_aer_on_bundled_calibration_data(idle: bool) -> No
     small = replace(
         profile,
         n_qubits=len(used),
+        broken_edges=(),
+        error_2q_parallel=None,
+        labels=(),
+        layer_fidelity=(),
         edges=tuple((used.index(profile.edges[k][0]), used.index(profile.edges[k][1])) for k in kept),
         error_2q=tuple(profile.error_2q[k] for k in kept),
         duration_2q=tuple(profile.duration_2q[k] for k in kept),
@@ -289,7 +303,7 @@ def test_gates_are_qiskits() -> None:
     """The native circuit without noise is the unitary that Qiskit makes of the same gates."""
     rng = np.random.default_rng(4)
     for two in ("cz", "ecr", "sqrt_iswap"):
-        native = compile_circuit(random_circuit(rng), made_up("sx", two, 0), layout=(0, 1, 2, 3))
+        native = compiled(rng, made_up("sx", two, 0), (0, 1, 2, 3))
         merged = Program(N, 0, tuple(gate for part in native.parts for gate in part.program.gates))
         ours = reference.run_program(merged, np.zeros((1, 0)))[0]
         theirs = Statevector(to_qiskit(native, idle=False)).data[: 2**N]

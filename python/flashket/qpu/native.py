@@ -70,12 +70,7 @@ class NativeCircuit:
 
     def edge(self, a: int, b: int) -> int:
         """Return the index of the two wires' gate in ``profile.error_2q`` and ``profile.duration_2q``."""
-        return 0 if self.profile.edges is None else self._edges[self.qubits[a], self.qubits[b]]
-
-    @cached_property
-    def _edges(self) -> dict[tuple[int, int], int]:
-        pairs = enumerate(self.profile.edges or ())
-        return {pair: index for index, (a, b) in pairs for pair in ((a, b), (b, a))}
+        return self.profile.edge_index(self.qubits[a], self.qubits[b])
 
     def _count(self, width: int) -> int:
         gates = [(gate, pulses) for part in self.parts for gate, pulses in zip(part.program.gates, part.pulses, strict=True)]
