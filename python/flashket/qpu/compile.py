@@ -65,7 +65,8 @@ def compile_circuit(
     (1, 3)
     """
     place = "compile_circuit"
-    _check_compiler(place, compiler)
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, circuit.parts, circuit.measured, profile, layout)
     parts = [interactions(part) for part in circuit.parts]
     qubits = _layout(place, parts, circuit.n_qubits, profile, layout, circuit.measured)
     neighbours = _neighbours(qubits, profile)
@@ -127,7 +128,8 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     ([4, 4], 36)
     """
     place = "compile_pair"
-    _check_compiler(place, compiler)
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, (program, program.inverse()), tuple(range(program.n_qubits)), profile, layout)
     items = interactions(program)
     qubits = _layout(place, (items, inverted(items)), program.n_qubits, profile, layout, tuple(range(program.n_qubits)))
     way, _ = route(items, range(program.n_qubits), _neighbours(qubits, profile))
@@ -136,9 +138,25 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     return NativeCircuit(profile, qubits, parts, tuple(range(program.n_qubits)))
 
 
-def _check_compiler(place: str, compiler: str) -> None:
+def _is_qiskit(place: str, compiler: str) -> bool:
     if compiler not in ("auto", "qiskit"):
         raise InputError(explanation(place, 'compiler must be "auto" or "qiskit"', repr(compiler), "leave it out"))
+    return compiler == "qiskit"
+
+
+def _by_qiskit(
+    place: str, parts: tuple[Program, ...], measured: tuple[int, ...], profile: DeviceProfile, layout: Sequence[int] | None
+) -> NativeCircuit:
+    from flashket.qpu.transpile import transpile_parts
+
+    _check_room(place, parts[0].n_qubits, profile)
+    return transpile_parts(place, parts, measured, profile, None if layout is None else check_layout(profile, layout, parts[0].n_qubits))
+
+
+def _check_room(place: str, n: int, profile: DeviceProfile) -> None:
+    if n > profile.n_qubits:
+        do = "choose a larger device or fewer features"
+        raise InputError(explanation(place, f"{profile.name} has {profile.n_qubits} qubits", f"a circuit of {n}", do))
 
 
 def _shape(items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
@@ -150,9 +168,7 @@ def _shape(items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
 def _layout(
     place: str, parts: Sequence[Sequence[Item]], n: int, profile: DeviceProfile, layout: Sequence[int] | None, measured: tuple[int, ...]
 ) -> tuple[int, ...]:
-    if n > profile.n_qubits:
-        do = "choose a larger device or fewer features"
-        raise InputError(explanation(place, f"{profile.name} has {profile.n_qubits} qubits", f"a circuit of {n}", do))
+    _check_room(place, n, profile)
     counts = {"cz": 1, "rzz": 1 if profile.two_qubit_gate == "rzz" else 2}
     joined = tuple(item.qubits for part in parts for item in part for _ in range(counts.get(item.name, 0)))
     if layout is not None:
