@@ -128,7 +128,7 @@ def test_every_gate_is_there_once_in_order() -> None:
 
 def test_a_perfect_device_has_no_noise() -> None:
     profile = load_profile("ibm_torino")
-    unknown = {name: (math.nan,) * 133 for name in ("t1", "t2", "readout_p10", "readout_p01", "error_1q")}
+    unknown = dict.fromkeys(("t1", "t2", "readout_p10", "readout_p01", "error_1q"), (math.nan,) * 133)
     profile = replace(profile, error_2q=(math.nan,) * len(profile.error_2q), **unknown)
     half = fk.ZZ(4, reps=1, entanglement="linear").program().bind([0.1, 0.2, 0.3, 0.4])
     noisy = lower(compile_circuit(MeasuredCircuit((half, half.inverse()), (0, 1, 2, 3)), profile))

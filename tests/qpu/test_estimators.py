@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract import feature_maps
 
 import flashket as fk
+from contract import feature_maps
 from flashket.qpu.estimators import ComputeUncompute, Estimator, Hadamard
 from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 

@@ -17,7 +17,7 @@ from flashket.qpu.schedule import Idle, schedule
 
 def device(two: str = "cz") -> DeviceProfile:
     edges = ((0, 1), (1, 2))
-    three = {name: (0.1, 0.1, 0.1) for name in ("readout_p10", "readout_p01", "t1", "t2", "error_1q", "duration_readout")}
+    three = dict.fromkeys(("readout_p10", "readout_p01", "t1", "t2", "error_1q", "duration_readout"), (0.1, 0.1, 0.1))
     no = {"broken_edges": (), "labels": (), "layer_fidelity": (), "error_2q_parallel": None}
     return replace(
         load_profile("ibm_torino"),

@@ -22,6 +22,12 @@ class NativePart:
     ``pulses[g]`` is what gate g costs in physical operations: 0 for virtual ones (RZ) and for gates whose cost a later gate of the
     same physical operation carries, else 1; 2 for a gate of a symbolic angle that stands for two operations, see
     :func:`flashket.qpu.compile_pair`. An operation's noise comes after the gate that carries its cost.
+
+    Examples
+    --------
+    >>> from flashket.program import Gate
+    >>> NativePart(Program(2, 0, (Gate("cz", (0, 1)),)), (1,)).pulses
+    (1,)
     """
 
     program: Program
