@@ -58,6 +58,7 @@ def compile_circuit(
 
     Examples
     --------
+    >>> from flashket.program import Gate
     >>> from flashket.qpu import load_profile
     >>> bell = Program(2, 0, (Gate("h", (0,)), Gate("cx", (0, 1))))
     >>> native = compile_circuit(MeasuredCircuit((bell,), (0, 1)), load_profile("ibm_torino"))
@@ -125,7 +126,7 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     >>> from flashket.qpu import load_profile
     >>> native = compile_pair(fk.IQP(4).program(), load_profile("ibm_torino"))
     >>> [part.program.n_features for part in native.parts], native.n_two_qubit
-    ([4, 4], 36)
+    ([4, 4], 34)
     """
     place = "compile_pair"
     if _is_qiskit(place, compiler):
