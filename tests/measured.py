@@ -43,7 +43,7 @@ def probabilities(circuit: MeasuredCircuit) -> np.ndarray:
 
 
 def chi_square_is_fine(counts: dict[int, int], expected: np.ndarray) -> bool:
-    """Return whether counts fit probabilities: impossible outcomes never come, and chi-square is within five sigma of its mean."""
+    """Return whether counts fit probabilities: impossible outcomes never come, and chi-square is below six sigma (one in 10^9)."""
     shots = sum(counts.values())
     found = np.array([counts.get(outcome, 0) for outcome in range(len(expected))])
     if found[expected < 1e-12].any():
@@ -54,4 +54,6 @@ def chi_square_is_fine(counts: dict[int, int], expected: np.ndarray) -> bool:
     kept = means >= 5
     freedom = max(int(kept.sum()) - 1, 1)
     square = float(((values[kept] - means[kept]) ** 2 / means[kept]).sum())
-    return square <= freedom + 5 * math.sqrt(2 * freedom)
+    # Wilson and Hilferty: the cube root of chi-square is nearly normal, also for one degree of freedom.
+    width = 2 / (9 * freedom)
+    return ((square / freedom) ** (1 / 3) - (1 - width)) / math.sqrt(width) < 6
