@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
 
-from flashket.qpu.adapters._base import Adapter, Batch, Limits, Result
+from flashket.qpu.adapters import Adapter, AdapterInfo, Batch, Limits, Result, adapters, open_adapter, wrap
 from flashket.qpu.allocate import Allocation, allocate
 from flashket.qpu.budget import budget
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.cost import Cost, estimate_cost
+from flashket.qpu.credentials import Secret, find_credential, redact
 from flashket.qpu.estimate import DeviceEstimate, estimate
 from flashket.qpu.estimators import ESTIMATORS, Estimate, Estimator, Measurements, encode, make_estimator
 from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
@@ -23,6 +24,7 @@ from flashket.qpu.retry import Retry
 __all__ = [
     "ESTIMATORS",
     "Adapter",
+    "AdapterInfo",
     "Allocation",
     "Batch",
     "Cost",
@@ -46,7 +48,9 @@ __all__ = [
     "Recommendation",
     "Result",
     "Retry",
+    "Secret",
     "ZeroNoise",
+    "adapters",
     "allocate",
     "budget",
     "cancel",
@@ -59,18 +63,22 @@ __all__ = [
     "estimate",
     "estimate_cost",
     "expected_infidelity",
+    "find_credential",
     "gram",
     "line_layout",
     "load_profile",
     "make_estimator",
+    "open_adapter",
     "open_gram",
     "open_job",
     "plan_gram",
     "profile_names",
     "random_line_layouts",
     "recommend",
+    "redact",
     "repair_psd",
     "result",
     "status",
     "submit",
+    "wrap",
 ]
