@@ -63,8 +63,12 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     True
     """
     if rows and len(rows) != len(noisy.parts):
-        raise InputError(explanation("zero_probability", f"rows must be one for each of {len(noisy.parts)} parts", len(rows), "repeat them"))
-    programs = [part.program.bind(row) for part, row in zip(noisy.parts, rows, strict=True)] if rows else [part.program for part in noisy.parts]
+        raise InputError(
+            explanation("zero_probability", f"rows must be one for each of {len(noisy.parts)} parts", len(rows), "repeat them")
+        )
+    programs = (
+        [part.program.bind(row) for part, row in zip(noisy.parts, rows, strict=True)] if rows else [part.program for part in noisy.parts]
+    )
     if any(program.n_features for program in programs):
         raise InputError(explanation("zero_probability", "parts with features need rows", None, "pass one row for each part"))
     line = wires_in_line(_pairs(noisy), len(noisy.start))

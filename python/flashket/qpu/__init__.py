@@ -2,21 +2,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
 
+from flashket.qpu.adapters._base import Adapter, Batch, Limits, Result
+from flashket.qpu.budget import budget
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.cost import Cost, estimate_cost
 from flashket.qpu.estimate import DeviceEstimate, estimate
+from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
+from flashket.qpu.journal import Journal
+from flashket.qpu.kernel_jobs import GramJob, GramPlan, gram, open_gram, plan_gram
 from flashket.qpu.layout import check_layout, choose_layout, expected_infidelity, line_layout, random_line_layouts
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+from flashket.qpu.retry import Retry
 
 __all__ = [
+    "Adapter",
+    "Batch",
     "Cost",
     "DeviceEstimate",
     "DeviceProfile",
+    "GramJob",
+    "GramPlan",
+    "Job",
+    "JobResult",
+    "JobStatus",
+    "Journal",
+    "Limits",
     "MeasuredCircuit",
     "NativeCircuit",
     "NativePart",
+    "Result",
+    "Retry",
+    "budget",
+    "cancel",
+    "capabilities",
     "check_layout",
     "choose_layout",
     "compile_circuit",
@@ -24,8 +44,15 @@ __all__ = [
     "estimate",
     "estimate_cost",
     "expected_infidelity",
+    "gram",
     "line_layout",
     "load_profile",
+    "open_gram",
+    "open_job",
+    "plan_gram",
     "profile_names",
     "random_line_layouts",
+    "result",
+    "status",
+    "submit",
 ]

@@ -56,7 +56,8 @@ _PATTERNS: tuple[tuple[str, str, str, str, str], ...] = (
     ("cirq:local", "Cirq's state vector simulator (cirq:local:dm: density matrix)", "cirq", "cirq-core", ""),
     ("cirq:<weber|rainbow|willow_pink>", "Google's virtual engine: noise of these processors, offline", "cirq", "cirq-google", ""),
     ("cirq:<processor>", "Google Quantum Engine", "cirq", "cirq-google", "cirq"),
-    ("quantinuum:<device>", "Quantinuum through pytket", "quantinuum", "pytket-quantinuum", "quantinuum"),
+    ("quantinuum:<device>LE", "pytket's local emulator, without noise", "quantinuum", "pytket-pecos", ""),
+    ("quantinuum:<device>", "Quantinuum's devices and emulators through pytket and Nexus", "quantinuum", "qnexus", "quantinuum"),
     ("ionq:<simulator|qpu.device>", "IonQ's REST interface", "", "", "ionq"),
     ("iqm:<https address>", "An IQM server", "iqm", "iqm-client", "iqm"),
     ("pennylane:<device>", "Any PennyLane device, e.g. pennylane:default.qubit", "pennylane", "pennylane", ""),
@@ -65,8 +66,13 @@ _PATTERNS: tuple[tuple[str, str, str, str, str], ...] = (
 _PROVIDERS = ("sim", "aer", "ibm", "braket", "cirq", "quantinuum", "ionq", "iqm", "pennylane")
 
 
-def adapters() -> list[AdapterInfo]:
+def adapters(*, credentials: bool = True) -> list[AdapterInfo]:
     """Return every kind of QPU backend, absent ones too. Imports no SDK and connects to nothing.
+
+    Parameters
+    ----------
+    credentials : bool
+        Whether to look for them too, which may open the keyring.
 
     Examples
     --------
@@ -82,7 +88,7 @@ def adapters() -> list[AdapterInfo]:
         try:
             if distribution:
                 metadata.version(distribution)
-            if provider:
+            if provider and credentials:
                 need_credential(provider, pattern.partition(":")[0])
         except metadata.PackageNotFoundError:
             reason = f"the package {distribution} is not installed: pip install 'flashket[{extra}]'"
