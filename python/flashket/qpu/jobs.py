@@ -201,7 +201,11 @@ def capabilities(device: Any) -> Limits:
     >>> capabilities("sim:ibm_torino").n_qubits is not None
     True
     """
-    return as_adapter(device).limits()
+    return _limits(as_adapter(device))
+
+
+def _limits(adapter: Adapter) -> Limits:
+    return Retry().call(adapter.limits, adapter.name)
 
 
 def estimate(batch: Batch, device: Any) -> Cost:
@@ -364,17 +368,17 @@ def find_record(journal: Journal, digest: str, reuse: str) -> Record | None:
 def _checked(batch: Batch, adapter: Adapter) -> Batch:
     """Return the batch with plain integers for shots; raise InputError where the device cannot take it."""
     plain = replace(batch, shots=tuple(int(shots) if isinstance(shots, np.integer) else shots for shots in batch.shots))
-    check_batch(plain, adapter.limits(), adapter.name)
+    check_batch(plain, _limits(adapter), adapter.name)
     return plain
 
 
 def _plans(batch: Batch, adapter: Adapter) -> list[Plan]:
     plans = []
-    for slot, pieces in enumerate(split(batch.shots, adapter.limits())):
+    for slot, pieces in enumerate(split(batch.shots, _limits(adapter))):
         # 31 bits: every provider takes these; each part its own, or all would draw the same samples.
         seed = None if batch.seed is None else int(np.random.SeedSequence([batch.seed, slot]).generate_state(1)[0] >> 1)
         part = Batch(tuple(batch.circuits[position] for position, _ in pieces), tuple(shots for _, shots in pieces), seed)
-        plans.append(Plan(pieces, seed, adapter.estimate(part)))
+        plans.append(Plan(pieces, seed, Retry().call(lambda part=part: adapter.estimate(part), adapter.name)))
     return plans
 
 

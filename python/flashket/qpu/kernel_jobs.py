@@ -200,8 +200,8 @@ def gram(
     """
     adapter = jobs.as_adapter(backend)
     book = jobs.as_journal(journal, adapter)
-    wanted = {"kernel": kernel, "shots": shots, "seed": seed, "estimator": estimator, "options": options, "diagonal": diagonal}
-    plan = plan_gram(X, Y, backend=adapter, journal=book, reuse=reuse, **wanted)
+    wanted: dict[str, Any] = {"shots": shots, "seed": seed, "estimator": estimator, "options": options, "diagonal": diagonal}
+    plan = plan_gram(X, Y, kernel=kernel, backend=adapter, journal=book, reuse=reuse, **wanted)
     return plan.submit(journal=book, reuse=reuse, retry_unknown=retry_unknown, retry=retry).result()
 
 
