@@ -58,6 +58,7 @@ def ring(n: int) -> tuple[tuple[int, int], ...]:
 
 GRID = (*((3 * r + c, 3 * r + c + 1) for r in range(2) for c in range(2)), *((c, c + 3) for c in range(3)))
 STAR = ((0, 1), (0, 2), (0, 3), (0, 4))
+SQUARE = (*((3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)), *((c, c + 3) for c in range(6)))
 PLACES: dict[str, Any] = {"line": line(5), "ring": ring(6), "grid": GRID, "star": STAR, "all": None}
 
 
@@ -153,7 +154,10 @@ def test_feature_maps_on_heavy_hex_and_grid() -> None:
     for feature_map in (fk.ZZ(6), fk.IQP(6, reps=2), fk.ZZ(7, entanglement="circular"), fk.HardwareEfficient(6), fk.Angle(4)):
         program = feature_map.program()
         x = rng.normal(size=program.n_features)
-        for profile in (TORINO, device(9, (*((3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)), *((c, c + 3) for c in range(6))))):
+        for profile in (
+            TORINO,
+            device(9, (*((3 * r + c, 3 * r + c + 1) for r in range(3) for c in range(2)), *((c, c + 3) for c in range(6)))),
+        ):
             native = compile_pair(program, profile)
             assert_native(native)
             assert_same(native, np.eye(1, 2**program.n_qubits)[0], x)

@@ -225,7 +225,7 @@ def example_circuits(kernel: Kernel, n: int, seed: int) -> list[MeasuredCircuit]
 
 
 def random_pairs(kernel: Kernel, n: int, seed: int) -> tuple[Array, Array]:
-    """Return n rows (n, n_features) of angles anywhere, and a partner of each, from near to far: their kernel values fill 0..1.
+    """Return n rows (n, n_features) anywhere, and a partner of each, from near to far: their kernel values fill 0..1.
 
     Examples
     --------
@@ -235,10 +235,13 @@ def random_pairs(kernel: Kernel, n: int, seed: int) -> tuple[Array, Array]:
     True
     """
     assert isinstance(kernel, (Fidelity, HadamardTest))
-    rng, turn = np.random.default_rng(seed), np.pi / float(getattr(kernel.feature_map, "bandwidth", 1.0))
+    rng, far = np.random.default_rng(seed), np.linspace(0.03, 1, n)[:, None]  # equal rows would leave gates out
+    if isinstance(kernel.feature_map, Amplitude):
+        x, other = rng.standard_normal((2, n, kernel.n_features))
+        return x, np.asarray(np.cos(np.pi * far) * x + np.sin(np.pi * far) * other)
+    turn = np.pi / float(getattr(kernel.feature_map, "bandwidth", 1.0))
     x = rng.uniform(-turn, turn, (n, kernel.n_features))
-    reach = turn * np.linspace(0, 1, n) ** 2
-    return x, np.asarray(x + reach[:, None] * rng.standard_normal(x.shape))
+    return x, np.asarray(x + turn * far**2 * rng.standard_normal(x.shape))
 
 
 def device_of(profile: DeviceProfile) -> str:
@@ -250,4 +253,4 @@ def device_of(profile: DeviceProfile) -> str:
     >>> device_of(load_profile("ibm_torino"))
     'ibm_torino (Heron r1, 2025-02-26)'
     """
-    return f"{profile.name} ({profile.processor}, {profile.snapshot})"
+    return f"{profile.name} ({profile.processor}, {profile.snapshot or 'undated'})"

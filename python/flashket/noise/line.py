@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS
-from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
+from flashket.noise.program import CHANNEL, GATE, PAIR_CHANNEL, NoisyCircuit, NoisyProgram
 from flashket.program import Gate, Program
 from flashket.reference import gate_matrix
 
@@ -35,7 +35,7 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     Parameters
     ----------
     noisy : NoisyCircuit
-        Two-qubit gates only between wires k and k + 1.
+        Two-qubit gates only between neighbours on some line of the wires, or on several lines.
     *rows : array_like, (n_features,)
         One row for each part, radians; empty for parts without features.
 
@@ -47,7 +47,7 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     Raises
     ------
     InputError
-        For gates between wires that are not neighbours, and rows that do not fit the parts.
+        For gates that do not lie on lines, and rows that do not fit the parts.
     ResourceLimit
         If the bond dimension exceeds 512.
 
@@ -71,13 +71,18 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     )
     if any(program.n_features for program in programs):
         raise InputError(explanation("zero_probability", "parts with features need rows", None, "pass one row for each part"))
+    line = wires_in_line(_pairs(noisy), len(noisy.start))
+    if line is None:
+        do = "use flashket.noise.exact or trajectories"
+        raise InputError(explanation("zero_probability", "two-qubit gates must lie on lines of wires", f"{len(noisy.start)} wires", do))
+    site = [line.index(wire) for wire in range(len(line))]
     middle = (len(programs) + 1) // 2
-    state = [component.reshape(1, 4, 1) for component in np.asarray(noisy.start, np.float64)]
+    state = [component.reshape(1, 4, 1) for component in np.asarray(noisy.start, np.float64)[line]]
     for part, program in zip(noisy.parts[:middle], programs[:middle], strict=True):
-        _run(state, part, program, adjoint=False)
-    operator = [component.reshape(1, 4, 1) for component in _all_zeros(noisy)]
+        _run(state, site, part, program, adjoint=False)
+    operator = [component.reshape(1, 4, 1) for component in _all_zeros(noisy)[line]]
     for part, program in zip(reversed(noisy.parts[middle:]), reversed(programs[middle:]), strict=True):
-        _run(operator, part, program, adjoint=True)
+        _run(operator, site, part, program, adjoint=True)
     overlap = np.ones((1, 1))
     for left, right in zip(state, operator, strict=True):
         overlap = np.einsum("kl,kam,lan->mn", overlap, left, right, optimize=True)
@@ -92,29 +97,34 @@ def _all_zeros(noisy: NoisyCircuit) -> Tensor:
     return components
 
 
-def _run(sites: list[Tensor], part: NoisyProgram, program: Program, *, adjoint: bool) -> None:
-    """Apply a part's operations in place: to a state forward, to an operator backward and transposed."""
+def _pairs(noisy: NoisyCircuit) -> list[tuple[int, int]]:
+    """Return the pairs of wires that gates or channels join, each once."""
+    found = {tuple(sorted(gate.qubits)) for part in noisy.parts for gate in part.program.gates if len(gate.qubits) == 2}
+    for part in noisy.parts:
+        rows = part.operations[part.operations[:, 0] == PAIR_CHANNEL, 2:]
+        found |= {(min(a, b), max(a, b)) for a, b in rows.tolist()}
+    return [(a, b) for a, b in sorted(found)]
+
+
+def _run(sites: list[Tensor], site: list[int], part: NoisyProgram, program: Program, *, adjoint: bool) -> None:
+    """Apply a part's operations in place: to a state forward, to an operator backward and transposed. Wire w is site ``site[w]``."""
     pairs: dict[Gate, tuple[Tensor, Tensor]] = {}
     rows = part.operations.tolist()
     for kind, index, first, second in reversed(rows) if adjoint else rows:
         if kind == CHANNEL:
-            _single(sites, part.channels[index], first, adjoint)
+            _single(sites, part.channels[index], site[first], adjoint)
         elif kind == GATE and len(program.gates[index].qubits) == 1:
             gate = program.gates[index]
-            _single(sites, _ptm(gate), gate.qubits[0], adjoint)
+            _single(sites, _ptm(gate), site[gate.qubits[0]], adjoint)
         else:
             if kind == GATE:
                 gate = program.gates[index]
                 first, second = gate.qubits
-                if gate not in pairs:
-                    pairs[gate] = _split(_ptm(gate), first > second)
-                left, right = pairs[gate]
-            else:
-                left, right = _split(np.diag(part.pair_channels[index]), first > second)
-            if abs(first - second) != 1:
-                do = "lay the circuit out on a line first"
-                raise InputError(explanation("zero_probability", "gates must act on neighbouring wires", (first, second), do))
-            _pair(sites, left, right, min(first, second), adjoint)
+            is_reversed = site[first] > site[second]
+            if kind == GATE and gate not in pairs:
+                pairs[gate] = _split(_ptm(gate), is_reversed)
+            left, right = pairs[gate] if kind == GATE else _split(np.diag(part.pair_channels[index]), is_reversed)
+            _pair(sites, left, right, min(site[first], site[second]), adjoint)
 
 
 def _ptm(gate: Gate) -> Tensor:

@@ -155,7 +155,7 @@ _SOURCES = {
         files=("~/.config/gcloud/application_default_credentials.json",),
         command="gcloud auth application-default login",
     ),
-    "quantinuum": _Source((), files=("~/.config/pytket/config.json",), command="QuantinuumBackend(...).login() with pytket-quantinuum"),
+    "quantinuum": _Source((), files=("~/.qnx/auth/token.json",), command="python -c 'import qnexus; qnexus.login()'"),
     "ionq": _Source(("IONQ_API_KEY", "IONQ_API_TOKEN"), command="python -m keyring set flashket ionq"),
     "iqm": _Source(("IQM_TOKEN",), others=("IQM_TOKENS_FILE",), command="python -m keyring set flashket iqm"),
 }
@@ -244,7 +244,7 @@ def _keyring(provider: str) -> str | None:
 
 def _holds_credentials(provider: str, path: Path) -> bool:
     """Say whether a provider's file is there, and for files with other contents too, whether it has the entry."""
-    entry = {"quantinuum": '"refresh_token"', "braket": "[" if path.name == "credentials" else "credential"}.get(provider, "")
+    entry = ("[" if path.name == "credentials" else "credential") if provider == "braket" else ""
     try:
         return path.is_file() and (entry in path.read_text(errors="replace"))
     except OSError:

@@ -23,6 +23,7 @@ _Path: TypeAlias = "tuple[int, _Path] | None"
 
 _LINE_BEAM = 1000
 """States kept for every end qubit, divided by the length: lines of ten qubits are searched almost completely."""
+_DRAWN = 30
 _BEAM = 200
 _BRANCHES = 4
 _POLISHED = 3
@@ -66,7 +67,8 @@ def choose_layout(
     Notes
     -----
     The cost is in :mod:`flashket.qpu.layout_cost`. Circuits whose interactions form a line are laid on simple paths of the coupling graph:
-    a beam search that keeps the best states for every end qubit, which is exact for short lines and small devices. Other circuits grow
+    a beam search that keeps the best states for every end qubit, which is exact for short lines and small devices; where lines are so long
+    that the beam only meets dead ends, the best of many random ones is taken. Other circuits, and lines that the device has not, grow
     connected subgraphs with a beam, then a local search moves and exchanges qubits. Faulty qubits and gates are never used.
 
     Examples
@@ -88,7 +90,9 @@ def choose_layout(
         return _choose_free(cost)
     order = _line_order(n_qubits, set(cost.counts))
     if order is not None:
-        lines = (_best_line(profile, cost, way) for way in (order, order[::-1]))
+        lines = [_best_line(profile, cost, way) for way in (order, order[::-1])]
+        if lines == [None, None]:
+            lines = _drawn_lines(profile, order)
         found = [line for line in lines if line is not None]
         if found:
             return min(found, key=cost.of)
@@ -226,15 +230,36 @@ def random_line_layouts(profile: DeviceProfile, n_qubits: int, count: int, seed:
         raise InputError(explanation("layout", "count must be a positive integer", count))
     # random() alone is promised to stay the same between versions of Python, and between platforms.
     draw = random.Random(seed).random
+    lines = []
+    for _ in range(count):
+        line = _random_line(profile, n_qubits, draw, 1000)
+        if line is None:
+            wanted = f"a line of {n_qubits} good qubits on {profile.name} was wanted"
+            raise InputError(explanation("layout", wanted, "none found", "use fewer qubits"))
+        lines.append(line)
+    return tuple(lines)
+
+
+def _drawn_lines(profile: DeviceProfile, order: list[int]) -> list[tuple[int, ...] | None]:
+    """Return random simple paths as layouts of a line; none if the first attempts find none."""
+    draw = random.Random(0).random
+    lines: list[tuple[int, ...] | None] = []
+    for _ in range(_DRAWN):
+        path = _random_line(profile, len(order), draw, 200)
+        if path is None:
+            break
+        layout = dict(zip(order, path, strict=True))
+        lines.append(tuple(layout[logical] for logical in range(len(order))))
+    return lines
+
+
+def _random_line(profile: DeviceProfile, n_qubits: int, draw: Callable[[], float], attempts: int) -> tuple[int, ...] | None:
     starts = [q for group in _groups(profile) if len(group) >= n_qubits for q in group]
-    return tuple(_random_line(profile, n_qubits, starts, draw) for _ in range(count))
 
-
-def _random_line(profile: DeviceProfile, n_qubits: int, starts: list[int], draw: Callable[[], float]) -> tuple[int, ...]:
     def shuffled(qubits: Sequence[int]) -> Iterator[int]:
         return iter(sorted(qubits, key=lambda _: draw()))
 
-    for _ in range(1000):
+    for _ in range(attempts):
         path = [starts[int(draw() * len(starts))]]
         ways = [shuffled(profile.neighbours[path[0]])]
         for _ in range(20 * n_qubits):
@@ -249,9 +274,7 @@ def _random_line(profile: DeviceProfile, n_qubits: int, starts: list[int], draw:
                 ways.pop()
             else:
                 break
-    raise InputError(
-        explanation("layout", f"a line of {n_qubits} good qubits on {profile.name} was wanted", "none found", "use fewer qubits")
-    )
+    return None
 
 
 def _check_interactions(n_qubits: int, interactions: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

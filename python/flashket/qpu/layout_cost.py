@@ -58,7 +58,7 @@ class LayoutCost:
 
 
 def routed(edge: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cheapest way to let two qubits interact: SWAPs along a path, then the gate.
+    """Return what it costs to let two qubits interact: the gate between neighbours, else SWAPs along the cheapest path and a gate.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def routed(edge: NDArray[np.float64]) -> NDArray[np.float64]:
     for middle in range(len(swaps)):
         np.minimum(best, swaps[:, middle, None] + edge[None, middle], out=best)
     np.fill_diagonal(best, 0.0)
-    cheapest: NDArray[np.float64] = np.minimum(best, best.T)
+    # Neighbours are not routed, even where a way round would cost less.
+    cheapest: NDArray[np.float64] = np.where(np.isfinite(edge), edge, np.minimum(best, best.T))
     return cheapest
 
 
@@ -104,7 +105,7 @@ def layout_cost(
 
     readout = _costs([(p10 + p01) / 2 for p10, p01 in zip(profile.readout_p10, profile.readout_p01, strict=True)])
     qubit = np.outer(pulses, _costs(profile.error_1q)) + np.outer(is_measured, readout) + _idling(profile, idle)
-    qubit += idle_layers[:, None] * -math.log1p(-min(profile.memory_error, _SURE))
+    qubit += idle_layers[:, None] * -math.log1p(-profile.memory_error / 2)
     qubit[:, sorted(profile.faulty_qubits)] = np.inf
 
     edge = np.full((n, n), np.inf)

@@ -64,7 +64,8 @@ class DeviceProfile:
     error_2q, duration_2q : tuple of float, (len(edges),), or (1,) where edges is None
         Of the two-qubit gate, run alone where the source tells that apart.
     memory_error : float
-        Average infidelity of a qubit that idles during one layer of gates (Quantinuum's figure); 0 where T1 and T2 say it.
+        Depolarising probability of a qubit that idles during one layer of gates, that of replacing its state by the mixed one (from
+        Quantinuum's figure); 0 where T1 and T2 say it.
     rep_delay : float
         Pause between shots.
     max_shots, max_circuits, max_executions : int or None
@@ -349,16 +350,17 @@ def load_profile(name: str | Path) -> DeviceProfile:
     """
     if name in profile_names():
         return _bundled(str(name))
-    path = Path(name)
+    path = Path(name) if isinstance(name, (str, Path)) else Path()
     if path.suffix != ".json":
         do = f"choose one of {', '.join(profile_names())}, or name a .json file"
         raise InputError(explanation("profile", "a device profile's name or file was wanted", repr(str(name)), do))
     try:
-        return parse_profile(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(explanation("profile", f"{path} must be a file that can be read", error.strerror or error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError(explanation("profile", f"{path} must be UTF-8 text", error)) from error
+    except ValueError as error:  # not UTF-8, or no file can have such a name
+        raise InputError(explanation("profile", f"{str(path)!r} must be a UTF-8 text file", error)) from error
+    return parse_profile(text)
 
 
 @cache

@@ -21,8 +21,8 @@ def split(shots: Sequence[int], limits: Limits) -> list[Pieces]:
     shots : sequence of int
         Of each circuit.
     limits : Limits
-        Shots beyond ``max_shots`` or ``max_executions`` become several pieces. No provider job holds a circuit twice: a
-        simulator with one seed would draw the same samples.
+        With ``same_shots`` only circuits of equal shots share a job. Shots beyond ``max_shots`` or ``max_executions`` become several
+        pieces. No provider job holds a circuit twice: a simulator with one seed would draw the same samples.
 
     Examples
     --------
@@ -34,13 +34,16 @@ def split(shots: Sequence[int], limits: Limits) -> list[Pieces]:
     for first in range(0, max(shots), most):  # the first piece of every circuit, then the second of those that have one ...
         current: list[tuple[int, int]] = []
         executions = 0
-        for position, wanted in enumerate(shots):
+        order = sorted(range(len(shots)), key=shots.__getitem__) if limits.same_shots else range(len(shots))
+        for position in order:
+            wanted = shots[position]
             piece = min(wanted - first, most)
             if piece <= 0:
                 continue
             too_long = limits.max_circuits is not None and len(current) >= limits.max_circuits
             too_large = limits.max_executions is not None and executions + piece > limits.max_executions
-            if current and (too_long or too_large):
+            differs = limits.same_shots and bool(current) and current[-1][1] != piece
+            if current and (too_long or too_large or differs):
                 parts.append(tuple(current))
                 current, executions = [], 0
             current.append((position, piece))

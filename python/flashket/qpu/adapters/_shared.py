@@ -9,7 +9,7 @@ import math
 import operator
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -273,20 +273,43 @@ def circuit_seeds(batch: Batch) -> list[int | None]:
 
 def free(batch: Batch, note: str = "runs on this machine") -> Cost:
     """Return the cost of a simulation here."""
-    return Cost(len(batch.circuits), sum(batch.shots), 0.0, 0.0, 0.0, notes=(note,))
+    return Cost(len(batch.circuits), sum(batch.shots), 0.0, 0.0, 0.0, notes=(note,), qpu_seconds_worst=0.0)
 
 
-def device_cost(place: str, device: str, batch: Batch, provider: str) -> Cost:
-    """Return what a batch costs on a real device; without a profile of the device nothing is known, which no budget covers."""
+def device_cost(batch: Batch, names: Sequence[str], seller: str = "", *, circuits_per_task: int = 1) -> Cost:
+    """Return what a batch costs on a real device.
+
+    Parameters
+    ----------
+    batch : Batch
+        The circuits.
+    names : sequence of str
+        What the device may be called among the known ones; the first that is known counts.
+    seller : str
+        How the name of the offer begins, e.g. "braket_"; "" for the usual one.
+    circuits_per_task : int
+        More than 1 where one task holds many.
+
+    Notes
+    -----
+    For a device that is not known, or that this seller has no price for, nothing is known, which no budget covers.
+    """
     from flashket.qpu.cost import estimate_cost
-    from flashket.qpu.profile import load_profile
+    from flashket.qpu.offers import OFFERS, find_device
 
-    try:
-        profile = load_profile(device)
-    except InputError:
-        note = f"no profile of {device}: pass profile= with a name from profile_names() or a file to estimate it"
+    def unknown(note: str) -> Cost:
         return Cost(len(batch.circuits), sum(batch.shots), None, None, None, notes=(note,))
-    return estimate_cost(profile, batch.circuits, batch.shots, provider=provider)
+
+    for name in names:
+        try:
+            device = find_device(name)
+        except InputError:
+            continue
+        offer = next((offer.name for offer in OFFERS if offer.sells(device) and offer.name.startswith(seller)), None)
+        if seller and offer is None:
+            return unknown(f"no price of {name} by {seller.rstrip('_')} is known")
+        return estimate_cost(device, batch.circuits, batch.shots, provider=offer, circuits_per_task=circuits_per_task)
+    return unknown(f"no profile of {names[0]}: pass profile= with the name of a known device or a profile's file")
 
 
 class LocalAdapter:

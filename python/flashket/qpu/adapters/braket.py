@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
@@ -115,7 +116,10 @@ def _all_counts(result: Any) -> list[dict[int, int]]:
 
 
 class LocalBraketAdapter(LocalAdapter):
-    """A Braket device that simulates in this process. Its random numbers cannot be seeded alone: NumPy's global state is set and restored."""
+    """A Braket device that simulates in this process.
+
+    It draws from NumPy's global random state, which is set from the seed and put back.
+    """
 
     def __init__(self, name: str, device: Any) -> None:
         super().__init__(name, Limits(None))
@@ -166,7 +170,8 @@ class BraketAdapter:
         self._aws = sdk("braket.aws", "amazon-braket-sdk", "braket", self.name)
         self._is_simulator, self._maker = parts[1] == "quantum-simulator", parts[2]
         self._profile = profile or f"{parts[2]}_{parts[3]}".lower()
-        self._s3, self._session_found, self._capabilities_found = s3, session, None
+        self._s3, self._session_found = s3, session
+        self._capabilities_found: dict[str, Any] | None = None
 
     def _session(self) -> Any:
         if self._session_found is None:
@@ -181,9 +186,9 @@ class BraketAdapter:
         if self._capabilities_found is None:
             session = self._session()
             found = asked(self.name, lambda: session.get_device(self._arn)["deviceCapabilities"])
-            self._capabilities_found = json.loads(found) if isinstance(found, str) else found
-        capabilities: dict[str, Any] = self._capabilities_found
-        return capabilities
+            capabilities: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
+            self._capabilities_found = capabilities
+        return self._capabilities_found
 
     def limits(self) -> Limits:
         """Say what one task may hold, from the device's capabilities; asks AWS, which costs nothing."""
@@ -198,7 +203,10 @@ class BraketAdapter:
 
     def estimate(self, batch: Batch) -> Cost:
         """Say what the batch costs: a price for each task and each shot."""
-        return device_cost(self.name, self._profile, batch, "braket")
+        # A profile that the user names, the device's name, and its name without the number: "ionq_forte" for "Forte-1".
+        return device_cost(
+            batch, [self._profile, re.sub(r"(-enterprise)?-\d+$", "", self._profile)], "braket_", circuits_per_task=len(batch.circuits)
+        )
 
     def request(self, batch: Batch, token: str, bucket: str, prefix: str) -> dict[str, Any]:
         """Return the parameters of CreateQuantumTask."""
@@ -218,7 +226,6 @@ class BraketAdapter:
 
     def submit(self, batch: Batch, token: str) -> str:
         """Send the batch as one task."""
-        need_credential("braket", self.name) if self._session_found is None else None
         check_batch(batch, self.limits(), self.name)
         session = self._session()
         bucket, prefix = self._s3 or (asked(self.name, session.default_bucket), "flashket")
@@ -232,7 +239,7 @@ class BraketAdapter:
         page: dict[str, Any] = {}
         while True:
             following = {"nextToken": page["nextToken"]} if page.get("nextToken") else {}
-            page = asked(self.name, lambda: session.braket_client.search_quantum_tasks(filters=filters, maxResults=100, **following))  # noqa: B023
+            page = asked(self.name, partial(session.braket_client.search_quantum_tasks, filters=filters, maxResults=100, **following))
             for task in page["quantumTasks"]:
                 if task.get("tags", {}).get(_TAG) == token:
                     return str(task["quantumTaskArn"])

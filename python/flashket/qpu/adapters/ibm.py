@@ -32,14 +32,15 @@ def opened(target: str, **options: Any) -> Any:
 
 def wrapped(device: Any) -> Any:
     """Return the adapter of a Qiskit BackendV2 or SamplerV2."""
-    sampler = device if hasattr(device, "run") and not hasattr(device, "target") else None
-    backend = device if sampler is None else getattr(device, "backend", None)
-    backend = backend() if callable(backend) else backend
-    if sampler is not None and backend is None:
-        # StatevectorSampler and Aer's sampler take any circuit and run it here.
-        if type(device).__module__.startswith(("qiskit.primitives", "qiskit_aer")):
-            return SamplerAdapter(f"qiskit:{type(device).__name__}", None, sampler=device)
-        raise InputError(explanation("wrap", "a Sampler that names its backend was wanted", type(device).__name__, "pass the backend"))
+    backend: Any = device
+    if not hasattr(device, "target"):
+        backend = getattr(device, "backend", None)
+        backend = backend() if callable(backend) else backend
+        if backend is None:
+            # StatevectorSampler and Aer's sampler take any circuit and run it here.
+            if type(device).__module__.startswith(("qiskit.primitives", "qiskit_aer")):
+                return SamplerAdapter(f"qiskit:{type(device).__name__}", None, sampler=device)
+            raise InputError(explanation("wrap", "a Sampler that names its backend was wanted", type(device).__name__, "pass the backend"))
     name = backend.name if isinstance(backend.name, str) else backend.name()
     module = type(backend).__module__
     if module.startswith(_IN_PROCESS):
@@ -116,6 +117,8 @@ class IBMAdapter:
         Of Qiskit's compiler.
     profile : str, optional
         The device profile that estimates the cost; by default the one of this name.
+    plan : str
+        How time is bought: ``"ibm_payg"`` (default), ``"ibm_flex"``, ``"ibm_premium"``, ``"ibm_open"``.
     backend : IBMBackend, optional
         An open one.
     """
@@ -130,11 +133,12 @@ class IBMAdapter:
         optimization_level: int = 3,
         layout: Any = None,
         profile: str | None = None,
+        plan: str = "",
         backend: Any = None,
     ) -> None:
         self.name = f"ibm:{target}"
         self._runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
-        self._target, self._instance, self._profile = target, instance, profile or target
+        self._target, self._instance, self._profile, self._plan = target, instance, profile or target, plan
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
         self._backend_found = backend
         self._service_found = None if backend is None else getattr(backend, "service", None)
@@ -170,12 +174,11 @@ class IBMAdapter:
 
     def estimate(self, batch: Batch) -> Cost:
         """Say what the batch costs."""
-        return device_cost(self.name, self._profile, batch, "ibm")
+        return device_cost(batch, [self._profile], self._plan)
 
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        need_credential("ibm", self.name) if self._backend_found is None else None
         backend = self._backend()
         check_batch(batch, self.limits(), self.name)
         pubs = [(circuit, None, batch.shots[0]) for circuit in compiled(map(quantum_circuit, batch.circuits), backend, **self._compiler)]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,19 +45,20 @@ class SimAdapter(LocalAdapter):
 
     def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
         counts = [
-            drawn(self._probabilities(circuit), shots, batch.seed, index)
-            for index, (circuit, shots) in enumerate(zip(batch.circuits, batch.shots, strict=True))
+            drawn(found, shots, batch.seed, index)
+            for index, (found, shots) in enumerate(zip(self._probabilities(batch.circuits), batch.shots, strict=True))
         ]
         return counts, {} if self._profile is None else {"profile": self._profile.name, "snapshot": self._profile.snapshot}
 
-    def _probabilities(self, circuit: MeasuredCircuit) -> npt.NDArray[np.float64]:
+    def _probabilities(self, circuits: Sequence[MeasuredCircuit]) -> list[npt.NDArray[np.float64]]:
         if self._profile is None:
-            return ideal_probabilities(circuit)
-        from flashket.noise.exact import probabilities
+            return list(map(ideal_probabilities, circuits))
+        from flashket.noise.exact import many_probabilities
         from flashket.noise.lower import lower
         from flashket.qpu.compile import compile_circuit
 
-        return probabilities(lower(compile_circuit(circuit, self._profile, **self._options)))
+        profile = self._profile
+        return many_probabilities([lower(compile_circuit(circuit, profile, **self._options)) for circuit in circuits])
 
 
 def profile_limits(profile: Any) -> Limits:

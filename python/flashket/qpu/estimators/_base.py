@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
@@ -209,6 +209,8 @@ class Measurements:
         (n, m) of the Gram matrix.
     is_symmetric, has_diagonal : bool
         Whether Y is X, and whether the diagonal is measured then.
+    chosen : tuple of (int, int), optional
+        The pairs that are measured, where it is not all of them; see :meth:`only`.
 
     Examples
     --------
@@ -224,11 +226,32 @@ class Measurements:
     shape: tuple[int, int]
     is_symmetric: bool
     has_diagonal: bool
+    chosen: tuple[tuple[int, int], ...] | None = None
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Which entries (i, j) are measured; pair estimators have one circuit for each, in this order."""
-        return pairs_of(*self.shape, self.is_symmetric, self.has_diagonal)
+        return pairs_of(*self.shape, self.is_symmetric, self.has_diagonal) if self.chosen is None else self.chosen
+
+    def only(self, keep: Sequence[bool]) -> Measurements:
+        """Return the measurements without some of the pairs, whose values become NaN.
+
+        Parameters
+        ----------
+        keep : sequence of bool, (len(pairs),)
+            Which to keep; see :class:`flashket.qpu.Allocation`.
+
+        Raises
+        ------
+        InputError
+            For estimators that measure rows, and another length.
+        """
+        if not isinstance(self.estimator, PairEstimator) or len(keep) != len(self.pairs):
+            wanted = f"keep must name {len(self.pairs)} pairs of an estimator that measures pairs"
+            raise InputError(explanation("only", wanted, f"{len(keep)} for {self.estimator.name}", "measure every row"))
+        kept = [index for index, wanted in enumerate(keep) if wanted]
+        circuits = tuple(self.circuits[index] for index in kept)
+        return replace(self, circuits=circuits, chosen=tuple(self.pairs[index] for index in kept))
 
     def similarities(self, counts: Sequence[Counts], shots: Sequence[int] | None = None) -> tuple[Array, Array]:
         """Return values before the kernel's power and their standard errors, (n, m) each; as :meth:`estimate`."""
@@ -279,7 +302,10 @@ class PairEstimator(Estimator):
 
     def similarities(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
         """Return values and standard errors; where nothing was measured, on the diagonal, 1 and 0."""
-        values, errors = np.ones(measurements.shape), np.zeros(measurements.shape)
+        values, errors = np.full((2, *measurements.shape), np.nan)
+        if measurements.is_symmetric:
+            np.fill_diagonal(values, 1.0)
+            np.fill_diagonal(errors, 0.0)
         for (i, j), found in zip(measurements.pairs, counts, strict=True):
             values[i, j], errors[i, j] = mean(found, self.observable, self.span)
             if measurements.is_symmetric:

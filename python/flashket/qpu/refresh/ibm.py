@@ -86,7 +86,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         duration_2q=tuple(pairs[edge].get("gate_length", math.nan) for edge in edges),
         rep_delay=configuration["default_rep_delay"] * 1e-6,
         max_executions=_MAX_EXECUTIONS,
-        notes=f"Errors as reported: average gate infidelities of sx and {two_qubit_gate}, which IBM sets to 1 where a gate is out of order.",
+        notes=f"Errors as reported: average infidelities of sx and {two_qubit_gate}; a {two_qubit_gate} with error 1 is out of order.",
         broken_edges=tuple(broken),
         layer_fidelity=_layer_fidelities(properties),
     )

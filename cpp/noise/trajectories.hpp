@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// Trajectories of noisy circuits: what is drawn, and the plan of noise/trajectory.hpp.
+#pragma once
+#include <complex>
+
+#include "core/views.hpp"
+#include "noise/steps.hpp"
+
+namespace flashket {
+
+constexpr int32_t kMaxTrajectoryQubits = 26;
+constexpr int64_t kMaxKraus = 4;
+
+struct KrausChannels {
+  const std::complex<double>* operators;  // (n_single, 4, 2, 2), over the root of their probabilities
+  const double* cumulative;               // (n_single, 4) probabilities, summed up
+  int64_t n_single;
+  const double* pair_cumulative;  // (n_pair, 16) of the Pauli strings d_q0 + 4 d_q1
+  int64_t n_pair;
+};
+
+// Of each wire one of two vectors.
+struct TrajectoryStart {
+  const std::complex<double>* vectors;  // (n_qubits, 2, 2), over the root of their probabilities
+  const double* first_probability;      // (n_qubits)
+};
+
+struct TrajectoryOptions {
+  bool is_backward;
+  int64_t per_row;
+  int64_t first_row, first_trajectory;  // of x and of each row among all: what is drawn depends on them
+  uint64_t seed;
+};
+
+// out: (x.rows * per_row, 2^n real parts and 2^n imaginary parts); the trajectories of a row follow each other. What
+// trajectory r of row i draws for operation k comes from the Philox block (r, i, k), whatever the number of threads.
+template <class T>
+void trajectories(const NoisyGates& noisy, const KrausChannels& channels, const TrajectoryStart& start,
+                  const MatrixView<const double>& x, const TrajectoryOptions& options, const MatrixView<T>& out);
+
+}  // namespace flashket
