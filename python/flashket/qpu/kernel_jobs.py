@@ -195,7 +195,7 @@ def gram(
     --------
     >>> import flashket as fk
     >>> found = gram([[0.0], [1.0]], kernel=fk.Fidelity(fk.Angle(1)), backend="sim:ideal", shots=1000, seed=1)
-    >>> abs(found.values[0, 1] - 0.7702) < 5 * found.standard_errors[0, 1]
+    >>> bool(abs(found.values[0, 1] - 0.7702) < 5 * found.standard_errors[0, 1])
     True
     """
     adapter = jobs.as_adapter(backend)
