@@ -47,7 +47,8 @@ _LEGEND = (
 def profiles_command(arguments: argparse.Namespace) -> int:
     """Print the bundled profiles, or make them anew from the providers' installed packages.
 
-    Reads ``arguments.refresh`` (bool) and ``arguments.out`` (folder or None: the package's own); returns the exit code.
+    Reads ``arguments.refresh`` (bool) and ``arguments.out`` (folder or None: the package's own); returns the exit code, 1 if
+    ``--refresh`` could make no profile of what is installed.
 
     Raises
     ------
@@ -57,13 +58,12 @@ def profiles_command(arguments: argparse.Namespace) -> int:
         If the folder cannot be written, or is given without ``--refresh``.
     """
     if arguments.refresh:
-        print(_refreshed(arguments.out))
-    elif arguments.out is not None:
+        return _refresh(arguments.out)
+    if arguments.out is not None:
         from flashket.errors import InputError, explanation
 
         raise InputError(explanation("qpu profiles", "--out is where --refresh writes", arguments.out, "add --refresh"))
-    else:
-        print(table([load_profile(name) for name in profile_names()], date.today()))
+    print(table([load_profile(name) for name in profile_names()], date.today()))
     return 0
 
 
@@ -151,7 +151,7 @@ def _limits(profile: DeviceProfile) -> str:
     return f" A job takes at most {', '.join(limits)}." if limits else ""
 
 
-def _refreshed(folder: Path | None) -> str:
+def _refresh(folder: Path | None) -> int:
     from flashket.qpu.refresh import refresh
 
     done = refresh(folder) if folder is not None else refresh()
@@ -161,4 +161,5 @@ def _refreshed(folder: Path | None) -> str:
     lines += [
         f"not installed, so its profiles were left as they are: {package} (pip install {package})" for package in done.missing.values()
     ]
-    return "\n".join(lines)
+    print("\n".join(lines))
+    return 0 if done.written else 1
