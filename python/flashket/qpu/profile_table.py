@@ -15,29 +15,14 @@ from flashket.qpu.profile import STALE_DAYS, DeviceProfile, load_profile, profil
 
 _MICRO, _NANO = 1e-6, 1e-9
 _HEADS = (
-    *(
-        "device",
-        "processor",
-        "qubits",
-        "faulty",
-        "edges",
-        "broken",
-        "gate",
-        "snapshot",
-        "days",
-        "T1 us",
-        "T2 us",
-        "1q error",
-        "2q error",
-        "2q best",
-    ),
-    *("readout", "1q ns", "2q ns", "readout ns", "rep us", "kind"),
+    *("device", "processor", "qubits", "faulty", "edges", "broken", "gate", "snapshot", "days", "T1 us", "T2 us"),
+    *("1q error", "2q error", "2q best", "x layer", "readout", "1q ns", "2q ns", "readout ns", "rep us", "kind"),
 )
-_LEFT = (0, 1, 6, 7, 19)
+_LEFT = (0, 1, 6, 7, 20)
 _LEGEND = (
     "Medians over the device, 2q best the best pair; -: the source does not say. Errors of gates are average infidelities, decoherence "
     "during the gate inside; readout is the mean of reading 0 as 1 and 1 as 0. faulty: qubits that layouts do not use; broken: pairs whose "
-    "gate is out of order.",
+    "gate is out of order; x layer: how many times worse two-qubit gates are when their neighbours run too.",
     "kind: measured = the vendor's calibration of the snapshot's date; a number marked m, or all where the kind is modelled, was derived "
     "or made up, as the notes above say. FlashKet measured none of them.",
     f"*: more than {STALE_DAYS} days old, or undated; calibrations drift within hours, so such a profile stands for the device's class.",
@@ -129,6 +114,7 @@ def _cells(profile: DeviceProfile, today: date) -> tuple[str, ...]:
         cell(profile.median("error_1q"), ".1e", "error_1q"),
         cell(profile.median("error_2q"), ".2e", "error_2q"),
         cell(profile.best("error_2q"), ".2e", "error_2q"),
+        cell(profile.crosstalk_factor, ".2f"),
         cell(profile.median("readout_error"), ".1e", "readout_p10", "readout_p01"),
         time("duration_1q", _NANO),
         time("duration_2q", _NANO),
