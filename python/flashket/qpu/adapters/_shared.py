@@ -62,7 +62,9 @@ _TRANSIENT_NAMES = re.compile(
     r"|ServiceUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|BadGateway|GatewayTimeout|NameResolution|ProtocolError|Retriable"
 )
 _TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
-_STATUS = re.compile(r"\b(?:status(?:[ _]code)?\s*[:=]?\s*|HTTP(?:/[\d.]+)?\s+|^)(429|5\d\d)\b", re.I)
+_STATUS = re.compile(
+    r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
+)
 
 
 def translated(place: str, error: BaseException) -> Exception:
