@@ -8,12 +8,12 @@ import json
 from dataclasses import asdict
 
 import pytest
-from measured import FLIP, probabilities, random_circuit
 
 from flashket.errors import BackendUnavailable, InputError
 from flashket.program import Gate, Program
 from flashket.qpu import Batch, MeasuredCircuit, open_adapter
 from flashket.qpu.adapters.ibm import IBMAdapter
+from measured import FLIP, probabilities, random_circuit
 
 pytestmark = pytest.mark.needs("qiskit-ibm-runtime", "qiskit-aer")
 
