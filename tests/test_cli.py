@@ -193,7 +193,7 @@ def test_doctor_fails_on_a_damaged_text_and_a_missing_backend(capsys, monkeypatc
     ("options", "code", "reason"),
     [
         (["--suite", "huge"], 2, "suite must be quick, default, full"),
-        (["--qpu", "ibm_torino"], 2, "--qpu is not in this version"),
+        (["--qpu", "ibm_nowhere"], 2, "got 'ibm_nowhere'"),
         (["--max-spend", "5"], 2, "--max-spend is not in this version"),
         (["--scheduler", "tcp://x"], 2, "--scheduler is not in this version"),
         (["--model", "owner/name"], 2, "no hub models"),
@@ -235,7 +235,7 @@ def test_help_lists_only_what_exists():
         assert command(name, "--help").returncode == 0
     for name in ("economics", "crossover", "qpu ", "compare"):
         assert name not in done.stdout
-    assert "--qpu" not in command("bench", "--help").stdout
+    assert "--qpu PROFILE" in command("bench", "--help").stdout
 
 
 def test_help_is_fast():

@@ -22,6 +22,7 @@ namespace flashket {
     extern const MpsOps mps_ops;                        \
     extern const NoiseOps noise_ops;                    \
     extern const PauliOps pauli_ops;                    \
+    extern const TrajectoryOps trajectory_ops;          \
   }
 FLASHKET_FOR_EACH_ISA(FLASHKET_DECLARE_ISA)
 
@@ -52,6 +53,7 @@ const std::vector<IsaOps>& all_isas() {
    &isa_##isa::mps_ops,         \
    &isa_##isa::noise_ops,       \
    &isa_##isa::pauli_ops,       \
+   &isa_##isa::trajectory_ops,  \
    encoders_##isa()},
 #define FLASHKET_ENCODER_LIST(isa)                                                           \
   static const auto encoders_##isa = [] {                                                    \

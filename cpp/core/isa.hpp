@@ -12,6 +12,7 @@
 #include "gram/tile.hpp"
 #include "noise/pauli.hpp"
 #include "noise/shots.hpp"
+#include "noise/trajectory.hpp"
 
 namespace flashket {
 
@@ -26,6 +27,7 @@ struct IsaOps {
   const MpsOps* mps;
   const NoiseOps* noise;
   const PauliOps* pauli;
+  const TrajectoryOps* trajectory;
   std::vector<const Encoder*> encoders;
 };
 

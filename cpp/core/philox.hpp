@@ -38,8 +38,9 @@ FLASHKET_HD inline PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
   return {{c0, c1, c2, c3}};
 }
 
-// The key of one score matrix: Gram uses batch = head = 0 and its own domain, attention one per (batch, query head).
-enum class StreamDomain : uint32_t { gram = 1, attention = 2 };
+// The key of one score matrix: Gram uses batch = head = 0 and its own domain, attention one per (batch, query head),
+// trajectories one for each direction of the circuit.
+enum class StreamDomain : uint32_t { gram = 1, attention = 2, trajectories = 3 };
 
 FLASHKET_HD inline uint64_t stream_key(uint64_t seed, StreamDomain domain, int64_t batch, int64_t head) {
   const PhiloxBlock b = philox({{static_cast<uint32_t>(batch), static_cast<uint32_t>(head),

@@ -11,13 +11,11 @@
 
 namespace flashket {
 
-// Digits of a string on a qubit: 0, 1, 2, 3 for I, X, Y, Z.
-enum class PauliAxis : int32_t { fixed, x, y, z };
-
-// A rotation about an axis, or fixed: rows x, y, z of a map whose first row is (1, 0, 0, 0).
+// A turn about an axis by an angle that depends on the row, or fixed: rows x, y, z of a map whose first row is
+// (1, 0, 0, 0).
 struct PauliFactor {
-  PauliAxis axis;
-  int32_t use;  // of a rotation: which cosine and sine
+  int32_t axis;  // 0, 1, 2 for x, y, z; -1: fixed
+  int32_t use;   // which cosine and sine
   double m[3][4];
 };
 
@@ -26,29 +24,23 @@ struct PauliMap {
   int32_t factor_begin, factor_end;
 };
 
-enum class PauliItemKind : int32_t {
-  map_a,    // index: a map
-  map_b,    //
-  turn,     // exp(-i t/2 ZZ), index: the use of t
-  quarter,  // the same for t = +-pi/2, index: the sign
-  channel,  // index: 16 scales, digits d_a + 4 d_b
-};
+enum class PauliItemKind : int32_t { map_a, map_b, turn, quarter, channel };
 
 struct PauliItem {
   PauliItemKind kind;
-  int32_t index;
+  int32_t index;  // of a map; of the use of a turn's angle; a quarter's sign; of 16 scales, digits d_a + 4 d_b
 };
 
-// Items on one pair of qubits, applied in one pass. Qubits take part from the first step that names them: until then
-// they are a factor of their own. `n_active`: how many take part in this step.
+// Items on one pair of qubits, applied in one pass.
 struct PauliStep {
   int32_t a, b;  // positions
-  int32_t item_begin, item_end, n_active;
+  int32_t item_begin, item_end;
+  int32_t n_active;  // qubits that take part; the others are factors of their own
 };
 
 // What one direction runs. Position k of the state belongs to the k-th qubit that takes part.
 struct PauliPlan {
-  int32_t n_qubits, n_features, n_angles, n_uses, n_factors, n_maps, n_steps;
+  int32_t n_qubits, n_angles, n_uses, n_maps, n_steps;
   int32_t is_transposed;
   const AngleExpression* angles;  // in place of -1 features are n_features: a row ends in a zero
   const AngleUse* uses;
@@ -59,7 +51,7 @@ struct PauliPlan {
   const PauliStep* steps;
   const int32_t* first_wire;   // of each position: the row of `start`
   const int32_t* last_wire;    // of each position: its digit in the result
-  const int32_t* first_items;  // of each position (begin, end) into first_maps: what acts on it before its first step
+  const int32_t* first_items;  // of each position: begin and end in first_maps, what acts on it before its first step
   const int32_t* first_maps;
 };
 

@@ -33,7 +33,7 @@ FLASHKET_INLINE void put(double* p, int64_t i, Real v) { store<double>(p + i * L
 
 // m becomes factor m.
 void multiply(const PauliFactor& f, const double* cosines, const double* sines, Real (&m)[3][4]) {
-  if (f.axis == PauliAxis::fixed) {
+  if (f.axis < 0) {
     Real product[3][4];
     for (int i = 0; i < 3; ++i) {
       for (int j = 0; j < 4; ++j) {
@@ -44,7 +44,7 @@ void multiply(const PauliFactor& f, const double* cosines, const double* sines, 
     memcpy(m, product, sizeof product);
     return;
   }
-  const int axis = static_cast<int>(f.axis) - 1, u = (axis + 1) % 3, v = (axis + 2) % 3;
+  const int u = (f.axis + 1) % 3, v = (f.axis + 2) % 3;
   const Real c = at(cosines, f.use), s = at(sines, f.use);
   for (int j = 0; j < 4; ++j) {
     const Real p = m[u][j], q = m[v][j];

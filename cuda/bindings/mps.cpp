@@ -60,8 +60,8 @@ void bind_mps(nb::module_& m) {
         const View result = view(out, place);
         require(result.shape == std::vector<int64_t>({a.rows, b.rows}) && result.has_contiguous_rows(),
                 "out must be (n, m)");
-        const MpsGramOptions options{similarity == "fidelity" ? Similarity::fidelity : Similarity::hadamard, power, log,
-                                     shots, seed};
+        const MpsGramOptions options{
+            similarity == "fidelity" ? Similarity::fidelity : Similarity::hadamard, power, log, {shots}, seed};
         dispatch(real_dtype(result.dtype), [&](auto zero) {
           using T = decltype(zero);
           const Running running(place);

@@ -211,8 +211,9 @@ void check(const MpsGramOptions& options, int64_t sites_x, int64_t sites_y) {
   if (options.similarity != Similarity::fidelity && options.similarity != Similarity::hadamard)
     throw std::invalid_argument("mps: the similarity must be fidelity or hadamard");
   if (sites_x != sites_y) throw std::invalid_argument("mps: states of different numbers of qubits");
-  if (options.power < 1 || options.shots < 0 || (options.log && options.shots > 0))
+  if (options.power < 1 || options.readings.shots < 0 || (options.log && options.readings.shots > 0))
     throw std::invalid_argument("mps: bad power, shots or log");
+  if (options.readings.is_noisy()) throw std::invalid_argument("mps: noise models run on the host");
 }
 
 }  // namespace
@@ -246,10 +247,11 @@ void mps_gram(const DeviceMps<C>& x, const DeviceMps<C>* y, T* out, int64_t stri
   const DeviceMps<C>& other = y ? *y : x;
   check(options, x.n_sites, other.n_sites);
   if (x.rows == 0 || other.rows == 0) return;
-  const bool is_sampled = options.shots > 0;
+  const bool is_sampled = options.readings.shots > 0;
   SweepOptions o{};
   o.scoring = {Pair::complex_dot, options.similarity, is_sampled ? 1 : options.power, 1, 1};
-  o.finish = {options.log, true, options.shots, options.power, stream_key(options.seed, StreamDomain::gram, 0, 0)};
+  o.finish = {options.log, true, options.readings.shots, options.power,
+              stream_key(options.seed, StreamDomain::gram, 0, 0)};
   o.is_same = y == nullptr;
   o.is_double = sizeof(T) == 8;
   const MpsPointers<C> a = pointers(x), b = pointers(other);

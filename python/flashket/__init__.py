@@ -80,10 +80,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module("flashket.noise.model").NoiseModel
-    if name == "llm":
+    if name in ("llm", "qpu"):
         from importlib import import_module
 
-        return import_module("flashket.llm")
+        return import_module(f"flashket.{name}")
     for feature_map in _discovered().values():
         if feature_map.__name__ == name:
             return feature_map

@@ -80,7 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--device", choices=("cpu", "cuda"), help="where the models run (default: cpu); cuda needs a GPU and CuPy")
     bench.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: ./flashket-runs/TIMESTAMP)")
     bench.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in ./flashket-runs")
-    for option in ("--qpu", "--max-spend", "--scheduler"):
+    bench.add_argument(
+        "--qpu", action="append", default=[], metavar="PROFILE", help="add rows with this device's noise and its cost per token; repeats"
+    )
+    for option in ("--max-spend", "--scheduler"):
         bench.add_argument(option, action="append", default=[], help=argparse.SUPPRESS)
     bench.set_defaults(command=_bench)
 
@@ -124,7 +127,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from flashket.errors import InputError
     from flashket.llm.model import array_module
 
-    for option in ("qpu", "max_spend", "scheduler"):
+    for option in ("max_spend", "scheduler"):
         if getattr(arguments, option):
             raise InputError(f"[bench] --{option.replace('_', '-')} is not in this version, which runs on this machine; leave it out")
     _require_backends(arguments.backend, "bench")
@@ -133,7 +136,8 @@ def _bench(arguments: argparse.Namespace) -> int:
         if name not in ("auto", device) and not arguments.resume:
             raise InputError(f"[bench] --backend {name} does not run models on --device {device}; leave one of them out")
     array_module(device)  # refuses a device that is not there before a folder is made
-    request = Request(arguments.suite, tuple(arguments.model), tuple(arguments.kernel), arguments.out, arguments.resume, arguments.device)
+    names = (tuple(arguments.model), tuple(arguments.kernel))
+    request = Request(arguments.suite, *names, arguments.out, arguments.resume, arguments.device, tuple(arguments.qpu))
     with interruptible():
         from flashket.benchmark.terminal import TerminalDisplay, print_table
 

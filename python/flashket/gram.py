@@ -28,6 +28,7 @@ from flashket.arrays import (
     to_host,
 )
 from flashket.backends._registry import select
+from flashket.backends.qpu import requested_qpu
 from flashket.errors import BackendUnavailable, InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.kernels import Kernel
@@ -46,7 +47,7 @@ def gram(
     Y: Any = None,
     *,
     kernel: Kernel,
-    backend: str = "auto",
+    backend: Any = "auto",
     dtype: Any = None,
     out: Array | None = None,
     log: bool = False,
@@ -69,7 +70,8 @@ def gram(
     kernel : Kernel
         A feature map and a similarity, e.g. ``fk.Fidelity(fk.Angle(8))``.
     backend : str
-        A name from :func:`flashket.backends`, or "auto".
+        A name from :func:`flashket.backends`, or "auto"; or a QPU, e.g. "sim:ibm_torino" (or a provider's object), see
+        :func:`flashket.qpu.gram`: shots must be given, what costs money needs ``fk.qpu.budget``.
     dtype : dtype, optional
         float32 or float64 to compute in; by default the larger of X's and Y's.
     out : numpy.ndarray, or an array of the inputs' library on their device, (n, m), optional
@@ -124,6 +126,12 @@ def gram(
     """
     place = "gram"
     check_kernel(kernel, place)
+    device = requested_qpu(backend)
+    if device is not None:
+        from flashket.qpu.kernel_jobs import gram_on_qpu
+
+        given = {"dtype": dtype, "out": out, "log": log, "shots": shots, "noise": noise, "seed": seed, "workers": workers}
+        return gram_on_qpu(X, Y, kernel=kernel, backend=device, **given)
     n_shots, stream_seed = check_sampling(kernel, shots, seed, place, is_noisy=noise is not None)
     if workers is not None:
         raise InputError(explanation(place, "workers must be None in this version", repr(workers), "run on this machine"))

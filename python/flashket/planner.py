@@ -61,7 +61,6 @@ _SMALLER = dict.fromkeys(("attention", "states"), "use fewer qubits or a map wit
 _GATE_FLOPS = 14
 """A gate on a pair of complex amplitudes: between a diagonal gate's 6 and a full 2 x 2 product's 28."""
 
-
 _SENT_FLOPS, _SENT_FLOPS_PER_BYTE = 10**10, 100
 """The least work, in all and for each byte that crosses to the device and back, for which "auto" sends host arrays to a device."""
 
@@ -142,7 +141,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     backend : str
         As for :func:`flashket.gram`.
     noise : str, path, or NoiseModel, optional
-        As for :func:`flashket.gram`; the circuit is compiled for the device, and its effective model fitted.
+        As for :func:`flashket.gram`; the circuit is compiled for it.
 
     Returns
     -------

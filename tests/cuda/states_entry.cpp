@@ -119,7 +119,7 @@ const char* flashket_test_mps(int64_t n_sites, int64_t rows_x, const int32_t* bo
     const flashket::MpsView x{rows_x, n_sites, bonds_x, offsets_x, tensors_x};
     const flashket::MpsView y{rows_y, n_sites, bonds_y, offsets_y, tensors_y};
     const flashket::MpsGramOptions options{
-        is_hadamard ? flashket::Similarity::hadamard : flashket::Similarity::fidelity, power, log != 0, shots, seed};
+        is_hadamard ? flashket::Similarity::hadamard : flashket::Similarity::fidelity, power, log != 0, {shots}, seed};
     if (is_double)
       run_mps(x, rows_y < 0 ? nullptr : &y, static_cast<double*>(out), compute, options);
     else

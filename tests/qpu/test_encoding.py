@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contract import feature_maps
 from hypothesis import given
 from hypothesis import strategies as st
 
 import flashket as fk
+from contract import feature_maps
 from flashket.qpu.estimators import encode
 
 

@@ -8,15 +8,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract import feature_maps
 
 import flashket as fk
-from flashket.qpu.estimators import ComputeUncompute, Estimator, Hadamard
+from contract import feature_maps
+from flashket.qpu.estimators import (
+    ESTIMATORS,
+    ComputeUncompute,
+    DestructiveSwapTest,
+    Estimator,
+    Hadamard,
+    LocalBloch,
+    SwapTest,
+    make_estimator,
+)
 from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-2, 2, (4, 3))
 
-PAIR_ESTIMATORS: list[tuple[type[Estimator], type[fk.kernels.Kernel]]] = [(ComputeUncompute, fk.Fidelity), (Hadamard, fk.HadamardTest)]
+PAIR_ESTIMATORS: list[tuple[type[Estimator], type[fk.kernels.Kernel]]] = [
+    (ComputeUncompute, fk.Fidelity),
+    (SwapTest, fk.Fidelity),
+    (DestructiveSwapTest, fk.Fidelity),
+    (Hadamard, fk.HadamardTest),
+]
 
 
 def exact_counts(work: Any) -> list[dict[int, float]]:
@@ -97,3 +111,51 @@ def test_refusals() -> None:
         work.estimator.demand(0)
     with pytest.raises(fk.InputError, match="NaN"):
         ComputeUncompute(fk.Fidelity(fk.Angle(1))).measurements([[np.nan]])
+
+
+@pytest.mark.parametrize("feature_map", feature_maps(3), ids=repr)
+def test_exact_bloch_vectors_give_the_projected_kernel(feature_map: Any) -> None:
+    kernel = fk.Projected(feature_map, gamma=0.7)
+    work = LocalBloch(kernel).measurements(ROWS)
+    assert len(work.circuits) == 12 == LocalBloch(kernel).demand(4).n_circuits
+    # The correction of a million shots is about 1e-6 a component.
+    np.testing.assert_allclose(work.estimate(exact_counts(work)).values, fk.gram(ROWS, kernel=kernel), atol=1e-4)
+    other = LocalBloch(kernel).measurements(ROWS[:1], ROWS[1:])
+    wanted = fk.gram(ROWS[:1], ROWS[1:], kernel=kernel)
+    estimate = other.estimate(exact_counts(other))
+    assert len(other.circuits) == 12
+    np.testing.assert_allclose(estimate.values, wanted, atol=1e-4)
+    assert estimate.values.shape == estimate.standard_errors.shape == (1, 3)
+
+
+def test_bloch_distances_are_unbiased() -> None:
+    rng = np.random.default_rng(0)
+    kernel = fk.Projected(fk.ZZ(3, reps=1), gamma=0.2)
+    work = LocalBloch(kernel).measurements(ROWS[:2])
+    exact = fk.gram(ROWS[:2], kernel=kernel)[0, 1]
+    probabilities = [ideal_probabilities(circuit) for circuit in work.circuits]
+    draws = [work.estimate([sample(p, 50, rng) for p in probabilities]) for _ in range(1500)]
+    values = np.array([draw.values[0, 1] for draw in draws])
+    errors = np.array([draw.standard_errors[0, 1] for draw in draws])
+    distances = -10 * np.log(values)
+    assert abs(distances.mean() + 10 * np.log(exact)) < 4 * distances.std() / np.sqrt(1500)
+    # Without the correction the mean would be off by more than the test resolves.
+    assert 8 * distances.std() / np.sqrt(1500) < 18 * 0.5 / 50
+    assert abs(values.std() / errors.mean() - 1) < 0.1
+    with pytest.raises(fk.InputError, match="two shots or more"):
+        work.estimate([{0: 1}] * 6)
+
+
+def test_names_find_estimators() -> None:
+    for kernel, name in [
+        (fk.Fidelity(fk.ZZ(2)), "compute_uncompute"),
+        (fk.HadamardTest(fk.ZZ(2)), "hadamard_test"),
+        (fk.Projected(fk.ZZ(2)), "local_bloch"),
+    ]:
+        assert make_estimator(kernel).name == name
+    assert make_estimator(fk.Fidelity(fk.ZZ(2)), "randomised_measurement", n_unitaries=7).demand(3).n_circuits == 21
+    assert set(ESTIMATORS) == {kind.name for kind in ESTIMATORS.values()}
+    with pytest.raises(fk.InputError, match="name must be one of auto, compute_uncompute"):
+        make_estimator(fk.Fidelity(fk.ZZ(2)), "tomography")
+    with pytest.raises(fk.InputError, match="a QPU measures"):
+        make_estimator(fk.ZZ(2))  # type: ignore[arg-type]

@@ -127,7 +127,7 @@ class AbsentBackend:
 
 
 def backends() -> list[Backend]:
-    """Return every backend in the order in which "auto" asks them; absent ones too.
+    """Return every backend in the order in which "auto" asks them, then the kinds of QPUs, which it never takes; absent ones too.
 
     Returns
     -------
@@ -136,10 +136,14 @@ def backends() -> list[Backend]:
 
     Examples
     --------
-    >>> [backend.name for backend in backends()]
+    >>> [backend.name for backend in backends() if ":" not in backend.name]
     ['cuda', 'custatevec', 'cutensornet', 'cpu']
+    >>> [backend.available for backend in backends() if backend.name == "sim:ideal"]
+    [True]
     """
-    return list(_all())
+    from flashket.backends.qpu import qpu_backends
+
+    return [*_all(), *qpu_backends()]
 
 
 @cache
@@ -203,6 +207,10 @@ def select(
 
             core()  # raises with what is wrong with the host module, if that is why
         raise BackendUnavailable(explanation(place, "some backend must be able to run this", "none", text))
+    if isinstance(name, str) and ":" in name:
+        from flashket.backends.qpu import QPUBackend
+
+        QPUBackend(name).refuse(kernel, dtype, op, place)  # fk.gram has sent what it can to the QPU before
     for backend in candidates:
         if backend.name == name:
             answer = _answer(backend, kernel, dtype, op, on_device)
@@ -212,7 +220,7 @@ def select(
                 raise BackendUnavailable(explanation(place, f"backend {name!r} cannot run this", None, answer.reason))
             return backend
     where = "backend" if requested != "auto" else "FLASHKET_BACKEND"
-    do = f"choose auto, {', '.join(backend.name for backend in candidates)}"
+    do = f"choose auto, {', '.join(backend.name for backend in candidates)}, or a QPU (flashket qpu list)"
     raise InputError(explanation(place, f"{where} must name a backend", repr(name), do))
 
 

@@ -22,6 +22,7 @@ from flashket.errors import InputError
 if TYPE_CHECKING:
     from flashket.benchmark.suite import Latency
     from flashket.llm.model import Model
+    from flashket.noise.model import NoiseModel
 
 Progress = Callable[[], None]
 """Called after each window or repeat."""
@@ -69,7 +70,9 @@ def bits_of_window(logits: Any, targets: Any) -> float:
     return float(np.mean(np.log(np.exp(scores).sum(axis=1)) - chosen) / np.log(2))
 
 
-def quality(model: Model, text: bytes, *, windows: int, shots: int | None, seed: int, progress: Progress) -> dict[str, Any]:
+def quality(
+    model: Model, text: bytes, *, windows: int, shots: int | None, seed: int, progress: Progress, noise: NoiseModel | None = None
+) -> dict[str, Any]:
     """Return bits and perplexity per byte of a text, with the raw figure of every window.
 
     Perplexity per byte is 2 ** (bits per byte), its interval the same power of the interval's ends. Window i samples its
@@ -82,7 +85,7 @@ def quality(model: Model, text: bytes, *, windows: int, shots: int | None, seed:
     bits = []
     with diagnostics.record() as counts:
         for i, start in enumerate(starts):
-            variant = model if shots is None else model.with_attention(shots=shots, seed=seed + i)
+            variant = model if shots is None else model.with_attention(shots=shots, noise=noise, seed=seed + i)
             logits = variant.to_host(variant.logits(tokens[start : start + context]))
             bits.append(bits_of_window(logits[half:], tokens[start + half + 1 : start + context + 1]))
             progress()

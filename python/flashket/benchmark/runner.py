@@ -18,11 +18,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from flashket.benchmark.store import Store, config_hash
-from flashket.benchmark.suite import Row, Suite, load_suite, parse_suite
+from flashket.benchmark.suite import QPU_SHOTS, Row, Suite, load_suite, parse_suite
 from flashket.errors import FlashKetError, InputError
 
 if TYPE_CHECKING:
     from flashket.llm.model import Model
+    from flashket.noise.model import NoiseModel
 
 Measure: TypeAlias = Callable[..., dict[str, Any]]
 """Called with ``progress=``, which it calls after each of the cell's steps; returns "result" and "samples"."""
@@ -41,6 +42,7 @@ class Request:
     out: Path | None = None
     resume: bool = False
     device: str | None = None
+    qpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def run(request: Request, display: Display) -> Outcome:
 def _open(request: Request) -> tuple[Path, Suite, Request]:
     """Make the run's folder, or find it again and take over what it was asked."""
     selection = {"models": list(request.models), "kernels": list(request.kernels), "device": request.device or "cpu"}
+    if request.qpus:
+        selection["qpus"] = list(request.qpus)
     if not request.resume:
         suite = load_suite(request.suite or "default")
         folder = request.out or _fresh_folder()
@@ -149,12 +153,14 @@ def _open(request: Request) -> tuple[Path, Suite, Request]:
         source = (folder / "suite.toml").read_bytes().decode()
         asked = json.loads((folder / "environment.json").read_text())["selection"]
         device = str(asked.get("device", "cpu"))
-        stored = dataclasses.replace(request, models=tuple(asked["models"]), kernels=tuple(asked["kernels"]), device=device)
+        models, kernels, qpus = (tuple(asked.get(name, ())) for name in ("models", "kernels", "qpus"))
+        stored = dataclasses.replace(request, models=models, kernels=kernels, device=device, qpus=qpus)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"[bench] {folder} is no run that can be resumed ({error}); start one without --resume") from error
     if request.suite is not None and load_suite(request.suite).source != source:
         raise InputError(f"[bench] {folder} was made with another suite; resume it without --suite or start a new run")
-    for option, new, old in (("--model", request.models, stored.models), ("--kernel", request.kernels, stored.kernels)):
+    options = (("--model", "models"), ("--kernel", "kernels"), ("--qpu", "qpus"))
+    for option, new, old in ((option, getattr(request, name), getattr(stored, name)) for option, name in options):
         if new and new != old:
             made = f"made with {option} {' '.join(old)}" if old else f"made without {option}"
             raise InputError(f"[bench] {folder} was {made}; resume it without {option} or start a new run")
@@ -185,7 +191,7 @@ def _newest_folder() -> Path:
 def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
     """Load what the suite names, apply the selection, and return the suite with its selected rows and all its cells."""
     from flashket import __version__
-    from flashket.benchmark import metrics
+    from flashket.benchmark import devices, metrics
     from flashket.benchmark.texts import load_text
     from flashket.llm.data import text_hash
 
@@ -215,6 +221,10 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
             "seed": seed,
             **device,
         }
+        noise = _noise_of(row)
+        if noise is not None and row.shots is not None:
+            shared |= {"qpu": noise.profile.name, "profile_sha256": devices.profile_hash(noise)}
+            add({"metric": "qpu", **shared}, "modelled", 6.0, 1, partial(devices.token_cost, model, noise, shots=row.shots))
         for name, text in texts.items():
             n = len(metrics.window_starts(len(text), context=model.config.context, windows=suite.windows))
             add(
@@ -222,8 +232,10 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
                 "simulated" if is_sampled else "measured",
                 n * (6.0 if is_sampled else 1.0),
                 n,
-                partial(metrics.quality, model, text, windows=suite.windows, shots=row.shots, seed=seed),
+                partial(metrics.quality, model, text, windows=suite.windows, shots=row.shots, noise=noise, seed=seed),
             )
+        if noise is not None:
+            continue  # how fast this machine simulates a device says nothing about the device
         n = timing.repeats + 1
         name = suite.texts[0]
         add(
@@ -253,6 +265,7 @@ def _select(suite: Suite, request: Request) -> tuple[list[Row], dict[Row, Model]
             is_softmax = load(name).config.attention == "softmax"
             rows.append(Row(f"{title}, uniform", name, "uniform"))
             rows += [Row(title + (", exact" if n is None else f", {n} shots"), name, shots=n) for n in shots if n is None or not is_softmax]
+    rows += _device_rows(rows, request.qpus)
     if len({row.name for row in rows}) != len(rows):
         raise InputError("[bench] two models have the same name; rename a checkpoint")
     loaded = {name: load(name, device=request.device or "cpu") for name in dict.fromkeys(row.model for row in rows)}
@@ -261,13 +274,41 @@ def _select(suite: Suite, request: Request) -> tuple[list[Row], dict[Row, Model]
         models[row] = loaded[row.model].with_attention(kernel="uniform" if row.attention == "uniform" else None)
         if row.shots is not None:
             models[row].with_attention(shots=row.shots)  # refuses shots of a classical score before anything runs
+        noise = _noise_of(row)
+        if noise is not None:
+            if request.device == "cuda":
+                raise InputError("[bench] --qpu simulates noise on the host; leave --device cuda out")
+            noise.native(models[row].kernel)  # refuses a circuit that does not fit the device
     if request.kernels:
         for spec, kernel in zip(request.kernels, wanted, strict=True):
             if all(model.kernel != kernel for model in models.values()):
                 known = ", ".join(sorted({repr(model.kernel) for model in models.values()}))
                 raise InputError(f"[bench] no row has --kernel {spec}, got rows with {known}; a model works only with a kernel it learned")
         rows = [row for i, row in enumerate(rows) if i == 0 or models[row].kernel in wanted]
+    if request.qpus and not any(row.qpu for row in rows):
+        raise InputError("[bench] --qpu needs a model with a quantum kernel, got none; leave it out or select one")
     return rows, {row: models[row] for row in rows}
+
+
+def _device_rows(rows: list[Row], qpus: tuple[str, ...]) -> list[Row]:
+    """Return one row for every device and every model of the suite with a quantum kernel."""
+    from flashket.llm.model import load
+    from flashket.qpu.profile import load_profile
+
+    added = []
+    for qpu in dict.fromkeys(qpus):
+        device = load_profile(qpu).name
+        for row in {row.model: row for row in rows if row.attention == "trained"}.values():
+            if load(row.model).config.attention != "softmax":
+                title = row.name.split(",")[0]
+                added.append(Row(f"{title} on {device}, {QPU_SHOTS} shots", row.model, shots=QPU_SHOTS, qpu=qpu))
+    return added
+
+
+def _noise_of(row: Row) -> NoiseModel | None:
+    from flashket.noise.model import NoiseModel
+
+    return None if row.qpu is None else NoiseModel.from_profile(row.qpu)
 
 
 def _check_same_run(store: Store, cells: list[Cell]) -> None:

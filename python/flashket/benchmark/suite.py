@@ -19,15 +19,20 @@ else:
 
 SUITES = ("quick", "default", "full")
 
+QPU_SHOTS = 1000
+"""Measurements per score of the rows that ``--qpu`` adds: between noise that shots drown and what a token may cost."""
+
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a model, its attention ("trained" or "uniform") and the shots per score (None is exact)."""
+    """One line of the table: a model, its attention ("trained" or "uniform"), the shots per score (None is exact), and the device whose
+    noise the scores have (None is none)."""
 
     name: str
     model: str
     attention: str = "trained"
     shots: int | None = None
+    qpu: str | None = None
 
 
 @dataclass(frozen=True)

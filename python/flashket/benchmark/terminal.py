@@ -19,6 +19,7 @@ from rich.table import Table
 
 from flashket.benchmark.runner import Cell, Outcome
 from flashket.benchmark.statistics import Estimate, paired_difference
+from flashket.benchmark.suite import Row
 
 _Found: TypeAlias = dict[tuple[str | None, str, str | None], dict[str, Any]]
 """Finished cells by row name, metric and text."""
@@ -30,7 +31,8 @@ _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 LIMITS = """\
 [..]: 95 % interval, bootstrap over windows. vs control: bits/byte minus the first row's, paired on the same windows; above 0 is worse.
 The intervals cover the choice of text, not training: another seed moved the bundled control's bits/byte by 0.06 (user guide).
-kind is that of the quality: measured = exact scores; simulated = shots drawn on this CPU from exact probabilities, no device noise.
+kind is that of the quality: measured = exact scores; simulated = shots drawn on this CPU, in rows "on DEVICE" with the noise of its
+calibration data, in others from exact probabilities.
 TTFT, ms/byte, B/s and MB are measured on this CPU; rows with shots time the simulation of shots, which says nothing about a QPU.
 No QPU ran, and nothing here is a quantum advantage: every kernel above was computed classically.
 Amplitude fidelity of unit vectors ranks keys exactly like |cosine|; the Hadamard test on amplitudes with softmax is cosine attention."""
@@ -95,6 +97,9 @@ def _headline(row: dict[str, Any]) -> str:
     result = row["result"]
     if row["cell"]["metric"] == "quality":
         return f"{result['bits_per_byte']:.3f} bits/byte"
+    if row["cell"]["metric"] == "qpu":
+        seconds = _amount(result["qpu_seconds_per_token"])
+        return f"{result['circuits_per_token']:,.0f} circuits/token, {seconds} s, {_dollars(result)} (modelled)"
     if row["cell"]["metric"] == "latency":
         return f"TTFT {1e3 * result['ttft_seconds_p50']:.1f} ms, {1e3 * result['seconds_per_byte_p50']:.2f} ms/byte"
     return ", ".join(f"{name.replace('_', ' -')} {bits:.3f}" for name, bits in result.items()) + " bits/byte"
@@ -108,7 +113,8 @@ def print_table(outcome: Outcome) -> None:
     names, texts = [row.name for row in outcome.suite.rows], outcome.suite.texts
     speed = _Block(["TTFT\nms", "ms/byte\np50\np90", "B/s\nprefill\ndecode", "peak\nMB"])
     speed.rows = [_speed_cells(found.get((name, "latency", texts[0]))) for name in names]
-    blocks = [_kinds(found, names, texts), *(_quality(found, names, text) for text in texts), speed]
+    costs = [_device(found, outcome.suite.rows)] if any(row.qpu for row in outcome.suite.rows) else []
+    blocks = [_kinds(found, names, texts), *(_quality(found, names, text) for text in texts), *costs, speed]
     whole = _table(names, blocks)
     if Measurement.get(console, console.options.update(width=_UNLIMITED), whole).maximum <= console.width:
         console.print(whole)
@@ -116,7 +122,7 @@ def print_table(outcome: Outcome) -> None:
         for part in (blocks[:2], *([block] for block in blocks[2:])):
             console.print(_table(names, part))
             console.print()
-    notes = [_compressor_line(found, texts), *LIMITS.splitlines(), *_warnings(outcome)]
+    notes = [_compressor_line(found, texts), *LIMITS.splitlines(), *_device_notes(outcome), *_warnings(outcome)]
     console.print("\n".join(note for note in notes if note), soft_wrap=True)
 
 
@@ -179,6 +185,54 @@ def _speed_cells(row: dict[str, Any] | None) -> list[str]:
         f"{result['prefill_bytes_per_second']:.0f}\n{result['decode_bytes_per_second']:.0f}",
         f"{result['peak_bytes'] / 1e6:.0f}",
     ]
+
+
+def _device(found: _Found, rows: Sequence[Row]) -> _Block:
+    """Return what a token would cost on the device of each row; classical and exact rows cost no circuits."""
+    block = _Block(["circuits\n/token", "2-qubit gates\nqubits", "QPU s/token\nmodelled", "USD/token\nkind", "noise\nfit error"])
+    for row in rows:
+        priced = found.get((row.name, "qpu", None))
+        if priced is None:
+            block.rows.append(["-"] * 5)
+            continue
+        result = priced["result"]
+        error = f"RMS {result['error_rms']:.4f}" if result["error_rms"] is not None else "not fitted"
+        block.rows.append(
+            [
+                f"{result['circuits_per_token']:,.0f}",
+                f"{result['two_qubit_gates']}\n{result['n_qubits']}",
+                _amount(result["qpu_seconds_per_token"]),
+                f"{_dollars(result)}\n{result['usd_kind']}",
+                f"{result['scale']:.3f} p + {result['offset']:.3f}\n{error}",
+            ]
+        )
+    return block
+
+
+def _amount(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.4g}"
+
+
+def _dollars(result: dict[str, Any]) -> str:
+    stale = " (stale)" if result["is_stale"] else ""
+    return "no price" if result["usd_per_token"] is None else f"${_amount(result['usd_per_token'])}{stale}"
+
+
+def _device_notes(outcome: Outcome) -> list[str]:
+    """Return what the columns of devices assume, and each device's own remarks once."""
+    priced = {row["cell"]["row"]: row for row in outcome.rows if row["cell"]["metric"] == "qpu"}
+    if not priced:
+        return []
+    notes = [
+        "noise: the effective model that attention applies to each score's probability p; its error is that to an exact simulation.",
+        "A token is a byte; each of its scores is one circuit, of as many shots as the row says. Costs are modelled from calibration data",
+        "and dated list prices: one compiled circuit stands for all, in batches as large as a job may be.",
+    ]
+    for name, row in priced.items():
+        result = row["result"]
+        remarks = [f"prices of {result['price_date']}" if result["price_date"] else "", *result["notes"]]
+        notes.append(f"{name}: {result['noise']}; {'; '.join(remark for remark in remarks if remark)}.")
+    return notes
 
 
 def _compressor_line(found: _Found, texts: tuple[str, ...]) -> str:

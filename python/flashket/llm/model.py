@@ -26,6 +26,7 @@ from flashket.llm.checkpoint import BUNDLED, Checkpoint, bundled_path, read_chec
 
 if TYPE_CHECKING:
     from flashket.llm.config import ModelConfig
+    from flashket.noise.model import NoiseModel
 
 Array: TypeAlias = Any
 """An array of :attr:`Model.xp`'s library."""
@@ -178,6 +179,7 @@ class Model:
         self.kernel = trained_kernel(config)
         self.normalization = config.normalization
         self.shots: int | None = None
+        self.noise: NoiseModel | None = None
         self.seed = 0
         tensors = {key: xp.asarray(value) for key, value in checkpoint.tensors.items()}
         self.n_parameters = sum(int(value.size) for value in tensors.values())
@@ -190,9 +192,10 @@ class Model:
 
     def __repr__(self) -> str:
         shots = "" if self.shots is None else f", shots={self.shots}, seed={self.seed}"
-        return f"Model({self.name!r}, {self.n_parameters:,} parameters, kernel={self.kernel!r}{shots})"
+        noise = "" if self.noise is None else f", noise={self.noise!r}"
+        return f"Model({self.name!r}, {self.n_parameters:,} parameters, kernel={self.kernel!r}{shots}{noise})"
 
-    def with_attention(self, *, kernel: Kernel | str | None = None, shots: int | None = None, seed: int = 0) -> Model:
+    def with_attention(self, *, kernel: Kernel | str | None = None, shots: int | None = None, noise: Any = None, seed: int = 0) -> Model:
         """Return the same weights with another attention; nothing is trained again.
 
         Parameters
@@ -202,6 +205,8 @@ class Model:
             adds. A kernel must take ``config.score_dim`` features. None keeps this model's.
         shots : int or None
             Measurements per score; None is exact. Needs a quantum kernel.
+        noise : str, path, NoiseModel or None
+            A device, as for :func:`flashket.attention`. Needs a quantum kernel.
         seed : int
             Of the sampled scores, 0 <= seed < 2**64. Every layer gets its own stream from it.
 
@@ -213,7 +218,7 @@ class Model:
         Raises
         ------
         InputError
-            Unknown kernel name, shots below 1, or shots for a classical score.
+            Unknown kernel name, shots below 1, shots or noise for a classical score, or an unknown device.
 
         Examples
         --------
@@ -239,6 +244,12 @@ class Model:
                 raise InputError(f"[llm] shots sample a quantum kernel, got {variant.kernel!r}; use shots=None for the classical control")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise InputError(f"[llm] seed must be an integer in [0, 2**64), got {seed!r}")
+        variant.noise = None
+        if noise is not None:
+            from flashket.noise.model import as_model, check_kernel
+
+            check_kernel(variant.kernel, "llm")
+            variant.noise = as_model(noise, "llm")
         variant.shots, variant.seed = shots, seed
         # The score's stream does not know its layer, so each layer needs a seed of its own. A spawn key is kept apart from the
         # seed; in a plain sequence a seed of two words could read as a shorter seed and a layer.
@@ -374,6 +385,7 @@ class Model:
                 temperature=self._temperatures[i],
                 causal=True,
                 shots=self.shots,
+                noise=self.noise,
                 seed=None if self.shots is None else self._layer_seeds[i],
             )
             x = x + mixed.transpose(0, 2, 1, 3).reshape(n_batch, length, -1) @ layer.output

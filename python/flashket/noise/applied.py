@@ -38,9 +38,9 @@ class AppliedNoise:
 
     def require_memory(self, n: int, m: int, result_bytes: int, place: str) -> None:
         """Raise ResourceLimit if what a simulation of n and m rows keeps beside the result does not fit."""
-        rows = 4**self.report.n_qubits * (n + m) if self.report.method == "exact" else 0
-        what = f"the {self.report.method} simulation of {self.report.n_qubits} qubits for {n} x {m} pairs"
-        require(place, what, FLOAT64.itemsize * (rows + 2 * n * m) + result_bytes, "pass fewer rows at a time")
+        # The simulations ask for the memory of their own vectors, in blocks of rows.
+        what = f"the {self.report.method} simulation's result for {n} x {m} pairs"
+        require(place, what, FLOAT64.itemsize * 2 * n * m + result_bytes, "pass fewer rows at a time")
 
     def write_gram(self, x: Array, y: Array | None, out: Array, *, shots: int, seed: int) -> None:
         """Write the noisy Gram matrix; rows are checked. ``shots`` 0 gives expected values."""

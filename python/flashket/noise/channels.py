@@ -260,7 +260,7 @@ def remaining_depolarizing(error: float, relaxations: Sequence[Matrix]) -> float
     fidelity = (d * math.prod(map(process_fidelity, relaxations)) + 1) / (d + 1)
     if math.isnan(error) or error <= 1 - fidelity:
         return 0.0
-    return min(d * (min(error, d / (d + 1)) - (1 - fidelity)) / (d * fidelity - 1), _LARGEST_SHARE[n])
+    return float(min(d * (min(error, d / (d + 1)) - (1 - fidelity)) / (d * fidelity - 1), _LARGEST_SHARE[n]))
 
 
 def choi(ptm: Matrix) -> npt.NDArray[np.complex128]:

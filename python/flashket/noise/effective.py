@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashket.arrays import Array
+from flashket.feature_maps.amplitude import Amplitude
 from flashket.kernels import Fidelity, HadamardTest, Kernel
+from flashket.noise import exact
 from flashket.noise.program import CHANNEL, NoisyCircuit
+from flashket.qpu.estimators import ComputeUncompute, Hadamard
 from flashket.qpu.profile import DeviceProfile
 
 if TYPE_CHECKING:
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 LARGEST_EXACT = 8
 """Qubits up to which density matrices are simulated exactly; beyond, trajectories, and an effective model is not fitted."""
 
-_ROWS, _PAIRS = 24, 16
-"""Rows whose pairs a symbolic circuit is fitted to, and pairs where every one must be compiled on its own."""
+_PAIRS, _BOUND_PAIRS = 32, 16
+"""Pairs of rows that a symbolic circuit is fitted to, and that one is where every pair must be compiled on its own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class EffectiveNoise:
         line = f"p -> {self.scale:.4f} p + {self.offset:.4f}, process fidelity {self.fidelity:.3f} on {self.n_qubits} qubits"
         if self.is_fitted:
             return f"{line}, fitted to the exact simulation: error at most {self.error_max:.4f}, RMS {self.error_rms:.4f}"
-        return f"{line}, not fitted: more than {LARGEST_EXACT} qubits have no exact simulation here"
+        return f"{line}, not fitted: an exact simulation ends at {LARGEST_EXACT} qubits"
 
 
 def process_fidelity(noisy: NoisyCircuit) -> float:
@@ -166,7 +169,8 @@ def effective_noise(kernel: Kernel, model: NoiseModel) -> EffectiveNoise:
     used as it is. The circuit of a kernel whose encoding is not one gate list with symbolic angles (Amplitude, and every Hadamard test) is
     compiled for each pair; other rows may cost a few gates more or less. Results are cached.
     """
-    plain = type(kernel)(kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+    assert isinstance(kernel, (Fidelity, HadamardTest))
+    plain = type(kernel)(kernel.feature_map)
     if plain != kernel:
         return effective_noise(plain, model)
     probabilities, noisy = _simulation(plain, model)
@@ -187,59 +191,57 @@ _Probabilities = Callable[[int], tuple[Array, Array]]
 
 def _simulation(kernel: Kernel, model: NoiseModel) -> tuple[_Probabilities | None, NoisyCircuit]:
     """Return the exact simulation of random pairs, None where it is too large, and one noisy circuit of the kernel."""
-    from flashket.noise import exact
-
     if has_symbolic_circuit(kernel):
         noisy = model.circuit(kernel)
 
-        def of_all_pairs(seed: int) -> tuple[Array, Array]:
-            x, y = random_rows(kernel, _ROWS, seed), random_rows(kernel, _ROWS, seed, 1)
-            return kernel(x, y), exact.gram(noisy, x, y)
+        def from_halves(seed: int) -> tuple[Array, Array]:
+            x, y = random_pairs(kernel, _PAIRS, seed)
+            # Beside each row's neighbour also the next row's, which is a stranger.
+            ideal, seen = kernel(x, y), exact.gram(noisy, x, y)
+            return tuple(np.concatenate([np.diagonal(each), np.diagonal(each, 1)]) for each in (ideal, seen))  # type: ignore[return-value]
 
-        return of_all_pairs if len(noisy.start) <= LARGEST_EXACT else None, noisy
+        return from_halves if len(noisy.start) <= LARGEST_EXACT else None, noisy
 
     first = model.bound_circuit(example_circuits(kernel, 1, 0)[0])
 
-    def of_some_pairs(seed: int) -> tuple[Array, Array]:
-        x, y = random_rows(kernel, _PAIRS, seed), random_rows(kernel, _PAIRS, seed, 1)
-        circuits = example_circuits(kernel, _PAIRS, seed)
-        seen = [float(exact.probabilities(model.bound_circuit(circuit))[0]) for circuit in circuits]
-        return np.diagonal(kernel(x, y)).copy(), np.array(seen)
+    def one_by_one(seed: int) -> tuple[Array, Array]:
+        x, y = random_pairs(kernel, _BOUND_PAIRS, seed)
+        seen = exact.many_probabilities([model.bound_circuit(circuit) for circuit in example_circuits(kernel, _BOUND_PAIRS, seed)])
+        return np.diagonal(kernel(x, y)).copy(), np.array([each[0] for each in seen])
 
-    return of_some_pairs if len(first.start) <= LARGEST_EXACT else None, first
+    return one_by_one if len(first.start) <= LARGEST_EXACT else None, first
 
 
 def has_symbolic_circuit(kernel: Kernel) -> bool:
     """Say whether one gate list with symbolic angles measures every pair: compute-uncompute of a map that is a program."""
-    from flashket.feature_maps import Amplitude
-
     return isinstance(kernel, Fidelity) and not isinstance(kernel.feature_map, Amplitude)
 
 
 def example_circuits(kernel: Kernel, n: int, seed: int) -> list[MeasuredCircuit]:
     """Return the circuits of n pairs of random rows, which read all zeros with the kernel's probability (power 1)."""
-    from flashket.qpu.estimators import ComputeUncompute, Hadamard
-
     estimator = ComputeUncompute(kernel) if isinstance(kernel, Fidelity) else Hadamard(kernel)
-    x, y = random_rows(kernel, n, seed), random_rows(kernel, n, seed, 1)
+    x, y = random_pairs(kernel, n, seed)
     return [estimator.measurements(x[i : i + 1], y[i : i + 1]).circuits[0] for i in range(n)]
 
 
-def random_rows(kernel: Kernel, n: int, seed: int, side: int = 0) -> Array:
-    """Return n rows (n, n_features) around one centre, at distances from near to a whole turn: pairs of two sides fill 0..1.
+def random_pairs(kernel: Kernel, n: int, seed: int) -> tuple[Array, Array]:
+    """Return n rows (n, n_features) anywhere, and a partner of each, from near to far: their kernel values fill 0..1.
 
     Examples
     --------
     >>> import flashket as fk
-    >>> random_rows(fk.Fidelity(fk.Angle(2)), 3, 0).shape
-    (3, 2)
+    >>> x, y = random_pairs(fk.Fidelity(fk.Angle(2)), 8, 0)
+    >>> x.shape == y.shape == (8, 2)
+    True
     """
     assert isinstance(kernel, (Fidelity, HadamardTest))
+    rng, far = np.random.default_rng(seed), np.linspace(0.03, 1, n)[:, None]  # equal rows would leave gates out
+    if isinstance(kernel.feature_map, Amplitude):
+        x, other = rng.standard_normal((2, n, kernel.n_features))
+        return x, np.asarray(np.cos(np.pi * far) * x + np.sin(np.pi * far) * other)
     turn = np.pi / float(getattr(kernel.feature_map, "bandwidth", 1.0))
-    centre = np.random.default_rng((seed, 2)).uniform(-turn, turn, kernel.n_features)
-    steps = np.random.default_rng((seed, side)).standard_normal((n, kernel.n_features))
-    reach = turn * np.linspace(0.02, 1, n) ** 2
-    return np.asarray(centre + reach[:, None] * steps)
+    x = rng.uniform(-turn, turn, (n, kernel.n_features))
+    return x, np.asarray(x + turn * far**2 * rng.standard_normal(x.shape))
 
 
 def device_of(profile: DeviceProfile) -> str:
@@ -251,4 +253,4 @@ def device_of(profile: DeviceProfile) -> str:
     >>> device_of(load_profile("ibm_torino"))
     'ibm_torino (Heron r1, 2025-02-26)'
     """
-    return f"{profile.name} ({profile.processor}, {profile.snapshot})"
+    return f"{profile.name} ({profile.processor}, {profile.snapshot or 'undated'})"

@@ -24,6 +24,9 @@ MOST_QUBITS = 12
 _BLOCK_BYTES = 2**28
 """Pauli vectors of so many bytes are kept while the other side of a kernel matrix is computed."""
 
+_PIECE_BYTES = 2**20
+"""Of a long product's rows so much is multiplied at a time."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -71,10 +74,10 @@ def pauli_vectors(noisy: NoisyProgram, start: Any, X: Any, *, adjoint: bool = Fa
     array([[ 1. ,  0. ,  0. , -0.8]])
     """
     place = "pauli_vectors"
-    rows = _rows(X, noisy.program.n_features, place, "X")
+    rows = rows_of(X, noisy.program.n_features, place, "X")
     _check_width(noisy.program.n_qubits, place)
     _require(place, noisy.program.n_qubits, len(rows), 8 * len(rows) * 4**noisy.program.n_qubits)
-    return _run(_checked(noisy, place), _start(start, noisy.program.n_qubits, place), rows, adjoint)
+    return _run(checked_arrays(noisy, place), _start(start, noisy.program.n_qubits, place), rows, adjoint)
 
 
 def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
@@ -120,20 +123,19 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
     place = "gram"
     if len(noisy.parts) != 2 or noisy.parts[0].program.n_features != noisy.parts[1].program.n_features:
         raise InputError(explanation(place, "a kernel's circuit has two parts of the same features", len(noisy.parts)))
-    first, second = (_checked(part, place) for part in noisy.parts)
+    first, second = (checked_arrays(part, place) for part in noisy.parts)
     n_qubits = noisy.parts[0].program.n_qubits
     n_features = noisy.parts[0].program.n_features
-    x = _rows(X, n_features, place, "X")
-    y = None if Y is None else _rows(Y, n_features, place, "Y")
+    x = rows_of(X, n_features, place, "X")
+    y = None if Y is None else rows_of(Y, n_features, place, "Y")
     right = x if y is None else y
     _check_width(n_qubits, place)
     row_bytes = 8 * 4**n_qubits
     lanes = core().pauli_lanes()
     many = max(lanes, _BLOCK_BYTES // row_bytes // lanes * lanes)
-    few = min(max(lanes * get_num_threads(), _BLOCK_BYTES // 4 // row_bytes // lanes * lanes), many)
+    few = min(max(lanes * get_num_threads(), _BLOCK_BYTES // 2 // row_bytes // lanes * lanes), many)
     kept = min(many, len(x)) + min(few, len(right))
-    # The product packs its rows once more.
-    _require(place, n_qubits, max(len(x), len(right)), 2 * row_bytes * kept + 8 * len(x) * len(right))
+    _require(place, n_qubits, max(len(x), len(right)), row_bytes * kept + 16 * len(x) * len(right))
     start, effect = _start(noisy.start, n_qubits, place), zeros_effect(noisy)
     out = np.empty((len(x), len(right)))
     for i in range(0, len(x), many):
@@ -142,7 +144,7 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
         for j in range(0 if y is not None else i, len(right), few):
             effects = _run(second, effect, right[j : j + few], True)
             upper = len(states) if y is not None else min(len(states), j + few - i)
-            out[i : i + upper, j : j + few] = _product(states[:upper], effects)
+            out[i : i + upper, j : j + few] = product(states[:upper], effects)
     np.clip(out, 0.0, 1.0, out=out)
     if y is None:
         lower = np.tril_indices(len(x), -1)
@@ -221,9 +223,9 @@ def many_probabilities(circuits: Sequence[NoisyCircuit]) -> list[Floats]:
         shared, angles = _with_angles_as_features([wholes[index] for index in members])
         start = _start(first.start, n_qubits, place)
         _require(place, n_qubits, len(members), 8 * 2**n_qubits * len(members))
-        components = _run(_checked(shared, place), start, angles, False, only_diagonal=True)
+        components = _run(checked_arrays(shared, place), start, angles, False, only_diagonal=True)
         for index, row in zip(members, components, strict=True):
-            results[index] = _read_out(row, n_qubits, circuits[index])
+            results[index] = read_out(_walsh_hadamard(row, n_qubits), circuits[index])
     return results
 
 
@@ -304,22 +306,35 @@ def _constant(factors: tuple[Linear, ...]) -> float:
     return angle
 
 
-def _read_out(components: Floats, n_qubits: int, circuit: NoisyCircuit) -> Floats:
-    """Turn the components of strings of I and Z into probabilities of what is read."""
-    rest = components.reshape((2,) * n_qubits)  # axis 0 is the last wire
-    for wire in range(n_qubits):
-        if wire not in circuit.measured:
-            rest = rest.take([0], axis=n_qubits - 1 - wire)
-    # Axes in the order of the bits, the last one most significant.
+def read_out(basis: Floats, circuit: NoisyCircuit) -> Floats:
+    """Return the probabilities of what is read, from those of the wires' basis states.
+
+    Examples
+    --------
+    >>> idle = NoisyProgram(Program(2, 0, ()), np.zeros((0, 4), np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> read_out(np.array([0.0, 0.5, 0.5, 0.0]), NoisyCircuit((idle,), np.zeros((2, 4)), np.array([[0.1, 0.2]]), (1,)))
+    array([0.55, 0.45])
+    """
+    n_qubits = circuit.parts[0].program.n_qubits
+    # Axis n - 1 - w is wire w; axes in the order of the bits, the last one first.
     bits = [n_qubits - 1 - wire for wire in circuit.measured]
-    rest = rest.transpose([axis for axis in range(n_qubits) if axis not in bits] + bits[::-1])
-    rest = rest.reshape((2,) * len(bits))
+    others = [axis for axis in range(n_qubits) if axis not in bits]
+    rest = basis.reshape((2,) * n_qubits).transpose(others + bits[::-1]).reshape(-1, *(2,) * len(bits)).sum(axis=0)
     for bit, (p10, p01) in enumerate(_readout(circuit)):
-        confusion = np.array([[1 - p10, p01], [p10, 1 - p01]]) @ np.array([[0.5, 0.5], [0.5, -0.5]])
         axis = len(bits) - 1 - bit
+        confusion = np.array([[1 - p10, p01], [p10, 1 - p01]])
         rest = np.moveaxis(np.tensordot(confusion, rest, axes=(1, axis)), 0, axis)
     result = np.maximum(rest.reshape(-1), 0.0)
     return np.asarray(result / result.sum(), np.float64)
+
+
+def _walsh_hadamard(components: Floats, n_qubits: int) -> Floats:
+    """Turn the components of strings of I and Z into the probabilities of basis states."""
+    rest = components.reshape((2,) * n_qubits)
+    for axis in range(n_qubits):
+        zero, one = rest.take(0, axis), rest.take(1, axis)
+        rest = np.stack([(zero + one) / 2, (zero - one) / 2], axis)
+    return rest.reshape(-1)
 
 
 def _readout(noisy: NoisyCircuit) -> Floats:
@@ -347,7 +362,7 @@ def _require(place: str, n_qubits: int, n_rows: int, n_bytes: int) -> None:
     memory.require(place, what, n_bytes + 8 * 4**n_qubits * lanes * workers, do)
 
 
-def _rows(value: Any, n_features: int, place: str, name: str) -> Floats:
+def rows_of(value: Any, n_features: int, place: str, name: str) -> Floats:
     rows = np.ascontiguousarray(value, np.float64)
     if rows.ndim != 2 or rows.shape[1] != n_features:
         raise InputError(explanation(place, f"{name} must be (n_rows, {n_features})", rows.shape, "one row per sample"))
@@ -363,7 +378,7 @@ def _start(value: Any, n_qubits: int, place: str) -> Floats:
     return start
 
 
-def _checked(noisy: NoisyProgram, place: str) -> tuple[Any, ...]:
+def checked_arrays(noisy: NoisyProgram, place: str) -> tuple[Any, ...]:
     """Return the arrays of the compiled module."""
     operations = np.ascontiguousarray(noisy.operations, np.int32).reshape(-1, 4)
     channels = np.ascontiguousarray(noisy.channels, np.float64).reshape(-1, 4, 4)
@@ -383,7 +398,7 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
     if not out.size:
         return out
     try:
-        core().pauli_vectors(arrays, start, rows, out, adjoint, only_diagonal)
+        core().pauli_vectors(*arrays, start, rows, out, adjoint, only_diagonal)
     except MemoryError:
         raise ResourceLimit(explanation("pauli_vectors", "density matrices must fit into memory", "a failed allocation")) from None
     except ValueError as error:
@@ -391,8 +406,19 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
     return out
 
 
-def _product(left: Array, right: Array) -> Array:
-    """Return left right^T by the core's own kernel, whose sums do not depend on threads."""
-    out = np.empty((len(left), len(right)))
-    core().gram(("identity", [float(left.shape[1])], None, "dot", 1), left, right, out, False, 0, 0)
+def product(left: Array, right: Array) -> Array:
+    """Return left right^T of float32 or float64 by the core's own kernel, whose sums do not depend on threads.
+
+    Few long rows are multiplied piece by piece, so that what is packed of them stays in the cache.
+    """
+    out = np.zeros((len(left), len(right)), left.dtype)
+    depth = left.shape[1]
+    length = max(1024, _PIECE_BYTES // (left.itemsize * max(1, len(left) + len(right))))
+    part = np.empty_like(out) if length < depth else out
+    for begin in range(0, depth, length):
+        end = min(begin + length, depth)
+        spec = ("identity", [float(end - begin)], None, "dot", 1)
+        core().gram(spec, left[:, begin:end], right[:, begin:end], part, False, 0, 0)
+        if part is not out:
+            out += part
     return out

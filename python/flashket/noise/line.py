@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS
-from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
+from flashket.noise.program import CHANNEL, GATE, PAIR_CHANNEL, NoisyCircuit, NoisyProgram
 from flashket.program import Gate, Program
 from flashket.reference import gate_matrix
 
@@ -35,7 +35,7 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     Parameters
     ----------
     noisy : NoisyCircuit
-        Two-qubit gates only between wires k and k + 1.
+        Two-qubit gates only between neighbours on some line of the wires, or on several lines.
     *rows : array_like, (n_features,)
         One row for each part, radians; empty for parts without features.
 
@@ -47,7 +47,7 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     Raises
     ------
     InputError
-        For gates between wires that are not neighbours, and rows that do not fit the parts.
+        For gates that do not lie on lines, and rows that do not fit the parts.
     ResourceLimit
         If the bond dimension exceeds 512.
 
@@ -63,20 +63,29 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
     True
     """
     if rows and len(rows) != len(noisy.parts):
-        raise InputError(explanation("zero_probability", f"rows must be one for each of {len(noisy.parts)} parts", len(rows), "repeat them"))
-    programs = [part.program.bind(row) for part, row in zip(noisy.parts, rows, strict=True)] if rows else [part.program for part in noisy.parts]
+        raise InputError(
+            explanation("zero_probability", f"rows must be one for each of {len(noisy.parts)} parts", len(rows), "repeat them")
+        )
+    programs = (
+        [part.program.bind(row) for part, row in zip(noisy.parts, rows, strict=True)] if rows else [part.program for part in noisy.parts]
+    )
     if any(program.n_features for program in programs):
         raise InputError(explanation("zero_probability", "parts with features need rows", None, "pass one row for each part"))
+    line = wires_in_line(_pairs(noisy), len(noisy.start))
+    if line is None:
+        do = "use flashket.noise.exact or trajectories"
+        raise InputError(explanation("zero_probability", "two-qubit gates must lie on lines of wires", f"{len(noisy.start)} wires", do))
+    site = [line.index(wire) for wire in range(len(line))]
     middle = (len(programs) + 1) // 2
-    state = [component.reshape(1, 4, 1) for component in np.asarray(noisy.start, np.float64)]
+    state = [component.reshape(1, 4, 1) for component in np.asarray(noisy.start, np.float64)[line]]
     for part, program in zip(noisy.parts[:middle], programs[:middle], strict=True):
-        _run(state, part, program, adjoint=False)
-    operator = [component.reshape(1, 4, 1) for component in _all_zeros(noisy)]
+        _run(state, site, part, program, adjoint=False)
+    operator = [component.reshape(1, 4, 1) for component in _all_zeros(noisy)[line]]
     for part, program in zip(reversed(noisy.parts[middle:]), reversed(programs[middle:]), strict=True):
-        _run(operator, part, program, adjoint=True)
+        _run(operator, site, part, program, adjoint=True)
     overlap = np.ones((1, 1))
     for left, right in zip(state, operator, strict=True):
-        overlap = np.einsum("kl,kam,lan->mn", overlap, left, right, optimize=True)
+        overlap = np.tensordot(np.tensordot(overlap, left, (0, 0)), right, ((0, 1), (0, 1)))
     return float(overlap[0, 0])
 
 
@@ -88,29 +97,34 @@ def _all_zeros(noisy: NoisyCircuit) -> Tensor:
     return components
 
 
-def _run(sites: list[Tensor], part: NoisyProgram, program: Program, *, adjoint: bool) -> None:
-    """Apply a part's operations in place: to a state forward, to an operator backward and transposed."""
-    pairs: dict[Gate, tuple[Tensor, Tensor]] = {}
+def _pairs(noisy: NoisyCircuit) -> list[tuple[int, int]]:
+    """Return the pairs of wires that gates or channels join, each once."""
+    found = {tuple(sorted(gate.qubits)) for part in noisy.parts for gate in part.program.gates if len(gate.qubits) == 2}
+    for part in noisy.parts:
+        rows = part.operations[part.operations[:, 0] == PAIR_CHANNEL, 2:]
+        found |= {(min(a, b), max(a, b)) for a, b in rows.tolist()}
+    return [(a, b) for a, b in sorted(found)]
+
+
+def _run(sites: list[Tensor], site: list[int], part: NoisyProgram, program: Program, *, adjoint: bool) -> None:
+    """Apply a part's operations in place: to a state forward, to an operator backward and transposed. Wire w is site ``site[w]``."""
+    factors: dict[tuple[Gate | int, bool], tuple[Tensor, Tensor]] = {}
     rows = part.operations.tolist()
     for kind, index, first, second in reversed(rows) if adjoint else rows:
         if kind == CHANNEL:
-            _single(sites, part.channels[index], first, adjoint)
+            _single(sites, part.channels[index], site[first], adjoint)
         elif kind == GATE and len(program.gates[index].qubits) == 1:
             gate = program.gates[index]
-            _single(sites, _ptm(gate), gate.qubits[0], adjoint)
+            _single(sites, _ptm(gate), site[gate.qubits[0]], adjoint)
         else:
             if kind == GATE:
                 gate = program.gates[index]
                 first, second = gate.qubits
-                if gate not in pairs:
-                    pairs[gate] = _split(_ptm(gate), first > second)
-                left, right = pairs[gate]
-            else:
-                left, right = _split(np.diag(part.pair_channels[index]), first > second)
-            if abs(first - second) != 1:
-                do = "lay the circuit out on a line first"
-                raise InputError(explanation("zero_probability", "gates must act on neighbouring wires", (first, second), do))
-            _pair(sites, left, right, min(first, second), adjoint)
+            key = (gate if kind == GATE else index, site[first] > site[second])
+            if key not in factors:
+                factors[key] = _split(_ptm(gate) if kind == GATE else np.diag(part.pair_channels[index]), key[1])
+            left, right = factors[key]
+            _pair(sites, left, right, min(site[first], site[second]), adjoint)
 
 
 def _ptm(gate: Gate) -> Tensor:
@@ -137,15 +151,15 @@ def _split(ptm: Tensor, is_reversed: bool) -> tuple[Tensor, Tensor]:
 
 
 def _single(sites: list[Tensor], ptm: Tensor, wire: int, adjoint: bool) -> None:
-    sites[wire] = np.einsum("ab,lbr->lar", ptm.T if adjoint else ptm, sites[wire])
+    sites[wire] = (ptm.T if adjoint else ptm) @ sites[wire]
 
 
 def _pair(sites: list[Tensor], lower: Tensor, higher: Tensor, wire: int, adjoint: bool) -> None:
     """Multiply two neighbours by a map and bring their bond back to its rank."""
     if adjoint:
         lower, higher = lower.transpose(1, 0, 2), higher.transpose(0, 2, 1)
-    left = np.einsum("abk,lbr->lark", lower, sites[wire], optimize=True)
-    right = np.einsum("kab,rbm->rkam", higher, sites[wire + 1], optimize=True)
+    left = np.tensordot(sites[wire], lower, (1, 1)).transpose(0, 2, 1, 3)  # l, a, r, k
+    right = np.tensordot(higher, sites[wire + 1], (2, 1)).transpose(2, 0, 1, 3)  # r, k, a, m
     n_left, n_right, bond = left.shape[0], right.shape[3], left.shape[2] * left.shape[3]
     q_left, r_left = np.linalg.qr(left.reshape(4 * n_left, bond))
     q_right, r_right = np.linalg.qr(right.reshape(bond, 4 * n_right).T)

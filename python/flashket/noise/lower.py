@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -66,55 +67,53 @@ def lower(native: NativeCircuit, *, idle: bool = True) -> NoisyCircuit:
 
 
 class _Table:
-    """Channels, each held once."""
+    """Channels, each held once; -1 stands for those that do nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Matrix) -> None:
+        self.identity = identity
         self.rows: list[Matrix] = []
         self.indices: dict[object, int] = {}
 
-    def index(self, key: object, make: Matrix) -> int:
+    def index(self, key: object, make: Callable[[], Matrix]) -> int:
         if key not in self.indices:
-            self.indices[key] = len(self.rows)
-            self.rows.append(make)
+            row = make()
+            does_nothing = np.array_equal(row, self.identity)
+            self.indices[key] = -1 if does_nothing else len(self.rows)
+            self.rows += [] if does_nothing else [row]
         return self.indices[key]
 
 
 def _lowered(native: NativeCircuit, part: NativePart, waits: tuple[Idle, ...], seen: list[bool], idle: bool) -> NoisyProgram:
     """Return one part with noise. ``seen[w]`` tells whether a gate has touched wire w, over all parts."""
     profile = native.profile
-    singles, pairs = _Table(), _Table()
+    singles, pairs = _Table(np.eye(4)), _Table(np.ones(16))
     operations: list[tuple[int, int, int, int]] = []
-    gates = {index: _gate_noise(native, wires) for index, wires in _physical(part)}
+    known: dict[tuple[int, ...], list[tuple[int, int, int, int]]] = {}
     waiting: dict[int, list[Idle]] = {}
     for wait in waits:
         waiting.setdefault(wait.gate, []).append(wait)
     memory = _layers(part, len(native.qubits), seen) if idle and profile.memory_error > 0 else {}
 
-    def single(key: object, ptm: Matrix, wire: int) -> None:
-        if not np.array_equal(ptm, np.eye(4)):
-            operations.append((CHANNEL, singles.index(key, ptm), wire, -1))
+    def rest(gate: int) -> None:
+        """Add what the wires suffer that wait before a gate."""
+        for _, wire, seconds in waiting.get(gate, ()):
+            index = singles.index(("idle", native.qubits[wire], seconds), _relaxation(native, wire, seconds))
+            operations.extend([(CHANNEL, index, wire, -1)] if index >= 0 else [])
+        for wire, layers in memory.get(gate, ()):
+            index = singles.index(("memory", layers), partial(depolarizing, 1 - (1 - profile.memory_error) ** layers))
+            operations.append((CHANNEL, index, wire, -1))
 
-    def rest(index: int) -> None:
-        for _, wire, seconds in waiting.get(index, ()):
-            qubit = native.qubits[wire]
-            single(("idle", qubit, seconds), thermal_relaxation(profile.t1[qubit], profile.t2[qubit], seconds), wire)
-        for wire, layers in memory.get(index, ()):
-            single(("memory", layers), depolarizing(1 - (1 - profile.memory_error) ** layers), wire)
+    def noise(wires: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+        """Return the operations after a physical gate."""
+        if wires not in known:
+            known[wires] = _gate_noise(native, wires, singles, pairs)
+        return known[wires]
 
     for index, (gate, pulses) in enumerate(zip(part.program.gates, part.pulses, strict=True)):
         rest(index)
         operations.append((GATE, index, -1, -1))
-        for _ in range(pulses):
-            depolarizing_share, relaxations = gates[index]
-            if len(gate.qubits) == 2:
-                if depolarizing_share > 0:
-                    row = pairs.index(depolarizing_share, pair_depolarizing(depolarizing_share))
-                    operations.append((PAIR_CHANNEL, row, *gate.qubits))
-                for wire, ptm in zip(gate.qubits, relaxations, strict=True):
-                    single(("pair", native.edge(*gate.qubits), native.qubits[wire]), ptm, wire)
-            else:
-                (wire,) = gate.qubits
-                single(native.qubits[wire], relaxations[0] @ depolarizing(depolarizing_share), wire)
+        if pulses:
+            operations += noise(gate.qubits) * pulses
     rest(len(part.pulses))
     return NoisyProgram(
         part.program,
@@ -124,20 +123,31 @@ def _lowered(native: NativeCircuit, part: NativePart, waits: tuple[Idle, ...], s
     )
 
 
-def _physical(part: NativePart) -> list[tuple[int, tuple[int, ...]]]:
-    return [(index, gate.qubits) for index, gate in enumerate(part.program.gates) if part.pulses[index]]
-
-
-def _gate_noise(native: NativeCircuit, wires: tuple[int, ...]) -> tuple[float, list[Matrix]]:
-    """Return the depolarising probability and each wire's relaxation after a physical gate."""
+def _gate_noise(native: NativeCircuit, wires: tuple[int, ...], singles: _Table, pairs: _Table) -> list[tuple[int, int, int, int]]:
+    """Return the operations after a physical gate: depolarising, then relaxation of each wire."""
     profile, qubits = native.profile, [native.qubits[wire] for wire in wires]
     if len(wires) == 1:
         error, duration = profile.error_1q[qubits[0]], profile.duration_1q[qubits[0]]
     else:
         edge = native.edge(*wires)
         error, duration = profile.error_2q[edge], profile.duration_2q[edge]
-    relaxations = [thermal_relaxation(profile.t1[q], profile.t2[q], duration) for q in qubits]
-    return remaining_depolarizing(error, relaxations), relaxations
+    relaxations = [_relaxation(native, wire, duration)() for wire in wires]
+    share = remaining_depolarizing(error, relaxations)
+    if len(wires) == 1:
+        index = singles.index(("pulse", qubits[0]), lambda: relaxations[0] @ depolarizing(share))
+        return [(CHANNEL, index, wires[0], -1)] if index >= 0 else []
+    pair = pairs.index(share, lambda: pair_depolarizing(share))
+    out = [(PAIR_CHANNEL, pair, wires[0], wires[1])] if pair >= 0 else []
+    for wire, qubit in zip(wires, qubits, strict=True):
+        index = singles.index(("idle", qubit, duration), _relaxation(native, wire, duration))
+        out += [(CHANNEL, index, wire, -1)] if index >= 0 else []
+    return out
+
+
+def _relaxation(native: NativeCircuit, wire: int, seconds: float) -> Callable[[], Matrix]:
+    """Return what makes a wire's relaxation, so that it is made only once."""
+    qubit = native.qubits[wire]
+    return partial(thermal_relaxation, native.profile.t1[qubit], native.profile.t2[qubit], seconds)
 
 
 def _layers(part: NativePart, n: int, seen: list[bool]) -> dict[int, list[tuple[int, int]]]:

@@ -17,16 +17,20 @@ from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel
-from flashket.noise import effective
-from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, has_symbolic_circuit
+from flashket.noise import effective, exact
+from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, example_circuits, has_symbolic_circuit
+from flashket.noise.exact import MOST_QUBITS
+from flashket.noise.lower import lower
+from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 
 if TYPE_CHECKING:
     from flashket.noise.program import NoisyCircuit
     from flashket.qpu.circuit import MeasuredCircuit
+    from flashket.qpu.native import NativeCircuit
 
 METHODS = ("exact", "trajectories", "effective")
-_COMPILERS = ("auto", "own", "qiskit")
+_COMPILERS = ("auto", "qiskit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class NoiseModel:
     layout : tuple of int, optional
         Physical qubits to use; None chooses them by their errors.
     compiler : str
-        "auto", "own" or "qiskit".
+        "auto" or "qiskit".
     trajectories : int
         Of one Gram matrix.
     idle : bool
@@ -74,13 +78,13 @@ class NoiseModel:
         name : str, path or DeviceProfile
             A name from :func:`flashket.qpu.profile_names`, a JSON file with the fields of a profile, or a profile.
         method : str, optional
-            "exact": density matrices on the used qubits, up to 8 of them. "trajectories": random Pauli errors and decays averaged over
+            "exact": density matrices on the used qubits, up to 12 of them. "trajectories": random Pauli errors and decays averaged over
             many runs, for more. "effective": ``p -> scale p + offset``, see :mod:`flashket.noise.effective`. None: Gram matrices
             of circuits with symbolic angles take "exact" up to 8 qubits and "trajectories" above, everything else "effective".
         layout : sequence of int, optional
             Physical qubits to use, one for each qubit of the circuit; None chooses them by their errors.
         compiler : str
-            "own": lines and what needs no routing. "qiskit": any circuit, with the extra ``ibm``. "auto": the first that can.
+            "auto" (FlashKet's own) or "qiskit" (its preset pass manager; needs the extra ``ibm``).
         trajectories : int
             Runs that a Gram matrix is averaged over; its standard error falls with their square root.
         idle : bool
@@ -162,9 +166,9 @@ class NoiseModel:
             do = 'its circuits differ from pair to pair; use method="effective"'
             raise InputError(explanation(place, wanted, repr(kernel), do))
         n_qubits = len(self.circuit(kernel).start)
-        if self.method == "exact" and n_qubits > LARGEST_EXACT:
+        if self.method == "exact" and n_qubits > MOST_QUBITS:
             do = 'use method="trajectories"'
-            raise InputError(explanation(place, f"exact density matrices go up to {LARGEST_EXACT} qubits", n_qubits, do))
+            raise InputError(explanation(place, f"exact density matrices go up to {MOST_QUBITS} qubits", n_qubits, do))
         return self.method
 
     def effective(self, kernel: Kernel) -> EffectiveNoise:
@@ -182,13 +186,24 @@ class NoiseModel:
 
     def circuit(self, kernel: Kernel) -> NoisyCircuit:
         """Return the compute-uncompute circuit of a map with symbolic angles in the device's gates, with its noise."""
-        return _compiled_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+        return _lowered_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+
+    def native(self, kernel: Kernel) -> NativeCircuit:
+        """Return the circuit of one entry in the device's gates: with symbolic angles, or else of two arbitrary rows.
+
+        Examples
+        --------
+        >>> import flashket as fk
+        >>> fk.NoiseModel.from_profile("ibm_torino").native(fk.Fidelity(fk.IQP(4))).n_two_qubit
+        36
+        """
+        check_kernel(kernel, "NoiseModel")
+        if has_symbolic_circuit(kernel):
+            return _compiled_pair(self, kernel.feature_map)  # type: ignore[attr-defined]  # state kernels have one
+        return compile_circuit(example_circuits(kernel, 1, 0)[0], self.profile, layout=self.layout, compiler=self.compiler)
 
     def bound_circuit(self, circuit: MeasuredCircuit) -> NoisyCircuit:
         """Return a circuit with numbers for angles in the device's gates, with its noise."""
-        from flashket.noise.lower import lower
-        from flashket.qpu.compile import compile_circuit
-
         return lower(compile_circuit(circuit, self.profile, layout=self.layout, compiler=self.compiler), idle=self.idle)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -228,8 +243,6 @@ class NoiseModel:
         """
         noisy = self.circuit(kernel)
         if method == "exact":
-            from flashket.noise import exact
-
             return exact.gram(noisy, x, y), 0.0
         from flashket.noise import trajectories
 
@@ -238,12 +251,13 @@ class NoiseModel:
 
 
 @lru_cache(maxsize=64)
-def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
-    from flashket.noise.lower import lower
-    from flashket.qpu.compile import compile_pair
+def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NativeCircuit:
+    return compile_pair(feature_map._program, model.profile, layout=model.layout, compiler=model.compiler)
 
-    native = compile_pair(feature_map._program, model.profile, layout=model.layout, compiler=model.compiler)
-    return lower(native, idle=model.idle)
+
+@lru_cache(maxsize=64)
+def _lowered_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
+    return lower(_compiled_pair(model, feature_map), idle=model.idle)
 
 
 @lru_cache(maxsize=64)

@@ -180,7 +180,7 @@ def _demand(kernel: Kernel, n: int, m: int | None) -> tuple[MeasuredCircuit, int
     """Return one circuit of a kernel's usual estimator, and how many there are."""
     from flashket.qpu import estimators
 
-    kinds = ((Fidelity, "ComputeUncompute"), (HadamardTest, "Hadamard"), (Projected, "Local"))
+    kinds = ((Fidelity, "ComputeUncompute"), (HadamardTest, "Hadamard"), (Projected, "LocalBloch"))
     for kind, name in kinds:
         if isinstance(kernel, kind):
             estimator = getattr(estimators, name)(kernel)

@@ -11,11 +11,11 @@ from contextlib import suppress
 
 from flashket.errors import JobError, explanation
 from flashket.program import Program
-from flashket.qpu import budget as budgets
 from flashket.qpu.adapters._base import Adapter, Batch, Result, check_counts
+from flashket.qpu.budget import Amount, Reservation, expected, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.journal import UNSENT, Journal, Part, Record, write_counts
-from flashket.qpu.retry import Retry
+from flashket.qpu.retry import NoAnswer, Retry
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
@@ -38,7 +38,7 @@ class Fetching:
     record: Record
     adapter: Adapter
     retry: Retry
-    reservations: dict[int, budgets.Reservation]
+    reservations: dict[int, Reservation]
     """What this process has reserved, by part."""
 
     def provider_state(self, part: Part) -> str:
@@ -66,6 +66,8 @@ class Fetching:
             except JobError as error:
                 self.journal.change(part.id, ("submitted",), "submitted", error=str(error))
                 first_error = first_error or error
+                if isinstance(error, NoAnswer):
+                    break
         if first_error is not None:
             raise JobError(f"{self.missing(self.journal.parts(self.record.id))} ({first_error})") from first_error
 
@@ -103,7 +105,7 @@ class Fetching:
             except JobError as error:
                 reason = str(error)
         self.journal.change(part.id, ("submitted",), state, error=reason or f"the provider says: {state}", reason="provider")
-        self.settle(part, budgets.worst_case(part.cost))
+        self.settle(part, worst_case(part.cost))
 
     def _keep(self, part: Part) -> None:
         """Store a part's raw counts with times and bill."""
@@ -156,7 +158,7 @@ class Fetching:
                     self._keep(part)
                     self._check(self.journal.part(part.id))
 
-    def settle(self, part: Part, spent: budgets.Amount) -> None:
+    def settle(self, part: Part, spent: Amount) -> None:
         """Turn what this process has reserved for a part into what was spent."""
         if part.id in self.reservations:
             self.reservations.pop(part.id).settle(spent)
@@ -173,7 +175,7 @@ class Fetching:
         """
         for part in self.journal.parts(self.record.id):
             if part.state in UNSENT and self.journal.change(part.id, UNSENT, "cancelled", reason="user"):
-                self.settle(part, budgets.Amount())
+                self.settle(part, Amount())
         if any(part.state in ("submitting", "unknown") for part in self.journal.parts(self.record.id)):
             with suppress(JobError), self.journal.sending(self.record.id, 0):
                 self.look_up()
@@ -189,7 +191,7 @@ class Fetching:
             self.retry.call(lambda: self.adapter.cancel(provider_id), self.adapter.name)
         state = self._waited(part, time.monotonic() + 2 * self.retry.longest_poll if before in ("queued", "running") else 0.0)
         if state == "cancelled":
-            spent = budgets.Amount() if before == "queued" else budgets.worst_case(part.cost)
+            spent = Amount() if before == "queued" else worst_case(part.cost)
             fields = {"usd_spent": spent.usd, "seconds_spent": spent.qpu_seconds, "reason": "user"}
             self.journal.change(part.id, ("submitted",), "cancelled", **fields)
             self.settle(part, spent)
@@ -236,12 +238,10 @@ class Fetching:
         return True
 
 
-def _spent(part: Part, found: Result) -> budgets.Amount:
+def _spent(part: Part, found: Result) -> Amount:
     """Return what the provider billed, or what was expected of what it does not say."""
-    expected = budgets.expected(part.cost)
-    return budgets.Amount(
-        expected.usd if found.usd is None else found.usd, expected.qpu_seconds if found.qpu_seconds is None else found.qpu_seconds
-    )
+    likely = expected(part.cost)
+    return Amount(likely.usd if found.usd is None else found.usd, likely.qpu_seconds if found.qpu_seconds is None else found.qpu_seconds)
 
 
 def _duration(seconds: float | None) -> float | None:

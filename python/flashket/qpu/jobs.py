@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from flashket.errors import InputError, JobError, explanation
-from flashket.qpu import budget as budgets
 from flashket.qpu.adapters._base import Adapter, Batch, Limits
+from flashket.qpu.budget import Reservation, reserve
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import CircuitEntry, Journal, Part, Plan, Record
 from flashket.qpu.retry import Retry
@@ -99,7 +99,7 @@ class Job(Sending):
         self.adapter = adapter
         self.retry = retry
         self.circuits = tuple(circuits)
-        self.reservations: dict[int, budgets.Reservation] = {}
+        self.reservations: dict[int, Reservation] = {}
 
     @property
     def id(self) -> int:
@@ -319,7 +319,7 @@ def submit(
         spec = {"circuits": [entry.digest for entry in entries], "shots": list(batch.shots), "seed": batch.seed}
     digest = spec_digest(spec, adapter.name)
     book = as_journal(journal, adapter)
-    reserved: list[budgets.Reservation] = []
+    reserved: list[Reservation] = []
     try:
         record, is_new = book.plan(
             digest=digest,
@@ -333,7 +333,7 @@ def submit(
             plans=plans,
             tokens=[new_token() for _ in plans],
             reuse=lambda: find_record(book, digest, reuse),
-            reserve=lambda: reserved.extend(budgets.reserve([p.cost for p in plans], adapter.name, is_remote=adapter.is_remote)),
+            reserve=lambda: reserved.extend(reserve([p.cost for p in plans], adapter.name, is_remote=adapter.is_remote)),
         )
     except BaseException:
         for reservation in reserved:

@@ -336,14 +336,14 @@ class Journal:
     def change(self, part: int, before: Sequence[str], state: str, **fields: Any) -> bool:
         """Move a part from one of the states ``before`` to ``state`` and set columns; False, and nothing done, if it is in none of them."""
         with self.transaction() as connection:
+            (was,) = connection.execute("SELECT state FROM parts WHERE id = ?", (part,)).fetchone()
+            if was not in before:
+                return False
             names = "".join(f", {name} = ?" for name in fields)
-            marks = ", ".join("?" * len(before))
-            changed = connection.execute(
-                f"UPDATE parts SET state = ?{names} WHERE id = ? AND state IN ({marks})", (state, *fields.values(), part, *before)
-            ).rowcount
-            if changed and state not in before:
+            connection.execute(f"UPDATE parts SET state = ?{names} WHERE id = ?", (state, *fields.values(), part))
+            if was != state:
                 self._log(part, state)
-            return bool(changed)
+            return True
 
     def _log(self, part: int, state: str) -> None:
         self._connection.execute("INSERT INTO events (part, state, time) VALUES (?, ?, ?)", (part, state, time.time()))

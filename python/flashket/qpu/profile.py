@@ -52,7 +52,7 @@ class DeviceProfile:
     two_qubit_gate : str
         The native one: see ``TWO_QUBIT_GATES``.
     edges : tuple of (int, int), or None
-        Pairs that have the two-qubit gate; None means every pair (trapped ions). Pairs whose gate is out of order are left out.
+        Pairs that have the two-qubit gate, and it works; None means every pair (trapped ions).
     t1, t2 : tuple of float, (n_qubits,)
         Relaxation times.
     error_1q, duration_1q : tuple of float, (n_qubits,)
@@ -64,7 +64,8 @@ class DeviceProfile:
     error_2q, duration_2q : tuple of float, (len(edges),), or (1,) where edges is None
         Of the two-qubit gate, run alone where the source tells that apart.
     memory_error : float
-        Average infidelity of a qubit that idles during one layer of gates (Quantinuum's figure); 0 where T1 and T2 say it.
+        Depolarising probability of a qubit that idles during one layer of gates, that of replacing its state by the mixed one (from
+        Quantinuum's figure); 0 where T1 and T2 say it.
     rep_delay : float
         Pause between shots.
     max_shots, max_circuits, max_executions : int or None
@@ -75,6 +76,8 @@ class DeviceProfile:
         Fields whose numbers no one measured on this device; every other number is a measurement of the vendor's.
     labels : tuple of str, (n_qubits,), or ()
         The vendor's names of the qubits; () where they are 0, 1, ...
+    broken_edges : tuple of (int, int)
+        Pairs whose two-qubit gate is out of order; not among the edges.
     error_2q_parallel : tuple of float, (len(edges),), or None
         Of the two-qubit gate with its neighbours running too (crosstalk); None where the source does not say.
     layer_fidelity : tuple of (tuple of int, float)
@@ -122,6 +125,7 @@ class DeviceProfile:
     notes: str = ""
     modelled: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    broken_edges: tuple[tuple[int, int], ...] = ()
     error_2q_parallel: tuple[float, ...] | None = None
     layer_fidelity: tuple[tuple[tuple[int, ...], float], ...] = ()
 
@@ -146,11 +150,17 @@ class DeviceProfile:
         for field in ("max_shots", "max_circuits", "max_executions"):
             value = getattr(self, field)
             _check(value is None or _is_count(value), field, "a positive integer, or null for no limit", value)
+
+    def _check_descriptions(self) -> None:
+        """Check what nothing is computed from. Only files are held to it: what code makes of a part of a device may keep the whole's."""
         known = (*PER_QUBIT, *PER_EDGE, "memory_error", "rep_delay")
-        for field in ("modelled", "labels", "layer_fidelity"):
+        for field in ("broken_edges", "modelled", "labels", "layer_fidelity"):
             _check(isinstance(getattr(self, field), tuple), field, "a list", getattr(self, field))
+        for edge in self.broken_edges:
+            _check(self._is_pair(edge), "broken_edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+            _check(edge not in self._edge_indices, "broken_edges", "pairs that are not among the edges", edge)
         _check(all(field in known for field in self.modelled), "modelled", f"names among {', '.join(known)}", self.modelled)
-        is_named = len(self.labels) == self.n_qubits == len(set(self.labels)) and all(isinstance(label, str) for label in self.labels)
+        is_named = all(isinstance(label, str) for label in self.labels) and len(self.labels) == self.n_qubits == len(set(self.labels))
         _check(is_named or not self.labels, "labels", f"{self.n_qubits} different names, or none", len(self.labels))
         for item in self.layer_fidelity:
             _check(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], tuple), "layer_fidelity", "pairs (line, value)", item)
@@ -160,15 +170,15 @@ class DeviceProfile:
             _check_numbers("layer_fidelity", (fidelity,), 1)
 
     def _check_edges(self) -> None:
-        if self.edges is None:
-            return
-        _check(isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
+        _check(self.edges is None or isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
         seen = set()
-        for edge in self.edges:
-            is_pair = isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge) and edge[0] != edge[1]
-            _check(is_pair, "edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+        for edge in self.edges or ():
+            _check(self._is_pair(edge), "edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
             _check(frozenset(edge) not in seen, "edges", "each pair once, in either order", edge)
             seen.add(frozenset(edge))
+
+    def _is_pair(self, edge: object) -> bool:
+        return isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge) and edge[0] != edge[1]
 
     @cached_property
     def _edge_indices(self) -> dict[tuple[int, int], int]:
@@ -346,16 +356,17 @@ def load_profile(name: str | Path) -> DeviceProfile:
     """
     if name in profile_names():
         return _bundled(str(name))
-    path = Path(name)
+    path = Path(name) if isinstance(name, (str, Path)) else Path()
     if path.suffix != ".json":
         do = f"choose one of {', '.join(profile_names())}, or name a .json file"
         raise InputError(explanation("profile", "a device profile's name or file was wanted", repr(str(name)), do))
     try:
-        return parse_profile(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(explanation("profile", f"{path} must be a file that can be read", error.strerror or error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError(explanation("profile", f"{path} must be UTF-8 text", error)) from error
+    except ValueError as error:  # not UTF-8, or no file can have such a name
+        raise InputError(explanation("profile", f"{str(path)!r} must be a UTF-8 text file", error)) from error
+    return parse_profile(text)
 
 
 @cache
@@ -397,10 +408,12 @@ def parse_profile(text: str) -> DeviceProfile:
         values[key] = _numbers(values[key], n)
     if values.get("rep_delay", 0) is None:
         values["rep_delay"] = math.nan
-    for key in ("edges", "modelled", "labels", "layer_fidelity"):
+    for key in ("edges", "broken_edges", "modelled", "labels", "layer_fidelity"):
         if key in values and values[key] is not None:
             values[key] = _tuples(values[key])
-    return DeviceProfile(**values)
+    profile = DeviceProfile(**values)
+    profile._check_descriptions()
+    return profile
 
 
 def _numbers(value: Any, n: int) -> Any:

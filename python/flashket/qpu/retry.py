@@ -16,6 +16,10 @@ from flashket.qpu.adapters._base import TransientError
 Answer = TypeVar("Answer")
 
 
+class NoAnswer(JobError):
+    """A provider did not answer, however often it was asked."""
+
+
 @dataclass(frozen=True)
 class Retry:
     """Bounded retries with exponential back-off and jitter; a provider's Retry-After is honoured. Seconds.
@@ -47,11 +51,11 @@ class Retry:
             yield min(self.first_wait * 2**attempt * (1 + jitter * random.random()), self.longest_wait)
 
     def pause(self, wait: float, error: TransientError, name: str) -> None:
-        """Sleep ``wait`` or what the provider asks for; raise JobError if that is too long."""
+        """Sleep ``wait`` or what the provider asks for; raise NoAnswer if that is too long."""
         asked = error.retry_after or 0.0
         if asked > self.longest_wait:
             do = "nothing is lost; try again then"
-            raise JobError(explanation(name, "the provider must answer", f"{error}, and asks to wait {asked:g} s", do)) from error
+            raise NoAnswer(explanation(name, "the provider must answer", f"{error}, and asks to wait {asked:g} s", do)) from error
         time.sleep(max(wait, asked))
 
     def call(self, question: Callable[[], Answer], name: str) -> Answer:
@@ -59,7 +63,7 @@ class Retry:
 
         Raises
         ------
-        JobError
+        NoAnswer
             After the last attempt.
         """
         for wait in self.waits():
@@ -71,7 +75,7 @@ class Retry:
             return question()
         except TransientError as error:
             do = "nothing is lost; try again later"
-            raise JobError(explanation(name, f"the provider must answer one of {self.attempts} requests", str(error), do)) from error
+            raise NoAnswer(explanation(name, f"the provider must answer one of {self.attempts} requests", str(error), do)) from error
 
     def polls(self) -> Iterator[float]:
         """Yield the pauses between questions for a job's state, without end."""

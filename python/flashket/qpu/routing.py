@@ -21,6 +21,9 @@ _BEHIND = 20
 """Gates behind the waiting ones that a SWAP's choice looks at, and their weight against the waiting ones'."""
 _BEHIND_WEIGHT = 0.5
 
+_MOST_SEARCHED = 12
+"""Qubits up to which both ways are tried where many pairs wait for each other: the search costs their product, and loses."""
+
 _COMMUTING = DIAGONAL | {"cz", "rzz"}
 
 
@@ -51,12 +54,14 @@ def route(items: Sequence[Item], positions: Sequence[int], neighbours: Sequence[
     if plain is not None:
         return plain
     assert neighbours is not None  # with every edge there the plain way works
-    best = _Router(items, positions, neighbours).search()
     line = _line(neighbours)
-    if line is not None and len({frozenset(item.qubits) for item in items if len(item.qubits) == 2}) > 2 * len(positions):
-        other = _Router(items, positions, neighbours).alternate(line)
-        if _cost(other[0]) < _cost(best[0]):
-            best = other
+    joined = len({frozenset(item.qubits) for item in items if len(item.qubits) == 2})
+    ways = []
+    if line is not None and joined > len(positions):
+        ways.append(_Router(items, positions, neighbours, lazy=True).alternate(line))
+    if not ways or len(positions) <= _MOST_SEARCHED:
+        ways.append(_Router(items, positions, neighbours).search())
+    best = min(ways, key=lambda way: _cost(way[0]))
     return _merged(best[0]), best[1]
 
 
@@ -83,12 +88,20 @@ def _cost(items: Sequence[Item]) -> int:
 
 
 class _Router:
-    def __init__(self, items: Sequence[Item], positions: Sequence[int], neighbours: Sequence[frozenset[int]]) -> None:
+    def __init__(
+        self, items: Sequence[Item], positions: Sequence[int], neighbours: Sequence[frozenset[int]], *, lazy: bool = False
+    ) -> None:
         self.items, self.neighbours = items, neighbours
+        # A lazy router lets even near gates wait: with the SWAP that crosses their wires they cost one gate less.
+        self.lazy = lazy
         self.at = list(positions)
         self.on = {wire: q for q, wire in enumerate(positions)}
         self.routed: list[Item] = []
         self.distances = _distances(neighbours)
+        for item in items:
+            if len(item.qubits) == 2 and item.name != "swap" and self._distance_of(item) == len(neighbours):
+                do = "choose qubits that edges connect, or layout=None"
+                raise InputError(explanation("layout", "qubits that interact must hang together", f"{item.qubits} apart", do))
         self.followers: list[list[int]] = [[] for _ in items]
         self.missing = [0] * len(items)
         self._find_order()
@@ -128,17 +141,20 @@ class _Router:
                 a, b = qubits
                 self._exchange(self.at[a], self.at[b])
                 queue.extend(self._now_near(qubits))
-            elif len(qubits) == 2 and not self._is_near(index):
+            elif len(qubits) == 2 and (self.lazy or not self._is_near(index)):
                 for q in qubits:
                     self.waiting[q][index] = None
                 self.n_waiting += 1
                 continue
             else:
                 self.routed.append(Item(name, tuple(self.at[q] for q in qubits), angle))
-            for follower in self.followers[index]:
-                self.missing[follower] -= 1
-                if not self.missing[follower]:
-                    queue.append(follower)
+            queue.extend(self._freed(index))
+
+    def _freed(self, index: int) -> list[int]:
+        """Return the gates that only waited for one that has run."""
+        for follower in self.followers[index]:
+            self.missing[follower] -= 1
+        return [follower for follower in self.followers[index] if not self.missing[follower]]
 
     def _exchange(self, u: int, v: int) -> None:
         a, b = self.on[u], self.on[v]
@@ -146,12 +162,15 @@ class _Router:
 
     def _now_near(self, qubits: tuple[int, ...]) -> list[int]:
         """Take the qubits' gates that have come onto an edge out of the waiting ones."""
-        near = sorted({index for q in qubits for index in self.waiting[q] if self._is_near(index)})
-        for index in near:
+        return self._taken({index for q in qubits for index in self.waiting[q] if self._is_near(index)} if not self.lazy else set())
+
+    def _taken(self, indices: set[int]) -> list[int]:
+        """Take gates out of the waiting ones."""
+        for index in indices:
             for q in self.items[index].qubits:
                 del self.waiting[q][index]
-        self.n_waiting -= len(near)
-        return near
+        self.n_waiting -= len(indices)
+        return sorted(indices)
 
     def _swap(self, u: int, v: int) -> None:
         self.routed.append(Item("swap", (u, v)))
@@ -162,11 +181,22 @@ class _Router:
         """Swap all neighbours along a line, in turns the even and the odd ones, until nothing waits."""
         parity = 0
         while self.n_waiting:
-            for k in range(parity, len(line) - 1, 2):
-                if self.n_waiting:
-                    self._swap(line[k], line[k + 1])
+            if all(map(self._is_near, front := self._front())):
+                self._run_waiting(set(front))
+                continue
+            for u, v in zip(line[parity::2], line[parity + 1 :: 2], strict=False):
+                if crossing := set(self.waiting[self.on[u]].keys() & self.waiting[self.on[v]].keys()):
+                    self._run_waiting(crossing)
+                self._swap(u, v)
             parity = 1 - parity
         return self.routed, self.at
+
+    def _run_waiting(self, indices: set[int]) -> None:
+        """Run waiting gates that are near."""
+        for index in self._taken(indices):
+            name, qubits, angle = self.items[index]
+            self.routed.append(Item(name, tuple(self.at[q] for q in qubits), angle))
+            self._run(self._freed(index))
 
     def search(self) -> tuple[list[Item], list[int]]:
         """Take the best SWAP, until nothing waits."""
@@ -196,16 +226,17 @@ class _Router:
     def _front(self) -> list[int]:
         return sorted({index for gates in self.waiting for index in gates})
 
-    def _distance(self, index: int) -> int:
-        a, b = self.items[index].qubits
+    def _distance_of(self, item: Item) -> int:
+        a, b = item.qubits
         return self.distances[self.at[a]][self.at[b]]
 
     def _nearest(self) -> tuple[int, ...]:
-        return self.items[min(self._front(), key=lambda index: (self._distance(index), index))].qubits
+        return self.items[min(self._front(), key=lambda index: (self._distance_of(self.items[index]), index))].qubits
 
     def _behind(self, front: list[int]) -> list[int]:
         """Return the next two-qubit gates that follow the waiting ones."""
-        found, seen, queue = [], set(front), deque(front)
+        found: list[int] = []
+        seen, queue = set(front), deque(front)
         while queue and len(found) < _BEHIND:
             for follower in self.followers[queue.popleft()]:
                 if follower not in seen:
@@ -242,8 +273,10 @@ class _Router:
 
 
 def _distances(neighbours: Sequence[frozenset[int]]) -> list[list[int]]:
+    """Return the number of edges between wires; more than there can be where no way leads."""
+    n = len(neighbours)
     table = []
-    for start in range(len(neighbours)):
+    for start in range(n):
         row, queue = {start: 0}, deque([start])
         while queue:
             wire = queue.popleft()
@@ -251,11 +284,7 @@ def _distances(neighbours: Sequence[frozenset[int]]) -> list[list[int]]:
                 if other not in row:
                     row[other] = row[wire] + 1
                     queue.append(other)
-        if len(row) < len(neighbours):
-            do = "choose qubits that edges connect, or layout=None"
-            lost = sorted(set(range(len(neighbours))) - set(row))
-            raise InputError(explanation("layout", "qubits that two-qubit gates join must be connected", f"wires {lost} apart", do))
-        table.append([row[wire] for wire in range(len(neighbours))])
+        table.append([row.get(wire, n) for wire in range(n)])
     return table
 
 
@@ -283,11 +312,11 @@ def _merged(items: Sequence[Item]) -> list[Item]:
     for item in items:
         if item.name == "swap":
             a, b = item.qubits
-            index = last.get(a)
-            previous = out[index] if index is not None and index == last.get(b) else None
+            index = last.get(a, -1)
+            previous = out[index] if index >= 0 and index == last.get(b) else None
             if previous is not None and previous.name in ("cz", "rzz"):
                 # What stands between is diagonal and commutes with it.
-                out[index] = None  # type: ignore[call-overload]
+                out[index] = None
                 item = Item(f"{previous.name}_swap", item.qubits, previous.angle)
         if len(item.qubits) == 2:
             last.update(dict.fromkeys(item.qubits, len(out)))

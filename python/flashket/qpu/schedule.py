@@ -28,7 +28,7 @@ class Schedule:
     starts : tuple of tuple of float
         Start of each gate of each part in seconds.
     idles : tuple of tuple of Idle
-        Waiting times of each part, by gate. A wire that no gate has touched yet is still in \\|0> and does not wait.
+        Waiting times of each part. A wire that no gate has touched yet is still in \\|0> and does not wait.
     duration : float
         Seconds from the first gate to the start of the measurement; NaN if the profile does not know the duration of a gate in use.
     """
@@ -61,21 +61,25 @@ def schedule(native: NativeCircuit) -> Schedule:
     known = True
     for part in native.parts:
         gate_starts, waits = [], []
+        # Of each wire: the first gate of the operation that is being written, whose cost a later gate carries.
+        opened: dict[int, int] = {}
         for index, (gate, pulses) in enumerate(zip(part.program.gates, part.pulses, strict=True)):
             wires = gate.qubits
             start = max(free[wire] for wire in wires)
-            # A virtual gate takes no time and waits for nothing; a two-qubit gate whose cost a later one carries makes its wires meet.
-            for wire in wires if pulses or len(wires) == 2 else ():
-                if touched[wire] and start > free[wire]:
-                    waits.append(Idle(index, wire, start - free[wire]))
-                touched[wire] = True
-            length = 0.0
-            if pulses:
-                length = pulses * _duration(native, wires)
-                known &= not math.isnan(length)
-            for wire in wires:
-                free[wire] = start + (0.0 if math.isnan(length) else length)
             gate_starts.append(start)
+            if not pulses:
+                # RZ is virtual: it takes no time, belongs to no operation and commutes with waiting.
+                for wire in wires if gate.name != "rz" else ():
+                    opened.setdefault(wire, index)
+                continue
+            length = pulses * _duration(native, wires)
+            known &= not math.isnan(length)
+            for wire in wires:
+                if touched[wire] and start > free[wire]:
+                    waits.append(Idle(opened.get(wire, index), wire, start - free[wire]))
+                opened.pop(wire, None)
+                touched[wire] = True
+                free[wire] = start + (0.0 if math.isnan(length) else length)
         end = max(free)
         waits += [Idle(len(part.pulses), wire, end - free[wire]) for wire in range(n) if touched[wire] and end > free[wire]]
         free = [end] * n

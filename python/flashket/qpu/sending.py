@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
-from flashket.qpu import budget as budgets
 from flashket.qpu.adapters._base import Batch, TransientError
+from flashket.qpu.budget import Amount, reserve, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.fetching import Fetching
 from flashket.qpu.journal import UNSENT, Part
@@ -78,7 +78,7 @@ class Sending(Fetching):
     def _reserve(self, parts: Sequence[Part]) -> None:
         """Reserve what this process has not reserved yet, all or none."""
         missing = [part for part in parts if part.id not in self.reservations]
-        found = budgets.reserve([part.cost for part in missing], self.adapter.name, is_remote=self.adapter.is_remote)
+        found = reserve([part.cost for part in missing], self.adapter.name, is_remote=self.adapter.is_remote)
         self.reservations |= {part.id: reservation for part, reservation in zip(missing, found, strict=True)}
         with self.journal.transaction():
             for part in missing:
@@ -87,7 +87,7 @@ class Sending(Fetching):
     def _send_part(self, part: Part, sent: set[int]) -> None:
         waits = self.retry.waits()
         while True:
-            worst = budgets.worst_case(part.cost)
+            worst = worst_case(part.cost)
             spent = {"usd_spent": worst.usd, "seconds_spent": worst.qpu_seconds}
             # From here on the part counts as spent until the provider says otherwise.
             if not self.journal.change(part.id, ("reserved",), "submitting", submitted=time.time(), **spent):
@@ -115,7 +115,10 @@ class Sending(Fetching):
             except JobError as error:
                 self._after_refusal(part, error)
                 return
-            except Exception as error:  # noqa: BLE001  # whatever an SDK raises, the part may have arrived
+            except Exception as error:  # whatever an SDK raises, the part may have arrived
+                if not self.adapter.is_remote:
+                    self._take_back(part, "planned")
+                    raise
                 self._after_doubt(part, type(error).__name__)  # its text may hold credentials
                 return
             else:
@@ -141,7 +144,7 @@ class Sending(Fetching):
         if self._adopt_or_explain(part, str(error)):
             return
         self.journal.change(part.id, ("unknown",), "failed", usd_spent=0.0, seconds_spent=0.0, error=str(error), reason="refused")
-        self.settle(part, budgets.Amount())
+        self.settle(part, Amount())
         raise error
 
     def _after_doubt(self, part: Part, error: str) -> None:
@@ -154,14 +157,14 @@ class Sending(Fetching):
                 return
             time.sleep(wait)  # a provider may list a job some time after it took it
         self.journal.change(part.id, ("unknown",), "unknown", error=error)
-        self.settle(part, budgets.worst_case(part.cost))
+        self.settle(part, worst_case(part.cost))
         raise JobError(self.missing([self.journal.part(part.id)]))
 
     def _adopt_or_explain(self, part: Part, error: str) -> bool:
         try:
             return self.adopt(part)
         except JobError as second:
-            self.settle(part, budgets.worst_case(part.cost))
+            self.settle(part, worst_case(part.cost))
             raise JobError(f"{self.missing([self.journal.part(part.id)])} ({error})") from second
 
     def _batch(self, part: Part) -> Batch:

@@ -66,8 +66,13 @@ _PATTERNS: tuple[tuple[str, str, str, str, str], ...] = (
 _PROVIDERS = ("sim", "aer", "ibm", "braket", "cirq", "quantinuum", "ionq", "iqm", "pennylane")
 
 
-def adapters() -> list[AdapterInfo]:
+def adapters(*, credentials: bool = True) -> list[AdapterInfo]:
     """Return every kind of QPU backend, absent ones too. Imports no SDK and connects to nothing.
+
+    Parameters
+    ----------
+    credentials : bool
+        Whether to look for them too, which may open the keyring.
 
     Examples
     --------
@@ -83,7 +88,7 @@ def adapters() -> list[AdapterInfo]:
         try:
             if distribution:
                 metadata.version(distribution)
-            if provider:
+            if provider and credentials:
                 need_credential(provider, pattern.partition(":")[0])
         except metadata.PackageNotFoundError:
             reason = f"the package {distribution} is not installed: pip install 'flashket[{extra}]'"

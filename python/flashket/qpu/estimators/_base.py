@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
@@ -27,6 +27,59 @@ from flashket.qpu.estimators.encoding import checked, encode_row
 Counts: TypeAlias = Mapping[int, float]
 """Outcome to how often it came. Mitigated counts are not whole and may be negative; their sum is still the shots."""
 
+Observable: TypeAlias = Callable[[int], float]
+"""What an outcome contributes to an estimate, which is the mean over shots."""
+
+
+class MitigatedCounts(dict[int, float]):
+    """Counts after a linear correction, with what their errors need.
+
+    Parameters
+    ----------
+    values : dict of int to float
+        The corrected counts.
+    raw : dict of int to int
+        As they were measured.
+    pull_back : callable
+        Takes an observable of corrected outcomes and returns, for each raw outcome, what it contributes.
+    confusion : numpy.ndarray, (n_measured, 2, 2)
+        Of each bit, p(read i | was j).
+
+    Examples
+    --------
+    >>> counts = MitigatedCounts({0: 12.0, 1: -2.0}, {0: 10}, lambda observable: {0: observable(0)}, np.eye(2)[None])
+    >>> sum(counts.values())
+    10.0
+    """
+
+    def __init__(self, values: Counts, raw: Counts, pull_back: Callable[[Observable], Mapping[int, float]], confusion: Array) -> None:
+        super().__init__(values)
+        self.raw, self.pull_back, self.confusion = raw, pull_back, confusion
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of mitigation: what it cost and what it changed.
+
+    Parameters
+    ----------
+    name : str
+        E.g. "readout".
+    n_circuits, n_shots : int
+        Beyond those of the unmitigated estimate.
+    mean_change, largest_change : float
+        Of the absolute changes of the similarities.
+    note : str
+        What was found, e.g. the depolarisation.
+    """
+
+    name: str
+    n_circuits: int
+    n_shots: int
+    mean_change: float
+    largest_change: float
+    note: str = ""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -40,15 +93,15 @@ class Estimate:
         One standard deviation of the shot noise, 0 where nothing was measured.
     n_circuits, n_shots : int
         What was run, calibration included.
-    notes : tuple of str
+    steps : tuple of Step
         What mitigation did.
     """
 
     values: Array
     standard_errors: Array
     n_circuits: int
-    n_shots: float
-    notes: tuple[str, ...] = ()
+    n_shots: int
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,8 +174,13 @@ class Estimator(ABC):
         """Say what the Gram matrix of n rows (and m others) asks of a device, without making its circuits."""
 
     @abstractmethod
-    def estimate(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
-        """Return values and standard errors, (n, m) each, from one dictionary of counts for each circuit."""
+    def similarities(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
+        """Return values before the kernel's power and their standard errors, (n, m) each, from the counts of every circuit."""
+
+    @property
+    def floor(self) -> float | None:
+        """What a circuit gives whose qubits hold no information any more; None where that is no single number."""
+        return None
 
     def example(self, row: Array | None = None) -> MeasuredCircuit:
         """Return one circuit, of two different rows, for costs and layouts; the rows' numbers are arbitrary."""
@@ -151,6 +209,8 @@ class Measurements:
         (n, m) of the Gram matrix.
     is_symmetric, has_diagonal : bool
         Whether Y is X, and whether the diagonal is measured then.
+    chosen : tuple of (int, int), optional
+        The pairs that are measured, where it is not all of them; see :meth:`only`.
 
     Examples
     --------
@@ -166,11 +226,37 @@ class Measurements:
     shape: tuple[int, int]
     is_symmetric: bool
     has_diagonal: bool
+    chosen: tuple[tuple[int, int], ...] | None = None
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """Which entries (i, j) are measured; pair estimators have one circuit for each, in this order."""
-        return pairs_of(*self.shape, self.is_symmetric, self.has_diagonal)
+        return pairs_of(*self.shape, self.is_symmetric, self.has_diagonal) if self.chosen is None else self.chosen
+
+    def only(self, keep: Sequence[bool]) -> Measurements:
+        """Return the measurements without some of the pairs, whose values become NaN.
+
+        Parameters
+        ----------
+        keep : sequence of bool, (len(pairs),)
+            Which to keep; see :class:`flashket.qpu.Allocation`.
+
+        Raises
+        ------
+        InputError
+            For estimators that measure rows, and another length.
+        """
+        if not isinstance(self.estimator, PairEstimator) or len(keep) != len(self.pairs):
+            wanted = f"keep must name {len(self.pairs)} pairs of an estimator that measures pairs"
+            raise InputError(explanation("only", wanted, f"{len(keep)} for {self.estimator.name}", "measure every row"))
+        kept = [index for index, wanted in enumerate(keep) if wanted]
+        circuits = tuple(self.circuits[index] for index in kept)
+        return replace(self, circuits=circuits, chosen=tuple(self.pairs[index] for index in kept))
+
+    def similarities(self, counts: Sequence[Counts], shots: Sequence[int] | None = None) -> tuple[Array, Array]:
+        """Return values before the kernel's power and their standard errors, (n, m) each; as :meth:`estimate`."""
+        check_counts(self.circuits, counts, shots)
+        return self.estimator.similarities(self, counts)
 
     def estimate(self, counts: Sequence[Counts], shots: Sequence[int] | None = None) -> Estimate:
         """Return the Gram matrix.
@@ -186,10 +272,13 @@ class Measurements:
         ------
         InputError
             If counts are missing, name outcomes that do not exist, or do not add up.
+
+        Notes
+        -----
+        The kernel's power acts on the estimate, which is a bias where shots are few.
         """
-        check_counts(self.circuits, counts, shots)
-        values, errors = self.estimator.estimate(self, counts)
-        return Estimate(values, errors, len(self.circuits), math.fsum(math.fsum(found.values()) for found in counts))
+        values, errors = powered(*self.similarities(counts, shots), self.estimator.kernel.power)
+        return Estimate(values, errors, len(self.circuits), n_shots(counts))
 
 
 class PairEstimator(Estimator):
@@ -211,17 +300,28 @@ class PairEstimator(Estimator):
         n_circuits = n * m if m is not None else n * (n - 1) // 2 + n * diagonal
         return self._demand(n_circuits)
 
-    def estimate(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
-        """Return values and standard errors; the kernel's power acts on the estimate."""
-        values, errors = np.ones(measurements.shape), np.zeros(measurements.shape)
-        power = self.kernel.power
+    def similarities(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
+        """Return values and standard errors; where nothing was measured, on the diagonal, 1 and 0."""
+        values, errors = np.full((2, *measurements.shape), np.nan)
+        if measurements.is_symmetric:
+            np.fill_diagonal(values, 1.0)
+            np.fill_diagonal(errors, 0.0)
         for (i, j), found in zip(measurements.pairs, counts, strict=True):
-            value, error = self._read(found)
-            value, error = value**power, power * abs(value) ** (power - 1) * error
-            values[i, j], errors[i, j] = value, error
+            values[i, j], errors[i, j] = mean(found, self.observable, self.span)
             if measurements.is_symmetric:
-                values[j, i], errors[j, i] = value, error
+                values[j, i], errors[j, i] = values[i, j], errors[i, j]
         return values, errors
+
+    span: ClassVar[float] = 1.0
+    """Between the largest and the smallest value of the observable."""
+
+    @abstractmethod
+    def unit_variance(self, value: Array) -> Array:
+        """Return the variance of a single shot where the similarity is ``value``."""
+
+    @abstractmethod
+    def observable(self, outcome: int) -> float:
+        """Return what an outcome contributes to the similarity."""
 
     def _prepare(self, row: Array) -> Any:
         """Return what the circuits of one row share."""
@@ -231,10 +331,6 @@ class PairEstimator(Estimator):
     def _circuit(self, left: Any, right: Any) -> MeasuredCircuit:
         """Return the circuit of two prepared rows."""
 
-    @abstractmethod
-    def _read(self, counts: Counts) -> tuple[float, float]:
-        """Return the estimate of the similarity before its power, and its standard error."""
-
 
 def pairs_of(n: int, m: int, is_symmetric: bool, diagonal: bool) -> tuple[tuple[int, int], ...]:
     """Return the entries that are measured, row by row."""
@@ -243,30 +339,41 @@ def pairs_of(n: int, m: int, is_symmetric: bool, diagonal: bool) -> tuple[tuple[
     return tuple((i, j) for i in range(n) for j in range(m))
 
 
-def probability(counts: Counts, outcome: int = 0) -> tuple[float, float]:
-    """Return the frequency of an outcome and its standard error."""
-    total = math.fsum(counts.values())
-    p = counts.get(outcome, 0) / total
-    return p, binomial_error(p, total)
+def powered(values: Array, errors: Array, power: int) -> tuple[Array, Array]:
+    """Return values to a power, and their standard errors."""
+    return values**power, power * np.abs(values) ** (power - 1) * errors
 
 
-def binomial_error(p: float, shots: float) -> float:
-    """Return the standard error of a frequency.
+def n_shots(counts: Sequence[Counts]) -> int:
+    """Return the shots of all circuits."""
+    return round(math.fsum(math.fsum(found.values()) for found in counts))
 
-    Half an outcome is added to each side, so that a frequency of 0 or 1 from few shots does not claim to be exact.
+
+def mean(counts: Counts, observable: Observable, span: float = 1.0) -> tuple[float, float]:
+    """Return the mean of an observable over the shots, and its standard error.
+
+    ``span`` is the observable's range: half an outcome is moved across it, so that few shots that all agree do not claim to be exact.
 
     Examples
     --------
-    >>> round(binomial_error(0.5, 100), 4), binomial_error(0.0, 100) > 0
-    (0.05, True)
+    >>> mean({0: 50, 1: 50}, lambda outcome: outcome)
+    (0.5, 0.05)
+    >>> mean({0: 100}, lambda outcome: outcome)[1] > 0
+    True
     """
-    inside = (min(max(p, 0.0), 1.0) * shots + 0.5) / (shots + 1)
-    return math.sqrt(inside * (1 - inside) / shots)
-
-
-def mean_error(mean: float, shots: float) -> float:
-    """Return the standard error of the mean of outcomes +1 and -1."""
-    return 2 * binomial_error((1 + mean) / 2, shots)
+    total = math.fsum(counts.values())
+    value = math.fsum(observable(outcome) * weight for outcome, weight in counts.items()) / total
+    if isinstance(counts, MitigatedCounts):
+        seen, raw = counts.pull_back(observable), counts.raw
+        first = math.fsum(seen[outcome] * weight for outcome, weight in raw.items()) / total
+        spread = math.fsum((seen[outcome] - first) ** 2 * weight for outcome, weight in raw.items()) / total
+        span = max(span, max(seen.values()) - min(seen.values()))
+    else:
+        seen = {outcome: observable(outcome) for outcome in counts}
+        spread = math.fsum((seen[outcome] - value) ** 2 * weight for outcome, weight in counts.items()) / total
+    rare = 0.5 / (total + 1)
+    least = span**2 * rare * (1 - rare)
+    return value, math.sqrt(max(spread, least) / total)
 
 
 def two_qubit_size(gates: Sequence[Gate]) -> tuple[int, int]:

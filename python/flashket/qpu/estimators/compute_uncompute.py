@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from flashket.arrays import Array
 from flashket.kernels import Fidelity
 from flashket.program import Program
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.estimators._base import Counts, PairEstimator, probability
+from flashket.qpu.estimators._base import PairEstimator
 
 
 @dataclass(frozen=True)
@@ -48,5 +51,15 @@ class ComputeUncompute(PairEstimator):
     def _circuit(self, left: Program, right: Program) -> MeasuredCircuit:
         return MeasuredCircuit((left, right.inverse()), tuple(range(left.n_qubits)))
 
-    def _read(self, counts: Counts) -> tuple[float, float]:
-        return probability(counts)
+    @property
+    def floor(self) -> float:
+        """What a circuit gives whose qubits hold no information: any of 2^n outcomes."""
+        return 0.5**self.feature_map.n_qubits
+
+    def unit_variance(self, value: Array) -> Array:
+        """Return K (1 - K)."""
+        return np.asarray(value * (1 - value))
+
+    def observable(self, outcome: int) -> float:
+        """Return 1 for all zeros."""
+        return float(outcome == 0)

@@ -16,7 +16,7 @@ from flashket.feature_maps.amplitude import Amplitude
 from flashket.kernels import HadamardTest
 from flashket.program import Gate, Linear, Program
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.estimators._base import Counts, PairEstimator, probability
+from flashket.qpu.estimators._base import PairEstimator
 from flashket.qpu.estimators.encoding import amplitudes, encode_row, prepare_real
 
 
@@ -74,8 +74,18 @@ class Hadamard(PairEstimator):
         gates.append(Gate("h", (ancilla,)))
         return MeasuredCircuit((Program(ancilla + 1, 0, tuple(gates)),), (ancilla,))
 
-    def _read(self, counts: Counts) -> tuple[float, float]:
-        return probability(counts)
+    @property
+    def floor(self) -> float:
+        """What a circuit gives whose qubits hold no information: either outcome."""
+        return 0.5
+
+    def unit_variance(self, value: Array) -> Array:
+        """Return K (1 - K)."""
+        return np.asarray(value * (1 - value))
+
+    def observable(self, outcome: int) -> float:
+        """Return 1 where the ancilla is 0."""
+        return float(outcome == 0)
 
 
 def chosen(of_x: Gate, of_y: Gate, ancilla: int) -> list[Gate]:

@@ -64,7 +64,6 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         return tuple(pulses.get(qubit, {}).get(key, math.nan) for qubit in range(n_qubits))
 
     processor = configuration["processor_type"]
-    out_of_order = f" Out of order and left out: {', '.join(f'{a}-{b}' for a, b in broken)}." if broken else ""
     return DeviceProfile(
         name=name,
         vendor="IBM",
@@ -87,7 +86,8 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         duration_2q=tuple(pairs[edge].get("gate_length", math.nan) for edge in edges),
         rep_delay=configuration["default_rep_delay"] * 1e-6,
         max_executions=_MAX_EXECUTIONS,
-        notes=f"Errors as reported: average gate infidelities of sx and {two_qubit_gate}.{out_of_order}",
+        notes=f"Errors as reported: average infidelities of sx and {two_qubit_gate}; a {two_qubit_gate} with error 1 is out of order.",
+        broken_edges=tuple(broken),
         layer_fidelity=_layer_fidelities(properties),
     )
 

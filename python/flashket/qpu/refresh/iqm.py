@@ -66,7 +66,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         duration_readout=(math.nan,) * len(labels),
         error_2q=tuple(infidelity(depolarising_2q[edge], edge, duration_2q) for edge in edges),
         duration_2q=(duration_2q,) * len(edges),
-        notes="Sample numbers of a fake device, which the package calls ballpark figures. Average infidelities of the depolarising "
+        notes="Sample numbers of a fake device, no calibration of a real one. Average infidelities of the depolarising "
         "channel with the package's parameter after thermal relaxation for the gate's duration.",
         modelled=(*(field for field in PER_QUBIT if field != "duration_readout"), "error_2q", "duration_2q"),
         labels=tuple(labels),
@@ -76,7 +76,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
 def average_infidelity(p: float, times: list[tuple[float, float]], duration: float) -> float:
     """Return the average infidelity of relaxation for a time on each qubit (T1, T2) and a depolarising channel on all."""
     relaxed = math.prod((1 + math.exp(-duration / t1) + 2 * math.exp(-duration / t2)) / 4 for t1, t2 in times)
-    d = 2 ** len(times)
+    d = 1 << len(times)
     process_fidelity: float = (1 + (1 - p) * (d * d * relaxed - 1)) / (d * d)
     return d * (1 - process_fidelity) / (d + 1)
 

@@ -4,7 +4,8 @@
 
 p1 and p2 need no conversion: they are what the vendor's benchmarking finds, (1 - r) (d - 1) / d for the decay r of a d-dimensional
 system, which is the average gate infidelity, and its emulators are fed with the same figure [1]_. memory_error comes from the same fit
-for one qubit that waits while a layer of a random circuit runs. Durations are not published.
+for one qubit that waits while a layer of a random circuit runs; a profile holds the probability of the depolarising channel with that
+infidelity, twice as much. Durations are not published.
 
 .. [1] Quantinuum, "Hardware specifications", github.com/CQCL/quantinuum-hardware-specifications, qtm_spec/rb_analysis_functions.py
    (convert_params) and combined_analysis.py (emulator_parameters).
@@ -55,11 +56,11 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         duration_readout=each(math.nan),
         error_2q=(noise["2q_gate_error"]["p2"],),
         duration_2q=(math.nan,),
-        memory_error=noise["memory_error"]["memory_error"],
+        memory_error=2 * noise["memory_error"]["memory_error"],
         max_shots=machine["max_n_shots"],
-        notes="One figure for all qubits and pairs. p1, p2 and memory_error are average infidelities of randomised benchmarking as "
-        "reported (Quantinuum hardware specifications); p2 is that of ZZMax. Readout errors include the preparation. "
-        "Durations are not published.",
+        notes="One figure for all qubits and pairs. p1 and p2 are average infidelities of randomised benchmarking as reported (Quantinuum "
+        "hardware specifications), p2 that of ZZMax; memory_error is twice the reported infidelity, the probability of depolarising. "
+        "Readout errors include the preparation. Durations are not published.",
     )
 
 
