@@ -229,3 +229,14 @@ def test_unknown_devices_have_no_price():
     assert priced.usd_worst is not None
     with pytest.raises(BackendUnavailable, match="IONQ_API_KEY"):
         open_adapter("ionq:qpu.forte-1", url="https://nowhere.invalid").submit(Batch((FLIP,), (10,)), "token")
+
+
+def test_jobs_of_one_number_of_shots():
+    from flashket.qpu.splitting import split
+
+    limits = Limits(3, max_shots=100, max_circuits=2, same_shots=True)
+    parts = split([50, 100, 50, 250, 100], limits)
+    assert sorted(piece for part in parts for piece in part) == [(0, 50), (1, 100), (2, 50), (3, 50), (3, 100), (3, 100), (4, 100)]
+    for part in parts:
+        assert len({shots for _, shots in part}) == 1
+        assert len(part) <= 2
