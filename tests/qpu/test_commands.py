@@ -10,7 +10,7 @@ import pytest
 import flashket as fk
 from fake_device import running
 from flashket import cli
-from flashket.qpu import adapters, kernel_jobs
+from flashket.qpu import kernel_jobs
 
 FAKE = ("--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "10", "--max-spend", 9, "--max-seconds", 9)
 
@@ -140,7 +140,7 @@ def test_wrong_usage(points, tmp_path, capsys):
 
 
 def test_a_missing_package_is_exit_code_3(points, capsys):
-    absent = next((row for row in adapters.adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
+    absent = next((row for row in adapters.list_adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
     if absent is None:
         assert "Job" in run(capsys, "qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "aer:ideal")
     else:

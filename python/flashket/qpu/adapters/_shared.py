@@ -79,7 +79,7 @@ def translated(place: str, error: BaseException) -> Exception:
     passing = code in (408, 425, 429) or (code or 0) >= 500
     if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or isinstance(error, TimeoutError))):
         text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
-        is_refused = 429 in (code, said and int(said[1])) or bool(_REFUSED_NAMES.search(kinds))
+        is_refused = code == 429 or (said is not None and "429" in said[0]) or bool(_REFUSED_NAMES.search(kinds))
         return TransientError(text, retry_after(headers), refused=is_refused)
     return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
 
