@@ -10,7 +10,7 @@ import pytest
 import flashket as fk
 from fake_device import running
 from flashket import cli
-from flashket.qpu import kernel_jobs
+from flashket.qpu import adapters, kernel_jobs
 
 FAKE = ("--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "10", "--max-spend", 9, "--max-seconds", 9)
 
