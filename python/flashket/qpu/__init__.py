@@ -20,6 +20,7 @@ from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 from flashket.qpu.recommend import Recommendation, recommend
 from flashket.qpu.retry import Retry
+from flashket.qpu.together import compile_together
 
 __all__ = [
     "ESTIMATORS",
@@ -58,6 +59,7 @@ __all__ = [
     "choose_layout",
     "compile_circuit",
     "compile_pair",
+    "compile_together",
     "encode",
     "estimate",
     "estimate_cost",

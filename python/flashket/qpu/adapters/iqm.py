@@ -18,9 +18,9 @@ from flashket.errors import BackendUnavailable, InputError, JobError, explanatio
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
 from flashket.qpu.adapters._shared import asked, check_batch, counts_of_bits, device_cost, sdk
-from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.native import NativeCircuit
 from flashket.qpu.profile import DeviceProfile, load_profile
 
 RESONANCE = "https://resonance.iqm.tech"
@@ -96,16 +96,13 @@ class IQMAdapter:
 
     def circuits(self, batch: Batch, token: str, device: DeviceProfile, names: Sequence[str]) -> list[Any]:
         """Return the batch as iqm-client's circuits on a device whose physical qubit i is called ``names[i]``."""
-        return [
-            self._circuit(circuit, f"{token} {index}", {"flashket_token": token}, device, names)
-            for index, circuit in enumerate(batch.circuits)
-        ]
+        from flashket.qpu.together import compile_together
 
-    def _circuit(self, circuit: MeasuredCircuit, name: str, metadata: dict[str, Any], device: DeviceProfile, names: Sequence[str]) -> Any:
-        from flashket.qpu.compile import compile_circuit
+        compiled = compile_together(batch.circuits, device, layout=self._layout)
+        return [self._circuit(native, f"{token} {index}", {"flashket_token": token}, names) for index, native in enumerate(compiled)]
 
+    def _circuit(self, native: NativeCircuit, name: str, metadata: dict[str, Any], names: Sequence[str]) -> Any:
         pulse = sdk("iqm.pulse", "iqm-client", "iqm", self.name)
-        native = compile_circuit(circuit, device, layout=self._layout)
         place = [names[qubit] for qubit in native.qubits]
         made: list[Any] = []
         for step in phased([part.program for part in native.parts], "cz"):
