@@ -8,6 +8,7 @@ import importlib
 import math
 import operator
 import re
+import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -75,8 +76,20 @@ def translated(place: str, error: BaseException) -> Exception:
     said = _STATUS.search(reason) if code is None else None
     passing = code in (408, 425, 429) or (code or 0) >= 500
     if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or isinstance(error, TimeoutError))):
-        return TransientError(explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}"), retry_after(headers))
+        text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
+        refused = code == 429 or bool(said and "429" in said.group()) or never_connected(error, reason)
+        return TransientError(text, retry_after(headers), refused=refused)
     return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
+
+
+_NEVER_CONNECTED = re.compile(
+    r"NewConnectionError|NameResolutionError|Failed to establish a new connection|Name or service not known|getaddrinfo"
+)
+
+
+def never_connected(error: BaseException, reason: str) -> bool:
+    """Return whether the request surely did not reach the provider."""
+    return isinstance(error, (ConnectionRefusedError, socket.gaierror)) or bool(_NEVER_CONNECTED.search(reason))
 
 
 def _http(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
@@ -307,6 +320,35 @@ def device_cost(batch: Batch, names: Sequence[str], seller: str = "", *, circuit
             return unknown(f"no price of {name} by {seller.rstrip('_')} is known")
         return estimate_cost(device, batch.circuits, batch.shots, provider=offer, circuits_per_task=circuits_per_task)
     return unknown(f"no profile of {names[0]}: pass profile= with the name of a known device or a profile's file")
+
+
+class Unlisted:
+    """What is known of the jobs of a provider that cannot be asked for them by token: those that this process sent.
+
+    Parameters
+    ----------
+    place : str
+        The adapter's name.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place, self._sent, self._refused = place, dict[str, str](), set[str]()
+
+    def send(self, token: str, question: Callable[[], str]) -> str:
+        """Return the id of the job that ``question`` sends, and keep what became of the token."""
+        try:
+            self._sent[token] = asked(self.place, question)
+        except JobError:
+            self._refused.add(token)
+            raise
+        return self._sent[token]
+
+    def find(self, token: str) -> str | None:
+        """Return the id, None if the provider refused the job; raise JobError for what another process sent."""
+        if token in self._sent or token in self._refused:
+            return self._sent.get(token)
+        do = "look at the provider's own list of jobs"
+        raise JobError(explanation(self.place, "jobs of this provider cannot be looked up by their token", repr(token), do))
 
 
 class LocalAdapter:
