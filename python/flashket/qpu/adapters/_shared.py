@@ -59,9 +59,13 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
 
 
 _TRANSIENT_NAMES = re.compile(
-    r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RetryError"
-    r"|ServiceUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|BadGateway|GatewayTimeout|NameResolution|ProtocolError|Retriable"
+    r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
+    r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
+    r"|BadGateway|GatewayTimeout|NameResolution|ProtocolError"
 )
+_REFUSED_NAMES = re.compile(r"TooManyRequests|RateLimit|Throttl")
+# SDKs that wrap the error of their HTTP library keep its text.
+_TRANSIENT_TEXT = re.compile(r"Max retries exceeded|timed out|Connection aborted|Remote end closed|Connection reset")
 _TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
 _STATUS = re.compile(
     r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
@@ -75,9 +79,11 @@ def translated(place: str, error: BaseException) -> Exception:
     code, headers = _http(error)
     said = _STATUS.search(reason) if code is None else None
     passing = code in (408, 425, 429) or (code or 0) >= 500
-    if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or isinstance(error, TimeoutError))):
+    if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or _TRANSIENT_TEXT.search(reason))):
         text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
-        refused = code == 429 or bool(said and "429" in said.group()) or never_connected(error, reason)
+        refused = (
+            code == 429 or bool(said and "429" in said.group()) or bool(_REFUSED_NAMES.search(kinds)) or never_connected(error, reason)
+        )
         return TransientError(text, retry_after(headers), refused=refused)
     return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
 
