@@ -61,12 +61,15 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
 _TRANSIENT_NAMES = re.compile(
     r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
     r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
-    r"|BadGateway|GatewayTimeout|NameResolution|ProtocolError"
+    r"|BadGateway|GatewayTimeout|NameResolution|\bProtocolError\b"
 )
 _REFUSED_NAMES = re.compile(r"TooManyRequests|RateLimit|Throttl")
 # SDKs that wrap the error of their HTTP library keep its text.
 _TRANSIENT_TEXT = re.compile(r"Max retries exceeded|timed out|Connection aborted|Remote end closed|Connection reset")
-_TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
+_AWS_CODES = {
+    **{"ThrottlingException": 429, "Throttling": 429, "TooManyRequestsException": 429, "SlowDown": 429},
+    **{"ServiceUnavailable": 503, "InternalServiceException": 500, "RequestTimeout": 408},
+}
 _STATUS = re.compile(
     r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
 )
@@ -104,7 +107,7 @@ def _http(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
     if isinstance(response, dict):
         metadata = response.get("ResponseMetadata", {})
         name = response.get("Error", {}).get("Code", "")
-        return (503 if name in _TRANSIENT_CODES else metadata.get("HTTPStatusCode")), metadata.get("HTTPHeaders", {})
+        return _AWS_CODES.get(name, metadata.get("HTTPStatusCode")), metadata.get("HTTPHeaders", {})
     for place in (response, error):
         for attribute in ("status_code", "code", "http_status"):
             value = getattr(place, attribute, None)
