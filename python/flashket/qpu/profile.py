@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import date
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NoReturn
@@ -150,11 +151,17 @@ class DeviceProfile:
         for field in ("max_shots", "max_circuits", "max_executions"):
             value = getattr(self, field)
             _check(value is None or _is_count(value), field, "a positive integer, or null for no limit", value)
+
+    def _check_descriptions(self) -> None:
+        """Check what nothing is computed from. Only files are held to it: what code makes of a part of a device may keep the whole's."""
         known = (*PER_QUBIT, *PER_EDGE, "memory_error", "rep_delay")
-        for field in ("modelled", "labels", "layer_fidelity"):
+        for field in ("broken_edges", "modelled", "labels", "layer_fidelity"):
             _check(isinstance(getattr(self, field), tuple), field, "a list", getattr(self, field))
+        for edge in self.broken_edges:
+            _check(self._is_pair(edge), "broken_edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+            _check(edge not in self._edge_indices, "broken_edges", "pairs that are not among the edges", edge)
         _check(all(field in known for field in self.modelled), "modelled", f"names among {', '.join(known)}", self.modelled)
-        is_named = len(self.labels) == self.n_qubits == len(set(self.labels)) and all(isinstance(label, str) for label in self.labels)
+        is_named = all(isinstance(label, str) for label in self.labels) and len(self.labels) == self.n_qubits == len(set(self.labels))
         _check(is_named or not self.labels, "labels", f"{self.n_qubits} different names, or none", len(self.labels))
         for item in self.layer_fidelity:
             _check(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], tuple), "layer_fidelity", "pairs (line, value)", item)
@@ -165,14 +172,14 @@ class DeviceProfile:
 
     def _check_edges(self) -> None:
         _check(self.edges is None or isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
-        _check(isinstance(self.broken_edges, tuple), "broken_edges", "a list of pairs", self.broken_edges)
         seen = set()
-        for field in ("edges", "broken_edges"):
-            for edge in getattr(self, field) or ():
-                is_pair = isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge)
-                _check(is_pair and edge[0] != edge[1], field, f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
-                _check(frozenset(edge) not in seen, field, "each pair once, in either order, of edges and broken_edges together", edge)
-                seen.add(frozenset(edge))
+        for edge in self.edges or ():
+            _check(self._is_pair(edge), "edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+            _check(frozenset(edge) not in seen, "edges", "each pair once, in either order", edge)
+            seen.add(frozenset(edge))
+
+    def _is_pair(self, edge: object) -> bool:
+        return isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge) and edge[0] != edge[1]
 
     @cached_property
     def _edge_indices(self) -> dict[tuple[int, int], int]:
@@ -267,6 +274,23 @@ class DeviceProfile:
             raise InputError(explanation("profile", f"field must be readout_error or one of {', '.join(fields)}", repr(field)))
         values: tuple[float, ...] | None = getattr(self, field)
         return values or ()
+
+    @cached_property
+    def crosstalk_factor(self) -> float:
+        """How many times worse two-qubit gates are when their neighbours run too, NaN where the source does not say.
+
+        The ratio of the parallel and the lone errors' medians, or, from layer fidelities F of lines of n qubits, the median over lines of
+        4/5 (1 - F^(1 / (n - 1))) over the mean error of the line's n - 1 gates; that has the decoherence of waiting qubits in it too.
+        """
+        if self.error_2q_parallel is not None:
+            return self.median("error_2q_parallel") / self.median("error_2q")
+        ratios = []
+        for line, fidelity in self.layer_fidelity:
+            pairs = list(pairwise(line))
+            if pairs and all(self.has_edge(a, b) for a, b in pairs):
+                alone = sum(self.error_2q[self.edge_index(a, b)] for a, b in pairs) / len(pairs)
+                ratios.append(4 / 5 * (1 - fidelity ** (1 / len(pairs))) / alone if alone > 0 else math.nan)
+        return float(median(ratios)) if ratios else math.nan
 
     def age_days(self, today: date) -> int | None:
         """Return the days since the snapshot, None where that is not known."""
@@ -405,7 +429,9 @@ def parse_profile(text: str) -> DeviceProfile:
     for key in ("edges", "broken_edges", "modelled", "labels", "layer_fidelity"):
         if key in values and values[key] is not None:
             values[key] = _tuples(values[key])
-    return DeviceProfile(**values)
+    profile = DeviceProfile(**values)
+    profile._check_descriptions()
+    return profile
 
 
 def _numbers(value: Any, n: int) -> Any:

@@ -61,8 +61,13 @@ _TRANSIENT_NAMES = re.compile(
     r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RetryError"
     r"|ServiceUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|BadGateway|GatewayTimeout|NameResolution|ProtocolError|Retriable"
 )
+_REFUSED_NAMES = re.compile(r"Throttl|TooManyRequests|NameResolution|ConnectionRefused|NewConnection|EndpointConnection")
+"""Errors after which the provider surely took nothing, so that even a job may be sent again."""
+
 _TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
-_STATUS = re.compile(r"\b(?:status(?:[ _]code)?\s*[:=]?\s*|HTTP(?:/[\d.]+)?\s+|^)(429|5\d\d)\b", re.I)
+_STATUS = re.compile(
+    r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
+)
 
 
 def translated(place: str, error: BaseException) -> Exception:
@@ -73,7 +78,9 @@ def translated(place: str, error: BaseException) -> Exception:
     said = _STATUS.search(reason) if code is None else None
     passing = code in (408, 425, 429) or (code or 0) >= 500
     if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or isinstance(error, TimeoutError))):
-        return TransientError(explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}"), retry_after(headers))
+        text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
+        is_refused = 429 in (code, said and int(said[1])) or bool(_REFUSED_NAMES.search(kinds))
+        return TransientError(text, retry_after(headers), refused=is_refused)
     return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
 
 

@@ -14,7 +14,7 @@ from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
 from flashket.qpu.adapters._shared import LocalAdapter, asked, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.cost import Cost
-from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.credentials import Secret, need_credential, redact
 
 MAX_EXECUTIONS = 5_000_000
 """Circuits times shots of one job, as IBM validates it."""
@@ -96,7 +96,7 @@ class SamplerAdapter(LocalAdapter):
             return self._sampler
         if self._runtime:
             runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
-            return runtime.SamplerV2(mode=self._backend, options={} if seed is None else {"simulator": {"seed_simulator": seed}})
+            return _runtime_sampler(runtime, self._backend, {} if seed is None else {"simulator": {"seed_simulator": seed}})
         from qiskit.primitives import BackendSamplerV2
 
         return BackendSamplerV2(backend=self._backend, options={} if seed is None else {"seed_simulator": seed})
@@ -149,6 +149,8 @@ class IBMAdapter:
             token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
             instance = {} if self._instance is None else {"instance": self._instance}
             self._service_found = asked(self.name, lambda: self._runtime.QiskitRuntimeService(**token, **instance))
+            # A token that the package read from its file, so that redact() knows it.
+            Secret(str(asked(self.name, self._service_found.active_account).get("token", "")))
         return self._service_found
 
     def _backend(self) -> Any:
@@ -179,15 +181,19 @@ class IBMAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        backend = self._backend()
+        self._backend()
         check_batch(batch, self.limits(), self.name)
-        pubs = [(circuit, None, batch.shots[0]) for circuit in compiled(map(quantum_circuit, batch.circuits), backend, **self._compiler)]
+        pubs = self.pubs(batch)
+        return asked(self.name, lambda: str(self.sampler(token).run(pubs).job_id()))
 
-        def send() -> str:
-            sampler = self._runtime.SamplerV2(mode=backend, options={"environment": {"job_tags": ["flashket", token]}})
-            return str(sampler.run(pubs).job_id())
+    def pubs(self, batch: Batch) -> list[Any]:
+        """Return the batch as the primitive's inputs, compiled for the open device."""
+        circuits = compiled(map(quantum_circuit, batch.circuits), self._backend(), **self._compiler)
+        return [(circuit, None, shots) for circuit, shots in zip(circuits, batch.shots, strict=True)]
 
-        return asked(self.name, send)
+    def sampler(self, token: str) -> Any:
+        """Return the primitive of the open device, whose jobs carry the token."""
+        return _runtime_sampler(self._runtime, self._backend(), {"environment": {"job_tags": ["flashket", token]}})
 
     def find(self, token: str) -> str | None:
         """Return the newest job with this tag."""
@@ -297,6 +303,13 @@ def compiled(circuits: Iterable[Any], backend: Any, *, optimization_level: int =
     manager = generate_preset_pass_manager(optimization_level, backend=backend, initial_layout=layout, seed_transpiler=0)
     # One process: the pass manager would otherwise start a pool.
     return [manager.run(circuit) for circuit in circuits]
+
+
+def _runtime_sampler(runtime: Any, backend: Any, options: dict[str, Any]) -> Any:
+    """Return qiskit-ibm-runtime's SamplerV2, which its newer versions call deprecated, or what has taken its place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return getattr(runtime, "SamplerV2", runtime.Sampler)(mode=backend, options=options)
 
 
 def layouts(circuits: Iterable[Any]) -> list[list[int] | None]:

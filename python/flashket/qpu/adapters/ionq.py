@@ -225,7 +225,8 @@ class IonQAdapter:
             reason = redact(error.read(2000).decode(errors="replace"))
             text = f"HTTP {error.code} {reason}".strip()
             if error.code in (408, 425, 429) or error.code >= 500:
-                failure = TransientError(explanation(self.name, "IonQ did not answer", text), retry_after(dict(error.headers or {})))
+                wait = retry_after(dict(error.headers or {}))
+                failure = TransientError(explanation(self.name, "IonQ did not answer", text), wait, refused=error.code == 429)
             else:
                 do = "check the API key" if error.code in (401, 403) else None
                 failure = JobError(explanation(self.name, "IonQ refused", text, do))
