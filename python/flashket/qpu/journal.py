@@ -450,7 +450,8 @@ def _record(row: sqlite3.Row) -> Record:
 def _part(row: sqlite3.Row) -> Part:
     values = dict(row)
     cost = json.loads(values["cost"])
-    values["cost"] = Cost(**{name: tuple(value) if name == "notes" else value for name, value in cost.items() if name in _COST})
+    known: dict[str, Any] = {name: tuple(value) if name == "notes" else value for name, value in cost.items() if name in _COST}
+    values["cost"] = Cost(**known)
     values["pieces"] = tuple((position, shots) for position, shots in json.loads(values["pieces"]))
     values["is_billed"] = bool(values["is_billed"])
     values["has_counts"] = bool(values["has_counts"])
