@@ -116,7 +116,7 @@ def _status(arguments: argparse.Namespace) -> int:
                 part.provider_id or part.token,
                 str(len(part.pieces)),
                 str(sum(shots for _, shots in part.pieces)),
-                f"{part.usd_spent:.2f}{'' if part.is_billed or part.state == 'planned' else ' estimated'}",
+                f"{part.usd_spent:.2f}{' estimated' if part.usd_spent and not part.is_billed else ''}",
                 *("-" if each is None else f"{each:.3g}" for each in times),
                 part.error or "",
             )
