@@ -38,9 +38,9 @@ THREAD_VARIABLES = (
 
 def all_cases() -> list[Case]:
     """Return every case; only NumPy and FlashKet are imported."""
-    from cases import attention, gram, many_qubits, states
+    from cases import attention, gram, many_qubits, noise, states
 
-    return [*gram.cases(), *attention.cases(), *states.cases(), *many_qubits.cases()]
+    return [*gram.cases(), *attention.cases(), *states.cases(), *many_qubits.cases(), *noise.cases()]
 
 
 def environment() -> dict[str, Any]:

@@ -127,7 +127,7 @@ GRAM = [
     (lambda: gram(log=True, kernel=ScaledDot(2)), r"log needs values in 0..1, got ScaledDot\(2\)"),
     (lambda: gram(shots=5, kernel=ScaledDot(2)), r"shots need a quantum kernel, got ScaledDot\(2\)"),
     (lambda: gram(shots=5, kernel=Uniform(2)), r"shots need a quantum kernel, got Uniform\(2\)"),
-    (lambda: gram(noise="ibm_torino"), r"noise must be None in this version, got 'ibm_torino'"),
+    (lambda: gram(noise="ibm_nowhere"), r"profile's name or file was wanted, got 'ibm_nowhere'"),
     (lambda: gram(workers=object()), r"workers must be None in this version"),
     # out
     (lambda: gram(out=np.empty((3, 2))), r"out must have shape \(3, 3\), got \(3, 2\): pass numpy.empty\(\(3, 3\), numpy.float64\)"),
@@ -193,7 +193,7 @@ ATTENTION = [
     (lambda: attention(shots=0), r"\[attention\] shots must be"),
     (lambda: attention(shots=3, seed=-1), r"\[attention\] seed must be"),
     (lambda: attention(shots=3, kernel=Uniform(2)), r"shots need a quantum kernel"),
-    (lambda: attention(noise=1), r"noise must be None"),
+    (lambda: attention(noise=1), r"noise must be a profile's name, its file, or an fk.NoiseModel, got 1"),
     (lambda: attention(backend="tpu"), r"backend must name a backend, got 'tpu'"),
     (lambda: attention(out=np.empty((2, 4, 3, 3))), r"out must have shape \(2, 4, 3, 2\)"),
     (lambda: attention(out=np.empty((2, 4, 3, 2), np.float32)), r"out must be float64"),

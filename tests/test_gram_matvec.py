@@ -179,7 +179,7 @@ REFUSED = [
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, shots=0), r"\[gram_matvec\] shots must be"),
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=ScaledDot(2), shots=5), r"shots need a quantum kernel"),
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=fk.Projected(fk.Angle(2)), shots=5), r"shots need values that are the probability"),
-    (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, noise="x"), r"noise must be None"),
+    (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, noise="x"), r"a device profile's name or file was wanted, got 'x'"),
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, dtype="int8"), r"dtype must be float32 or float64"),
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, out=np.empty((3, 1))), r"out must have shape \(3,\), got \(3, 1\)"),
     (lambda: fk.gram_matvec(X2, np.ones(3), kernel=A2, backend="tpu"), r"backend must name a backend"),

@@ -92,6 +92,17 @@ def test_shots_converge_and_seeds_differ():
     assert np.array_equal(first, model.with_attention(shots=10, seed=1).logits(TEXT))
 
 
+def test_noise_reaches_every_score():
+    model, text = llm.load("angle"), b"import numpy"
+    noisy = model.with_attention(noise="ibm_torino")
+    with diagnostics.record() as counts:
+        changed = noisy.logits(text)
+    assert counts.noise[0].method == "effective" and np.abs(changed - model.logits(text)).max() > 1e-3
+    assert "noise=NoiseModel.from_profile('ibm_torino')" in repr(noisy) and noisy.with_attention().noise is None
+    with pytest.raises(InputError, match="noise needs a quantum kernel"):
+        llm.load("softmax").with_attention(noise="ibm_torino")
+
+
 def test_zero_rows_are_counted():
     with diagnostics.record() as counts:
         load("amplitude_sum").with_attention(shots=1, seed=0).logits(TEXT)

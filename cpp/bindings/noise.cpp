@@ -57,7 +57,8 @@ void bind_noise(py::module_& m) {
       "trajectories",
       [](const py::tuple& program, const IntArray& operations, const ComplexArray& kraus, const RealArray& cumulative,
          const RealArray& pair_cumulative, const ComplexArray& vectors, const RealArray& first_probability,
-         const RealArray& x, const py::array& out, int64_t per_row, int64_t first_row, int64_t first_trajectory, uint64_t seed, bool adjoint) {
+         const RealArray& first_error, const RealArray& x, const py::array& out, int64_t per_row, int64_t first_row,
+         int64_t first_trajectory, uint64_t seed, bool adjoint) {
         const NoisyGates noisy = parse_noisy(program, operations);
         require(noisy.n_qubits >= 1 && noisy.n_qubits <= kMaxTrajectoryQubits, "too many qubits for states");
         require(kraus.ndim() == 4 && kraus.size() == kraus.shape(0) * kMaxKraus * 4 && kraus.shape(1) == kMaxKraus,
@@ -66,6 +67,8 @@ void bind_noise(py::module_& m) {
         require(pair_cumulative.ndim() == 2 && pair_cumulative.shape(1) == 16, "pair probabilities must be (p, 16)");
         require(vectors.size() == 4 * noisy.n_qubits && first_probability.size() == noisy.n_qubits,
                 "vectors must be (n, 2, 2) and their probabilities (n,)");
+        require(first_error.size() == 0 || first_error.size() == operations.shape(0) + noisy.n_qubits,
+                "places of the first error must be all operations and wires");
         require(per_row >= 1 && first_row >= 0 && first_trajectory >= 0, "bad number of trajectories");
         const auto rows = matrix<const double>(x);
         const KrausChannels channels{kraus.data(), cumulative.data(), kraus.shape(0), pair_cumulative.data(),
@@ -77,12 +80,14 @@ void bind_noise(py::module_& m) {
                       result.cols == int64_t{2} << noisy.n_qubits,
                   "x or out has the wrong shape");
           const py::gil_scoped_release unlocked;
-          trajectories(noisy, channels, start, rows, {adjoint, per_row, first_row, first_trajectory, seed}, result);
+          trajectories(noisy, channels, start, rows,
+                       {adjoint, per_row, first_row, first_trajectory, seed, {first_error.data(), first_error.size()}},
+                       result);
         });
       },
       py::arg("program"), py::arg("operations"), py::arg("kraus"), py::arg("cumulative"), py::arg("pair_cumulative"),
-      py::arg("vectors"), py::arg("first_probability"), py::arg("x"), py::arg("out"), py::arg("per_row"),
-      py::arg("first_row"), py::arg("first_trajectory"), py::arg("seed"), py::arg("adjoint"),
+      py::arg("vectors"), py::arg("first_probability"), py::arg("first_error"), py::arg("x"), py::arg("out"),
+      py::arg("per_row"), py::arg("first_row"), py::arg("first_trajectory"), py::arg("seed"), py::arg("adjoint"),
       "Write the unnormalised states of each row's trajectories, real parts and then imaginary parts, into out.");
 }
 

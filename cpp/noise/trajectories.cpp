@@ -70,8 +70,14 @@ double uniform(uint64_t key, int64_t row, int64_t trajectory, int64_t operation)
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }
 
-int choose(const double* cumulative, int count, double u) {
-  int k = 0;
+// Where a trajectory has its first error.
+constexpr int64_t kAnywhere = -1;
+constexpr int64_t kNowhere = INT64_MAX;
+
+int choose(const double* cumulative, int count, double u, int64_t operation, int64_t first_error) {
+  if (operation < first_error) return 0;
+  if (operation == first_error) u = cumulative[0] + u * (1 - cumulative[0]);
+  int k = operation == first_error;
   while (k + 1 < count && u >= cumulative[k]) ++k;
   return k;
 }
@@ -147,14 +153,14 @@ class Trajectories {
       for (int64_t lane = 0; lane < f.lanes; ++lane) {
         const int64_t t = first + std::min(lane, rows - 1), row = t / options_.per_row;
         if (lane == 0 || t % options_.per_row == 0) turn(x, row, own.cosines, own.sines);
-        const int64_t number = options_.first_trajectory + t % options_.per_row;
-        draw(options_.first_row + row, number, own.cosines, own.sines, own.products);
+        const Draw which = draw_of(options_.first_row + row, t % options_.per_row);
+        draw(which, own.cosines, own.sines, own.products);
         const auto put = [&](T* to, Amplitude value) {
           to[lane] = static_cast<T>(value.real());
           to[f.lanes + lane] = static_cast<T>(value.imag());
         };
         for (int64_t k = 0; k < n; ++k) {
-          const Matrix factor = first_factor(k, options_.first_row + row, number, own.products);
+          const Matrix factor = first_factor(k, which, own.products);
           for (int i = 0; i < 2; ++i) put(own.factors.data() + (4 * k + 2 * i) * f.lanes, factor.m[i][0]);
         }
         for (int64_t k = 0; k < n_maps; ++k)
@@ -181,8 +187,26 @@ class Trajectories {
     }
   }
 
+  struct Draw {
+    int64_t row, trajectory, first_error;
+  };
+
+  Draw draw_of(int64_t row, int64_t index) const {
+    const FirstError& first = options_.first_error;
+    if (first.size == 0) return {row, options_.first_trajectory + index, kAnywhere};
+    if (index == 0) return {row, 0, kNowhere};
+    const int64_t trajectory = options_.first_trajectory + index - 1;
+    const double u = uniform(key_, row, trajectory, first.size);
+    const int64_t at = std::upper_bound(first.cumulative, first.cumulative + first.size, u) - first.cumulative;
+    return {row, trajectory, std::min(at, first.size - 1)};
+  }
+
+  double uniform_of(const Draw& which, int64_t operation) const {
+    return uniform(key_, which.row, which.trajectory, operation);
+  }
+
   // The maps of one trajectory.
-  void draw(int64_t row, int64_t trajectory, const std::vector<double>& cosines, const std::vector<double>& sines,
+  void draw(const Draw& which, const std::vector<double>& cosines, const std::vector<double>& sines,
             std::vector<Matrix>& products) const {
     for (size_t i = 0; i < maps_.size(); ++i) {
       Matrix product = kPaulis[0];
@@ -193,13 +217,15 @@ class Trajectories {
         } else if (f.kind == NoiseFactorKind::turning) {
           product = rotation(f.axis, cosines[f.index], sines[f.index]) * product;
         } else {
-          const double u = uniform(key_, row, trajectory, f.operation);
+          const double u = uniform_of(which, f.operation);
           if (f.kind == NoiseFactorKind::channel) {
-            const int64_t k = choose(channels_.cumulative + kMaxKraus * f.index, kMaxKraus, u);
+            const int64_t k =
+                choose(channels_.cumulative + kMaxKraus * f.index, kMaxKraus, u, f.operation, which.first_error);
             const Amplitude* m = channels_.operators + 4 * (kMaxKraus * f.index + k);
             product = Matrix{{{m[0], m[1]}, {m[2], m[3]}}} * product;
           } else {
-            const int string = choose(channels_.pair_cumulative + 16 * int64_t{f.index}, 16, u);
+            const int string =
+                choose(channels_.pair_cumulative + 16 * int64_t{f.index}, 16, u, f.operation, which.first_error);
             const int digit = f.side == 0 ? string & 3 : string >> 2;
             if (digit > 0) product = kPaulis[digit] * product;
           }
@@ -210,10 +236,11 @@ class Trajectories {
   }
 
   // The first column: what a qubit brings when it takes part.
-  Matrix first_factor(int64_t position, int64_t row, int64_t trajectory, const std::vector<Matrix>& products) const {
-    const int64_t wire = steps_.first_wire[position];
-    const double u = uniform(key_, row, trajectory, n_operations_ + wire);
-    const Amplitude* vector = start_.vectors + 4 * wire + (u < start_.first_probability[wire] ? 0 : 2);
+  Matrix first_factor(int64_t position, const Draw& which, const std::vector<Matrix>& products) const {
+    const int64_t wire = steps_.first_wire[position], operation = n_operations_ + wire;
+    const double cumulative[2] = {start_.first_probability[wire], 1};
+    const int k = choose(cumulative, 2, uniform_of(which, operation), operation, which.first_error);
+    const Amplitude* vector = start_.vectors + 4 * wire + 2 * k;
     Matrix factor{{{vector[0], 0}, {vector[1], 0}}};
     for (const int32_t map : steps_.first_maps[position]) factor = products[map] * factor;
     return factor;

@@ -26,11 +26,19 @@ struct TrajectoryStart {
   const double* first_probability;      // (n_qubits)
 };
 
+// Trajectories on which nothing goes wrong, the likeliest choice everywhere, are worth no more than one run. The others
+// begin with a draw of where the first thing goes wrong: operations, then wires of the start.
+struct FirstError {
+  const double* cumulative;  // (n_operations + n_qubits) of being there or before, given that there is one
+  int64_t size;              // 0: plain draws
+};
+
 struct TrajectoryOptions {
   bool is_backward;
   int64_t per_row;
   int64_t first_row, first_trajectory;  // of x and of each row among all: what is drawn depends on them
   uint64_t seed;
+  FirstError first_error;  // with it the first trajectory of each row is the one without errors, beside `per_row` - 1
 };
 
 // out: (x.rows * per_row, 2^n real parts and 2^n imaginary parts); the trajectories of a row follow each other. What

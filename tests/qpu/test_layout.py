@@ -110,13 +110,12 @@ def test_a_line_in_another_order_of_qubits(seed: int) -> None:
     assert by_hand(profile, choose_layout(profile, 5, interactions), interactions) == pytest.approx(best, rel=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["star", "ring", "full"]))
 def test_other_circuits_are_optimal_on_small_devices(seed: int, shape: str) -> None:
     profile = device(8, grid(2, 4), seed)
-    interactions = {"star": [(0, 1), (0, 2), (0, 3)], "ring": [(0, 1), (1, 2), (2, 3), (3, 0)], "full": list(combinations(range(4), 2))}[
-        shape
-    ]
+    shapes = {"star": [(0, 1), (0, 2), (0, 3)], "ring": [(0, 1), (1, 2), (2, 3), (3, 0)], "full": list(combinations(range(4), 2))}
+    interactions = shapes[shape]
     layouts = [layout for layout in permutations(range(8), 4) if profile.is_connected(layout)]
     values = sorted(expected_infidelity(profile, layout, interactions) for layout in layouts)
     chosen = expected_infidelity(profile, choose_layout(profile, 4, interactions), interactions)
@@ -248,6 +247,21 @@ def test_other_wrong_arguments_are_refused() -> None:
         choose_layout(torino, 2, [(0, 1)], measured=[2])
     with pytest.raises(fk.InputError, match="count"):
         random_line_layouts(torino, 2, 0, 0)
+
+
+def test_rings_are_laid_on_cycles() -> None:
+    same = {
+        field: (value,) * 9 for field, value in {"t1": 1e-4, "t2": 1e-4, "error_1q": 1e-4, "readout_p10": 0.01, "readout_p01": 0.01}.items()
+    }
+    profile = device(9, grid(3, 3), 0, **same)
+    profile = replace(profile, error_2q=(1e-3,) * 12)
+    ring = [(q, (q + 1) % 8) for q in range(8)]
+    assert fits(profile, choose_layout(profile, 8, ring), ring)
+    fez = load_profile("ibm_fez")
+    hexagon = [(q, (q + 1) % 12) for q in range(12)]
+    chosen = choose_layout(fez, 12, hexagon)
+    lines = random_line_layouts(fez, 12, 10, seed=0)
+    assert expected_infidelity(fez, chosen, hexagon) < min(expected_infidelity(fez, line, hexagon) for line in lines)
 
 
 def test_random_lines_are_those_of_their_seed() -> None:

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from flashket import reference
-from flashket.noise.channels import PAULIS
+from flashket.noise.exact import probabilities
 from flashket.noise.lower import lower
-from flashket.noise.program import CHANNEL, GATE, NoisyCircuit
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
 from flashket.qpu import DeviceProfile, MeasuredCircuit, NativeCircuit, compile_circuit, load_profile
 from flashket.qpu.schedule import schedule
@@ -148,69 +147,6 @@ def aer_probabilities(native: NativeCircuit, idle: bool, *, explicit: bool = Fal
     return found.reshape(-1)
 
 
-def own_probabilities(noisy: NoisyCircuit) -> np.ndarray:
-    """The noisy circuit on a density matrix, gate by gate."""
-    n = len(noisy.start)
-    rho = np.ones((1, 1), np.complex128)
-    for components in noisy.start:
-        rho = np.kron(np.einsum("a,aij->ij", components, PAULIS) / 2, rho)
-    dimension = 2**n
-    for part in noisy.parts:
-        for kind, index, q0, q1 in part.operations:
-            if kind == GATE:
-                one = Program(n, 0, (part.program.gates[index],))
-                unitary = np.stack([_run(one, column) for column in np.eye(dimension)], axis=1)
-                rho = unitary @ rho @ unitary.conj().T
-            elif kind == CHANNEL:
-                rho = sum(
-                    part.channels[index][a, b] / 2 * (_on(n, {q0: a}) @ _trace_out(_on(n, {q0: b}) @ rho, n, q0))
-                    for a in range(4)
-                    for b in range(4)
-                )
-            else:
-                strings = {(a, b): _on(n, {q0: a, q1: b}) for a in range(4) for b in range(4)}
-                signs = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
-                chance = np.kron(signs, signs) @ part.pair_channels[index] / 16
-                rho = sum(chance[a + 4 * b] * string @ rho @ string for (a, b), string in strings.items())
-    found = np.real(np.diag(rho)).reshape((2,) * n)
-    kept = [n - 1 - wire for wire in reversed(noisy.measured)]
-    found = found.transpose(kept)
-    for bit, (p10, p01) in enumerate(noisy.readout):
-        axis = len(kept) - 1 - bit
-        found = np.moveaxis(np.tensordot(np.array([[1 - p10, p01], [p10, 1 - p01]]), found, (1, axis)), 0, axis)
-    return found.reshape(-1)
-
-
-def _run(program: Program, state: np.ndarray) -> np.ndarray:
-    (gate,) = program.gates
-    matrix = reference.gate_matrix(gate.name, *(factor.offset for factor in gate.angle))
-    n, qubits = program.n_qubits, gate.qubits
-    tensor = state.astype(np.complex128).reshape((2,) * n)
-    axes = [n - 1 - q for q in qubits]
-    moved = np.moveaxis(tensor, axes, range(len(axes))).reshape(2 ** len(axes), -1)
-    back = (matrix @ moved).reshape((2,) * n)
-    return np.moveaxis(back, range(len(axes)), axes).reshape(-1)
-
-
-def _on(n: int, digits: dict[int, int]) -> np.ndarray:
-    out = np.ones((1, 1), np.complex128)
-    for q in range(n):
-        out = np.kron(PAULIS[digits.get(q, 0)], out)
-    return out
-
-
-def _trace_out(rho: np.ndarray, n: int, q: int) -> np.ndarray:
-    """Tr_q(rho) with an identity in q's place."""
-    tensor = rho.reshape((2,) * (2 * n))
-    axis = n - 1 - q
-    traced = np.trace(tensor, axis1=axis, axis2=n + axis)
-    joined = np.multiply.outer(traced, np.eye(2))
-    order = list(range(2 * n - 2))
-    order.insert(axis, 2 * n - 2)
-    order.insert(n + axis, 2 * n - 1)
-    return joined.transpose(order).reshape(2**n, 2**n)
-
-
 def random_circuit(rng: np.random.Generator) -> MeasuredCircuit:
     parts = []
     for _ in range(2):
@@ -220,6 +156,12 @@ def random_circuit(rng: np.random.Generator) -> MeasuredCircuit:
             gates.append(Gate(str(name), qubits, (Linear(0.0, -1, float(rng.normal())),) if name in WITH_ANGLE else ()))
         parts.append(Program(N, 0, tuple(gates)))
     return MeasuredCircuit(tuple(parts), tuple(int(q) for q in rng.permutation(N)))
+
+
+def compiled(rng: np.random.Generator, profile: DeviceProfile, layout: tuple[int, ...]) -> NativeCircuit:
+    """A random circuit on these qubits, although some are of no use."""
+    good = {"t1": (1e-4,) * 6, "t2": (1e-4,) * 6, "error_1q": (1e-3,) * 6, "error_2q": (1e-2,) * 6}
+    return replace(compile_circuit(random_circuit(rng), replace(profile, **good), layout=layout), profile=profile)
 
 
 def made_up(one: str, two: str, seed: int) -> DeviceProfile:
@@ -232,6 +174,10 @@ def made_up(one: str, two: str, seed: int) -> DeviceProfile:
     return replace(
         load_profile("ibm_torino"),
         name="made-up",
+        broken_edges=(),
+        error_2q_parallel=None,
+        labels=(),
+        layer_fidelity=(),
         n_qubits=6,
         edges=edges,
         one_qubit_gate=one,
@@ -256,9 +202,9 @@ def test_same_probabilities_as_aer(one: str, two: str, idle: bool) -> None:
     for seed in range(3):
         profile = made_up(one, two, seed)
         layout = tuple(int(q) for q in (np.arange(N) + rng.integers(6)) % 6)
-        native = compile_circuit(random_circuit(rng), profile, layout=layout)
+        native = compiled(rng, profile, layout)
         wanted = aer_probabilities(native, idle)
-        np.testing.assert_allclose(own_probabilities(lower(native, idle=idle)), wanted, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(probabilities(lower(native, idle=idle)), wanted, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("idle", [False, True])
@@ -274,13 +220,17 @@ def test_same_probabilities_as_aer_on_bundled_calibration_data(idle: bool) -> No
     small = replace(
         profile,
         n_qubits=len(used),
+        broken_edges=(),
+        error_2q_parallel=None,
+        labels=(),
+        layer_fidelity=(),
         edges=tuple((used.index(profile.edges[k][0]), used.index(profile.edges[k][1])) for k in kept),
         error_2q=tuple(profile.error_2q[k] for k in kept),
         duration_2q=tuple(profile.duration_2q[k] for k in kept),
         **{name: tuple(getattr(profile, name)[q] for q in used) for name in per_qubit},
     )
     restricted = replace(native, profile=small, qubits=tuple(used.index(q) for q in native.qubits))
-    found = own_probabilities(lower(native, idle=idle))
+    found = probabilities(lower(native, idle=idle))
     np.testing.assert_allclose(found, aer_probabilities(restricted, idle, explicit=True), rtol=0, atol=1e-10)
     np.testing.assert_allclose(found, aer_probabilities(restricted, idle), rtol=0, atol=1e-7)
 
@@ -289,7 +239,7 @@ def test_gates_are_qiskits() -> None:
     """The native circuit without noise is the unitary that Qiskit makes of the same gates."""
     rng = np.random.default_rng(4)
     for two in ("cz", "ecr", "sqrt_iswap"):
-        native = compile_circuit(random_circuit(rng), made_up("sx", two, 0), layout=(0, 1, 2, 3))
+        native = compiled(rng, made_up("sx", two, 0), (0, 1, 2, 3))
         merged = Program(N, 0, tuple(gate for part in native.parts for gate in part.program.gates))
         ours = reference.run_program(merged, np.zeros((1, 0)))[0]
         theirs = Statevector(to_qiskit(native, idle=False)).data[: 2**N]

@@ -83,7 +83,7 @@ def test_google_against_cirqs_noise_properties(name: str) -> None:
 def test_iqm_against_its_own_noise_model() -> None:
     """The average infidelity of the channels that IQM's fake device simulates."""
     pytest.importorskip("qiskit_aer")
-    fake_backends = pytest.importorskip("iqm.qiskit_iqm")
+    fake_backends = pytest.importorskip("iqm.qiskit_iqm.fake_backends.fake_garnet")
     quantum_info = pytest.importorskip("qiskit.quantum_info")
     model = fake_backends.IQMFakeGarnet().noise_model
     profile = load_profile("iqm_garnet")

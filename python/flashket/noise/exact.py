@@ -24,6 +24,9 @@ MOST_QUBITS = 12
 _BLOCK_BYTES = 2**28
 """Pauli vectors of so many bytes are kept while the other side of a kernel matrix is computed."""
 
+_PIECE_BYTES = 2**20
+"""Of a long product's rows so much is multiplied at a time."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -130,10 +133,9 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
     row_bytes = 8 * 4**n_qubits
     lanes = core().pauli_lanes()
     many = max(lanes, _BLOCK_BYTES // row_bytes // lanes * lanes)
-    few = min(max(lanes * get_num_threads(), _BLOCK_BYTES // 4 // row_bytes // lanes * lanes), many)
+    few = min(max(lanes * get_num_threads(), _BLOCK_BYTES // 2 // row_bytes // lanes * lanes), many)
     kept = min(many, len(x)) + min(few, len(right))
-    # The product packs its rows once more.
-    _require(place, n_qubits, max(len(x), len(right)), 2 * row_bytes * kept + 8 * len(x) * len(right))
+    _require(place, n_qubits, max(len(x), len(right)), row_bytes * kept + 16 * len(x) * len(right))
     start, effect = _start(noisy.start, n_qubits, place), zeros_effect(noisy)
     out = np.empty((len(x), len(right)))
     for i in range(0, len(x), many):
@@ -405,7 +407,18 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
 
 
 def product(left: Array, right: Array) -> Array:
-    """Return left right^T of float32 or float64 by the core's own kernel, whose sums do not depend on threads."""
-    out = np.empty((len(left), len(right)), left.dtype)
-    core().gram(("identity", [float(left.shape[1])], None, "dot", 1), left, right, out, False, 0, 0)
+    """Return left right^T of float32 or float64 by the core's own kernel, whose sums do not depend on threads.
+
+    Few long rows are multiplied piece by piece, so that what is packed of them stays in the cache.
+    """
+    out = np.zeros((len(left), len(right)), left.dtype)
+    depth = left.shape[1]
+    length = max(1024, _PIECE_BYTES // (left.itemsize * max(1, len(left) + len(right))))
+    part = np.empty_like(out) if length < depth else out
+    for begin in range(0, depth, length):
+        end = min(begin + length, depth)
+        spec = ("identity", [float(end - begin)], None, "dot", 1)
+        core().gram(spec, left[:, begin:end], right[:, begin:end], part, False, 0, 0)
+        if part is not out:
+            out += part
     return out

@@ -85,7 +85,7 @@ def zero_probability(noisy: NoisyCircuit, *rows: Any) -> float:
         _run(operator, site, part, program, adjoint=True)
     overlap = np.ones((1, 1))
     for left, right in zip(state, operator, strict=True):
-        overlap = np.einsum("kl,kam,lan->mn", overlap, left, right, optimize=True)
+        overlap = np.tensordot(np.tensordot(overlap, left, (0, 0)), right, ((0, 1), (0, 1)))
     return float(overlap[0, 0])
 
 
@@ -108,7 +108,7 @@ def _pairs(noisy: NoisyCircuit) -> list[tuple[int, int]]:
 
 def _run(sites: list[Tensor], site: list[int], part: NoisyProgram, program: Program, *, adjoint: bool) -> None:
     """Apply a part's operations in place: to a state forward, to an operator backward and transposed. Wire w is site ``site[w]``."""
-    pairs: dict[Gate, tuple[Tensor, Tensor]] = {}
+    factors: dict[tuple[Gate | int, bool], tuple[Tensor, Tensor]] = {}
     rows = part.operations.tolist()
     for kind, index, first, second in reversed(rows) if adjoint else rows:
         if kind == CHANNEL:
@@ -120,10 +120,10 @@ def _run(sites: list[Tensor], site: list[int], part: NoisyProgram, program: Prog
             if kind == GATE:
                 gate = program.gates[index]
                 first, second = gate.qubits
-            is_reversed = site[first] > site[second]
-            if kind == GATE and gate not in pairs:
-                pairs[gate] = _split(_ptm(gate), is_reversed)
-            left, right = pairs[gate] if kind == GATE else _split(np.diag(part.pair_channels[index]), is_reversed)
+            key = (gate if kind == GATE else index, site[first] > site[second])
+            if key not in factors:
+                factors[key] = _split(_ptm(gate) if kind == GATE else np.diag(part.pair_channels[index]), key[1])
+            left, right = factors[key]
             _pair(sites, left, right, min(site[first], site[second]), adjoint)
 
 
@@ -151,15 +151,15 @@ def _split(ptm: Tensor, is_reversed: bool) -> tuple[Tensor, Tensor]:
 
 
 def _single(sites: list[Tensor], ptm: Tensor, wire: int, adjoint: bool) -> None:
-    sites[wire] = np.einsum("ab,lbr->lar", ptm.T if adjoint else ptm, sites[wire])
+    sites[wire] = (ptm.T if adjoint else ptm) @ sites[wire]
 
 
 def _pair(sites: list[Tensor], lower: Tensor, higher: Tensor, wire: int, adjoint: bool) -> None:
     """Multiply two neighbours by a map and bring their bond back to its rank."""
     if adjoint:
         lower, higher = lower.transpose(1, 0, 2), higher.transpose(0, 2, 1)
-    left = np.einsum("abk,lbr->lark", lower, sites[wire], optimize=True)
-    right = np.einsum("kab,rbm->rkam", higher, sites[wire + 1], optimize=True)
+    left = np.tensordot(sites[wire], lower, (1, 1)).transpose(0, 2, 1, 3)  # l, a, r, k
+    right = np.tensordot(higher, sites[wire + 1], (2, 1)).transpose(2, 0, 1, 3)  # r, k, a, m
     n_left, n_right, bond = left.shape[0], right.shape[3], left.shape[2] * left.shape[3]
     q_left, r_left = np.linalg.qr(left.reshape(4 * n_left, bond))
     q_right, r_right = np.linalg.qr(right.reshape(bond, 4 * n_right).T)

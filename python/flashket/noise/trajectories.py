@@ -17,7 +17,7 @@ from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS, is_cptp, kraus
 from flashket.noise.exact import checked_arrays, joined, product, read_out, rows_of, zeros_effect
-from flashket.noise.program import NoisyCircuit, NoisyProgram
+from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
 from flashket.runtime import get_num_threads
 
 MOST_QUBITS = 24
@@ -107,7 +107,7 @@ def trajectory_states(
         raise InputError(explanation(place, "dtype must be float32 or float64", precision))
     _require(place, n_qubits, len(rows) * count, precision.itemsize)
     side = _Side(noisy, _start_matrices(start, n_qubits, adjoint, place), adjoint, place)
-    return side.states(rows, count, first_row, first_trajectory, _seed(seed, place), precision)
+    return side.states(rows, count, first_row, first_trajectory, _seed(seed, place), precision, is_plain=True)
 
 
 def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed: int, dtype: Any = np.float32) -> tuple[Floats, Floats]:
@@ -144,7 +144,9 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
 
     Notes
     -----
-    n + m rows of trajectories, not n m; chunks of about 16 of a row meet chunks of 16 of the other's, each pair of the two.
+    n + m rows of trajectories, not n m; chunks of about 16 of a row meet chunks of 16 of the other's, each pair of the two. What happens
+    without any error is one more run, not a sample: trajectories are drawn given that something goes wrong. Standard errors are estimates
+    themselves, too small where few trajectories matter: small values of weakly noisy circuits need hundreds.
 
     Examples
     --------
@@ -169,7 +171,7 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
     backward = _Side(noisy.parts[1], _start_matrices(zeros_effect(noisy), n_qubits, True, place), True, place)
     n_chunks = max(1, round(count / _CHUNK))
     edges = [count * k // n_chunks for k in range(n_chunks + 1)]
-    row_bytes = 2 * 2**n_qubits * precision.itemsize * -(-count // n_chunks)
+    row_bytes = 2 * 2**n_qubits * precision.itemsize * (1 - count // -n_chunks)
     block = max(1, _BLOCK_BYTES // row_bytes)
     # A block of each side, the one rotated by a quarter turn, and both packed.
     held = 5 * min(block, max(len(x), len(y))) * row_bytes
@@ -182,7 +184,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
             states = forward.states(x[i : i + block], size, i, begin, key, precision)
             for j in range(i if Y is None else 0, len(y), block):
                 effects = backward.states(y[j : j + block], size, j, begin, key, precision)
-                mean, variance = _pair_statistics(_fidelities(states, effects), size)
+                drawn = _with_errors(_fidelities(states, effects), size, forward.no_error, backward.no_error)
+                mean, variance = _pair_statistics(drawn)
                 values[i : i + block, j : j + block] += size / count * mean
                 variances[i : i + block, j : j + block] += (size / count) ** 2 * variance
     if Y is None:
@@ -234,9 +237,11 @@ def probabilities(noisy: NoisyCircuit, *, trajectories: int, seed: int) -> Float
     _require(place, n_qubits, min(block, count), 4)
     total = np.zeros(2**n_qubits)
     for begin in range(0, count, block):
-        states = side.states(np.empty((1, 0)), min(block, count - begin), 0, begin, key, np.dtype(np.float32))
+        size = min(block, count - begin)
+        states = side.states(np.empty((1, 0)), size, 0, begin, key, np.dtype(np.float32))
+        weights = np.append(side.no_error * size, np.full(size, 1 - side.no_error)) / count
         for half in (states[:, : 2**n_qubits], states[:, 2**n_qubits :]):
-            total += np.einsum("ij,ij->j", half, half, dtype=np.float64)
+            total += np.einsum("i,ij,ij->j", weights, half, half, dtype=np.float64)
     return read_out(total, noisy)
 
 
@@ -265,19 +270,30 @@ class _Side:
         first = np.clip(values[:, 1] / traces, 0.0, 1.0)  # the larger one
         chosen = np.stack([vectors[:, :, 1], vectors[:, :, 0]], axis=1) * np.sqrt(traces)[:, None, None]
         signs = np.kron(_SIGNS, _SIGNS) / 16
-        pairs = np.maximum(pair_channels @ signs, 0.0)
-        self.arguments = (
-            *(program, operations, operators, _cumulative(single), _cumulative(pairs)),
-            *(np.ascontiguousarray(chosen, np.complex128), first),
-        )
+        single, pairs = _cumulative(single), _cumulative(np.maximum(pair_channels @ signs, 0.0))
+        self.arguments = (program, operations, operators, single, pairs, np.ascontiguousarray(chosen, np.complex128), first)
+        # Probability that nothing goes wrong up to each operation, and then on each wire of the start.
+        none = np.ones(len(operations) + self.n_qubits)
+        for row, (kind, index, _, _) in enumerate(operations):
+            if kind != GATE:
+                none[row] = (single if kind == CHANNEL else pairs)[index, 0]
+        none[len(operations) :] = first
+        survived = np.cumprod(none)
+        self.no_error = float(survived[-1])
+        # Without noise it does not matter where an error would be: what follows it has weight 0.
+        self.first_error = (1 - survived) / (1 - self.no_error) if self.no_error < 1 else np.ones_like(survived)
 
-    def states(self, rows: Floats, count: int, first_row: int, first_trajectory: int, seed: int, dtype: np.dtype[Any]) -> Array:
-        """Return the trajectories of these rows."""
+    def states(
+        self, rows: Floats, count: int, first_row: int, first_trajectory: int, seed: int, dtype: np.dtype[Any], *, is_plain: bool = False
+    ) -> Array:
+        """Return the trajectories of these rows; unless plain, for each row first the one without errors, then ``count`` with some."""
+        count += not is_plain
+        first_error = self.first_error[: 0 if is_plain else None]
         out = np.empty((len(rows) * count, 2 * 2**self.n_qubits), dtype)
         if not out.size:
             return out
         try:
-            core().trajectories(*self.arguments, rows, out, count, first_row, first_trajectory, seed, self.adjoint)
+            core().trajectories(*self.arguments, first_error, rows, out, count, first_row, first_trajectory, seed, self.adjoint)
         except MemoryError:
             raise ResourceLimit(explanation("trajectories", "states must fit into memory", "a failed allocation")) from None
         except ValueError as error:
@@ -298,16 +314,26 @@ def _fidelities(states: Array, effects: Array) -> Floats:
     return np.asarray(real.astype(np.float64) ** 2 + imaginary.astype(np.float64) ** 2)
 
 
-def _pair_statistics(values: Floats, size: int) -> tuple[Floats, Floats]:
+def _with_errors(values: Floats, size: int, left: float, right: float) -> Floats:
+    """Return the samples (n, size, m, size) of two runs, each of which is the one without errors with probability left and right.
+
+    ``values`` is (n (size + 1), m (size + 1)). Expectations over these probabilities are taken exactly.
+    """
+    split = values.reshape(values.shape[0] // (size + 1), size + 1, values.shape[1] // (size + 1), size + 1)
+    rows = left * split[:, :1] + (1 - left) * split[:, 1:]
+    return np.asarray(right * rows[..., :1] + (1 - right) * rows[..., 1:], np.float64)
+
+
+def _pair_statistics(samples: Floats) -> tuple[Floats, Floats]:
     """Return the mean over all pairs of two samples and the unbiased estimate of its variance, for every pair of rows.
 
-    ``values`` is (n size, m size). With row means a, column means b and the residuals' mean square e:
+    ``samples`` is (n, size, m, size). With row means a, column means b and the residuals' mean square e:
     Var = var(a) / size + var(b) / size - e / size^2.
     """
-    split = values.reshape(values.shape[0] // size, size, values.shape[1] // size, size)
-    left, right = split.mean(axis=3), split.mean(axis=1)  # (n, r, m), (n, m, s)
+    size = samples.shape[1]
+    left, right = samples.mean(axis=3), samples.mean(axis=1)  # (n, r, m), (n, m, s)
     mean = left.mean(axis=1)
-    residuals = split - left[..., None] - right[:, None] + mean[:, None, :, None]
+    residuals = samples - left[..., None] - right[:, None] + mean[:, None, :, None]
     error = np.einsum("irjs,irjs->ij", residuals, residuals) / (size - 1) ** 2
     return mean, (left.var(axis=1, ddof=1) + right.var(axis=2, ddof=1)) / size - error / size**2
 

@@ -2,26 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
 
-from flashket.qpu.adapters._base import Adapter, Batch, Limits, Result
+from flashket.qpu.adapters import Adapter, AdapterInfo, Batch, Limits, Result, adapters, open_adapter, wrap
+from flashket.qpu.allocate import Allocation, allocate
 from flashket.qpu.budget import budget
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.cost import Cost, estimate_cost
+from flashket.qpu.credentials import Secret, find_credential, redact
 from flashket.qpu.estimate import DeviceEstimate, estimate
+from flashket.qpu.estimators import ESTIMATORS, Estimate, Estimator, Measurements, encode, make_estimator
 from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
 from flashket.qpu.journal import Journal
 from flashket.qpu.kernel_jobs import GramJob, GramPlan, gram, open_gram, plan_gram
 from flashket.qpu.layout import check_layout, choose_layout, expected_infidelity, line_layout, random_line_layouts
+from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise, repair_psd
 from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+from flashket.qpu.recommend import Recommendation, recommend
 from flashket.qpu.retry import Retry
 
 __all__ = [
+    "ESTIMATORS",
     "Adapter",
+    "AdapterInfo",
+    "Allocation",
     "Batch",
     "Cost",
     "DeviceEstimate",
     "DeviceProfile",
+    "Estimate",
+    "Estimator",
     "GramJob",
     "GramPlan",
     "Job",
@@ -30,10 +40,18 @@ __all__ = [
     "Journal",
     "Limits",
     "MeasuredCircuit",
+    "Measurements",
+    "Mitigation",
     "NativeCircuit",
     "NativePart",
+    "ReadoutMitigation",
+    "Recommendation",
     "Result",
     "Retry",
+    "Secret",
+    "ZeroNoise",
+    "adapters",
+    "allocate",
     "budget",
     "cancel",
     "capabilities",
@@ -41,18 +59,26 @@ __all__ = [
     "choose_layout",
     "compile_circuit",
     "compile_pair",
+    "encode",
     "estimate",
     "estimate_cost",
     "expected_infidelity",
+    "find_credential",
     "gram",
     "line_layout",
     "load_profile",
+    "make_estimator",
+    "open_adapter",
     "open_gram",
     "open_job",
     "plan_gram",
     "profile_names",
     "random_line_layouts",
+    "recommend",
+    "redact",
+    "repair_psd",
     "result",
     "status",
     "submit",
+    "wrap",
 ]

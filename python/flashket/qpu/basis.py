@@ -69,11 +69,15 @@ class Writer:
         elif self.two == "sqrt_iswap":
             self._cz_of_iswaps(a, b)
         else:
-            if (self.native.qubits[a], self.native.qubits[b]) not in self.directed and self.native.profile.edges is not None:
-                a, b = b, a
+            a, b = self._directed(a, b)
             self._push(b, "h")
             self._cx(a, b)
             self._push(b, "h")
+
+    def _directed(self, a: int, b: int) -> tuple[int, int]:
+        """Return two wires as the edge of a directed gate has them."""
+        is_free = self.two not in ("cx", "ecr") or self.native.profile.edges is None
+        return (a, b) if is_free or (self.native.qubits[a], self.native.qubits[b]) in self.directed else (b, a)
 
     def _cx(self, control: int, target: int) -> None:
         """CX where cx or ECR is the device's gate, in the edge's direction."""
@@ -112,7 +116,8 @@ class Writer:
         elif self.two == "sqrt_iswap":
             self._rzz_of_iswaps(a, b, angle, value)
         else:
-            # cx rz cx
+            # cx rz cx, in the edge's direction
+            a, b = self._directed(a, b)
             for step in range(2):
                 self._push(b, "h")
                 self._cz(a, b)
@@ -133,6 +138,7 @@ class Writer:
                 self._rzz(a, b, angle)
             self._swap_of_iswaps(a, b)
         else:
+            a, b = self._directed(a, b)
             # cx(a, b), cx(b, a), cx(a, b); an RZZ before makes an RZ after the first.
             for step, target in enumerate((b, a, b)):
                 self._push(target, "h")

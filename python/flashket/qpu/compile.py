@@ -9,14 +9,15 @@ barrier.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flashket.errors import InputError, explanation
 from flashket.program import Program
 from flashket.qpu.basis import Writer
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.interactions import Item, interactions, inverted
+from flashket.qpu.layout import check_layout, choose_layout
 from flashket.qpu.native import NativeCircuit
 from flashket.qpu.profile import DeviceProfile
 from flashket.qpu.routing import route
@@ -57,6 +58,7 @@ def compile_circuit(
 
     Examples
     --------
+    >>> from flashket.program import Gate
     >>> from flashket.qpu import load_profile
     >>> bell = Program(2, 0, (Gate("h", (0,)), Gate("cx", (0, 1))))
     >>> native = compile_circuit(MeasuredCircuit((bell,), (0, 1)), load_profile("ibm_torino"))
@@ -64,9 +66,10 @@ def compile_circuit(
     (1, 3)
     """
     place = "compile_circuit"
-    _check_compiler(place, compiler)
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, circuit.parts, circuit.measured, profile, layout)
     parts = [interactions(part) for part in circuit.parts]
-    qubits = _layout(place, [item for part in parts for item in part], circuit.n_qubits, profile, layout)
+    qubits = _layout(place, parts, circuit.n_qubits, profile, layout, circuit.measured)
     neighbours = _neighbours(qubits, profile)
     starts = [list(range(circuit.n_qubits))]
     routed: list[list[Item]] = []
@@ -123,21 +126,38 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     >>> from flashket.qpu import load_profile
     >>> native = compile_pair(fk.IQP(4).program(), load_profile("ibm_torino"))
     >>> [part.program.n_features for part in native.parts], native.n_two_qubit
-    ([4, 4], 36)
+    ([4, 4], 34)
     """
     place = "compile_pair"
-    _check_compiler(place, compiler)
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, (program, program.inverse()), tuple(range(program.n_qubits)), profile, layout)
     items = interactions(program)
-    qubits = _layout(place, items, program.n_qubits, profile, layout)
+    qubits = _layout(place, (items, inverted(items)), program.n_qubits, profile, layout, tuple(range(program.n_qubits)))
     way, _ = route(items, range(program.n_qubits), _neighbours(qubits, profile))
     native = NativeCircuit(profile, qubits, (), ())
     parts = tuple(Writer(native, program.n_features).write(half) for half in (way, inverted(way)))
     return NativeCircuit(profile, qubits, parts, tuple(range(program.n_qubits)))
 
 
-def _check_compiler(place: str, compiler: str) -> None:
+def _is_qiskit(place: str, compiler: str) -> bool:
     if compiler not in ("auto", "qiskit"):
         raise InputError(explanation(place, 'compiler must be "auto" or "qiskit"', repr(compiler), "leave it out"))
+    return compiler == "qiskit"
+
+
+def _by_qiskit(
+    place: str, parts: tuple[Program, ...], measured: tuple[int, ...], profile: DeviceProfile, layout: Sequence[int] | None
+) -> NativeCircuit:
+    from flashket.qpu.transpile import transpile_parts
+
+    _check_room(place, parts[0].n_qubits, profile)
+    return transpile_parts(place, parts, measured, profile, None if layout is None else check_layout(profile, layout, parts[0].n_qubits))
+
+
+def _check_room(place: str, n: int, profile: DeviceProfile) -> None:
+    if n > profile.n_qubits:
+        do = "choose a larger device or fewer features"
+        raise InputError(explanation(place, f"{profile.name} has {profile.n_qubits} qubits", f"a circuit of {n}", do))
 
 
 def _shape(items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
@@ -146,91 +166,37 @@ def _shape(items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
     return [(same.get(item.name, item.name), item.qubits) for item in items]
 
 
-def _pairs(items: Sequence[Item]) -> list[tuple[int, int]]:
-    """Return the pairs of qubits that two-qubit gates join, each once."""
-    found = {(min(item.qubits), max(item.qubits)) for item in items if item.name in ("cz", "rzz")}
-    return sorted(found)
+def _layout(
+    place: str, parts: Sequence[Sequence[Item]], n: int, profile: DeviceProfile, layout: Sequence[int] | None, measured: tuple[int, ...]
+) -> tuple[int, ...]:
+    _check_room(place, n, profile)
+    counts = {"cz": 1, "rzz": 1 if profile.two_qubit_gate == "rzz" else 2}
+    joined = tuple(item.qubits for part in parts for item in part for _ in range(counts.get(item.name, 0)))
+    if layout is not None:
+        try:
+            return check_layout(profile, layout, n)
+        except InputError:
+            return check_layout(profile, layout, n, [(a, b) for a, b in joined])
+    return _chosen(profile, n, joined, measured)
 
 
-def _layout(place: str, items: Sequence[Item], n: int, profile: DeviceProfile, layout: Sequence[int] | None) -> tuple[int, ...]:
-    if n > profile.n_qubits:
-        do = "choose a larger device or fewer features"
-        raise InputError(explanation(place, f"{profile.name} has {profile.n_qubits} qubits", f"a circuit of {n}", do))
-    if layout is None:
-        return choose(profile, n, _pairs(items))
-    try:
-        qubits = tuple(map(operator.index, layout))
-    except TypeError:
-        qubits = ()
-    if len(qubits) != n or len(set(qubits)) != n or not all(0 <= q < profile.n_qubits for q in qubits):
-        wanted = f"layout must be {n} different qubits in 0..{profile.n_qubits - 1}"
-        raise InputError(explanation(place, wanted, layout, "give each qubit of the circuit its physical one"))
-    return qubits
-
-
-def choose(profile: DeviceProfile, n: int, pairs: list[tuple[int, int]]) -> tuple[int, ...]:
-    """Return a line of qubits of small error, the first found from each start."""
-    if profile.edges is None or n == 1 or not pairs:
-        return tuple(range(n))
-    errors = {pair: error for (a, b), error in zip(profile.edges, profile.error_2q, strict=True) for pair in ((a, b), (b, a))}
-    near: dict[int, list[int]] = {}
-    for a, b in errors:
-        near.setdefault(a, []).append(b)
-
-    def cost(line: list[int]) -> float:
-        gates = sum(errors[pair] for pair in zip(line, line[1:], strict=False))
-        return gates + sum(profile.readout_p10[q] + profile.readout_p01[q] for q in line) / 2
-
-    best: list[int] | None = None
-    for start in near:
-        line, budget = [start], 2000
-        choices = [sorted(near[start], key=lambda q: errors[start, q])]
-        while len(line) < n and choices and budget:
-            budget -= 1
-            if not choices[-1]:
-                choices.pop()
-                line.pop()
-                continue
-            q = choices[-1].pop(0)
-            if q not in line:
-                line.append(q)
-                choices.append(sorted(near[q], key=lambda other, q=q: errors[q, other]))  # type: ignore[misc]
-        if len(line) == n and (best is None or cost(line) < cost(best)):
-            best = line
-    if best is None:
-        raise InputError(explanation("layout", f"{profile.name} has no line of {n} qubits", None, "name the qubits: layout=(...)"))
-    order = _line_order(n, pairs)
-    qubits = [0] * n
-    for place, q in enumerate(order):
-        qubits[q] = best[place]
-    return tuple(qubits)
-
-
-def _line_order(n: int, pairs: list[tuple[int, int]]) -> list[int]:
-    """Return the qubits along the lines that the pairs make, or in their order if the pairs make no lines."""
-    near: dict[int, list[int]] = {q: [] for q in range(n)}
-    for a, b in pairs:
-        near[a].append(b)
-        near[b].append(a)
-    order: list[int] = []
-    for q in sorted(range(n), key=lambda q: len(near[q]) > 1):
-        if q in order:
-            continue
-        last, here = -1, q
-        while here >= 0 and here not in order:
-            order.append(here)
-            onward = [other for other in near[here] if other != last and other not in order]
-            last, here = here, onward[0] if onward else -1
-    return order if all(len(others) <= 2 for others in near.values()) else list(range(n))
+@lru_cache(maxsize=256)
+def _chosen(profile: DeviceProfile, n: int, joined: tuple[tuple[int, ...], ...], measured: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a layout of small error; circuits of one structure share it."""
+    pairs = [(a, b) for a, b in joined]
+    if profile.edges is not None and len(set(map(frozenset, joined))) > n:
+        # Where most pairs meet, they do along a line (see routing): each edge takes its share of three gates a pair.
+        along = [(q, q + 1) for q in range(n - 1)]
+        try:
+            return choose_layout(profile, n, along * max(1, round(1.5 * len(pairs) / 2 / len(along))), measured=measured)
+        except InputError:
+            pass  # no such line: any qubits that hang together will do
+    return choose_layout(profile, n, pairs, measured=measured)
 
 
 def _neighbours(qubits: tuple[int, ...], profile: DeviceProfile) -> list[frozenset[int]] | None:
+    """Return the wires that share a working two-qubit gate with each wire, None where all do."""
     if profile.edges is None:
         return None
     wires = {qubit: wire for wire, qubit in enumerate(qubits)}
-    near: list[set[int]] = [set() for _ in qubits]
-    for a, b in profile.edges:
-        if a in wires and b in wires:
-            near[wires[a]].add(wires[b])
-            near[wires[b]].add(wires[a])
-    return list(map(frozenset, near))
+    return [frozenset(wires[other] for other in profile.neighbours[qubit] if other in wires) for qubit in qubits]

@@ -76,7 +76,7 @@ _PATTERNS = (
         ),
         rf"\1{_HIDDEN}",
     ),
-    (re.compile(r"(?i)([?&](?:token|key|sig|signature|x-amz-[\w-]+)=)[^\s&\"']+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"(?i)((?:^|[?&\s])(?:token|key|sig|signature|x-amz-[\w-]+)=)[^\s&\"']+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(?i)(\w+://)[^/\s:@]+:[^/\s@]+@"), rf"\1{_HIDDEN}@"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), _HIDDEN),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), _HIDDEN),

@@ -22,6 +22,12 @@ class NativePart:
     ``pulses[g]`` is what gate g costs in physical operations: 0 for virtual ones (RZ) and for gates whose cost a later gate of the
     same physical operation carries, else 1; 2 for a gate of a symbolic angle that stands for two operations, see
     :func:`flashket.qpu.compile_pair`. An operation's noise comes after the gate that carries its cost.
+
+    Examples
+    --------
+    >>> from flashket.program import Gate
+    >>> NativePart(Program(2, 0, (Gate("cz", (0, 1)),)), (1,)).pulses
+    (1,)
     """
 
     program: Program
@@ -70,12 +76,7 @@ class NativeCircuit:
 
     def edge(self, a: int, b: int) -> int:
         """Return the index of the two wires' gate in ``profile.error_2q`` and ``profile.duration_2q``."""
-        return 0 if self.profile.edges is None else self._edges[self.qubits[a], self.qubits[b]]
-
-    @cached_property
-    def _edges(self) -> dict[tuple[int, int], int]:
-        pairs = enumerate(self.profile.edges or ())
-        return {pair: index for index, (a, b) in pairs for pair in ((a, b), (b, a))}
+        return self.profile.edge_index(self.qubits[a], self.qubits[b])
 
     def _count(self, width: int) -> int:
         gates = [(gate, pulses) for part in self.parts for gate, pulses in zip(part.program.gates, part.pulses, strict=True)]

@@ -150,11 +150,17 @@ class DeviceProfile:
         for field in ("max_shots", "max_circuits", "max_executions"):
             value = getattr(self, field)
             _check(value is None or _is_count(value), field, "a positive integer, or null for no limit", value)
+
+    def _check_descriptions(self) -> None:
+        """Check what nothing is computed from. Only files are held to it: what code makes of a part of a device may keep the whole's."""
         known = (*PER_QUBIT, *PER_EDGE, "memory_error", "rep_delay")
-        for field in ("modelled", "labels", "layer_fidelity"):
+        for field in ("broken_edges", "modelled", "labels", "layer_fidelity"):
             _check(isinstance(getattr(self, field), tuple), field, "a list", getattr(self, field))
+        for edge in self.broken_edges:
+            _check(self._is_pair(edge), "broken_edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+            _check(edge not in self._edge_indices, "broken_edges", "pairs that are not among the edges", edge)
         _check(all(field in known for field in self.modelled), "modelled", f"names among {', '.join(known)}", self.modelled)
-        is_named = len(self.labels) == self.n_qubits == len(set(self.labels)) and all(isinstance(label, str) for label in self.labels)
+        is_named = all(isinstance(label, str) for label in self.labels) and len(self.labels) == self.n_qubits == len(set(self.labels))
         _check(is_named or not self.labels, "labels", f"{self.n_qubits} different names, or none", len(self.labels))
         for item in self.layer_fidelity:
             _check(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], tuple), "layer_fidelity", "pairs (line, value)", item)
@@ -165,14 +171,14 @@ class DeviceProfile:
 
     def _check_edges(self) -> None:
         _check(self.edges is None or isinstance(self.edges, tuple), "edges", "a list of pairs, or null for every pair", self.edges)
-        _check(isinstance(self.broken_edges, tuple), "broken_edges", "a list of pairs", self.broken_edges)
         seen = set()
-        for field in ("edges", "broken_edges"):
-            for edge in getattr(self, field) or ():
-                is_pair = isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge)
-                _check(is_pair and edge[0] != edge[1], field, f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
-                _check(frozenset(edge) not in seen, field, "each pair once, in either order, of edges and broken_edges together", edge)
-                seen.add(frozenset(edge))
+        for edge in self.edges or ():
+            _check(self._is_pair(edge), "edges", f"pairs of different qubits in 0..{self.n_qubits - 1}", edge)
+            _check(frozenset(edge) not in seen, "edges", "each pair once, in either order", edge)
+            seen.add(frozenset(edge))
+
+    def _is_pair(self, edge: object) -> bool:
+        return isinstance(edge, tuple) and len(edge) == 2 and all(_is_index(q, self.n_qubits) for q in edge) and edge[0] != edge[1]
 
     @cached_property
     def _edge_indices(self) -> dict[tuple[int, int], int]:
@@ -405,7 +411,9 @@ def parse_profile(text: str) -> DeviceProfile:
     for key in ("edges", "broken_edges", "modelled", "labels", "layer_fidelity"):
         if key in values and values[key] is not None:
             values[key] = _tuples(values[key])
-    return DeviceProfile(**values)
+    profile = DeviceProfile(**values)
+    profile._check_descriptions()
+    return profile
 
 
 def _numbers(value: Any, n: int) -> Any:

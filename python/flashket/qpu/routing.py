@@ -98,6 +98,10 @@ class _Router:
         self.on = {wire: q for q, wire in enumerate(positions)}
         self.routed: list[Item] = []
         self.distances = _distances(neighbours)
+        for item in items:
+            if len(item.qubits) == 2 and item.name != "swap" and self._distance_of(item) == len(neighbours):
+                do = "choose qubits that edges connect, or layout=None"
+                raise InputError(explanation("layout", "qubits that interact must hang together", f"{item.qubits} apart", do))
         self.followers: list[list[int]] = [[] for _ in items]
         self.missing = [0] * len(items)
         self._find_order()
@@ -222,12 +226,12 @@ class _Router:
     def _front(self) -> list[int]:
         return sorted({index for gates in self.waiting for index in gates})
 
-    def _distance(self, index: int) -> int:
-        a, b = self.items[index].qubits
+    def _distance_of(self, item: Item) -> int:
+        a, b = item.qubits
         return self.distances[self.at[a]][self.at[b]]
 
     def _nearest(self) -> tuple[int, ...]:
-        return self.items[min(self._front(), key=lambda index: (self._distance(index), index))].qubits
+        return self.items[min(self._front(), key=lambda index: (self._distance_of(self.items[index]), index))].qubits
 
     def _behind(self, front: list[int]) -> list[int]:
         """Return the next two-qubit gates that follow the waiting ones."""
@@ -269,8 +273,10 @@ class _Router:
 
 
 def _distances(neighbours: Sequence[frozenset[int]]) -> list[list[int]]:
+    """Return the number of edges between wires; more than there can be where no way leads."""
+    n = len(neighbours)
     table = []
-    for start in range(len(neighbours)):
+    for start in range(n):
         row, queue = {start: 0}, deque([start])
         while queue:
             wire = queue.popleft()
@@ -278,11 +284,7 @@ def _distances(neighbours: Sequence[frozenset[int]]) -> list[list[int]]:
                 if other not in row:
                     row[other] = row[wire] + 1
                     queue.append(other)
-        if len(row) < len(neighbours):
-            do = "choose qubits that edges connect, or layout=None"
-            lost = sorted(set(range(len(neighbours))) - set(row))
-            raise InputError(explanation("layout", "qubits that two-qubit gates join must be connected", f"wires {lost} apart", do))
-        table.append([row[wire] for wire in range(len(neighbours))])
+        table.append([row.get(wire, n) for wire in range(n)])
     return table
 
 

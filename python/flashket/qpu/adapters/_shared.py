@@ -65,7 +65,9 @@ _REFUSED_NAMES = re.compile(r"Throttl|TooManyRequests|NameResolution|ConnectionR
 """Errors after which the provider surely took nothing, so that even a job may be sent again."""
 
 _TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
-_STATUS = re.compile(r"\b(?:status(?:[ _]code)?\s*[:=]?\s*|HTTP(?:/[\d.]+)?\s+|^)(429|5\d\d)\b", re.I)
+_STATUS = re.compile(
+    r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
+)
 
 
 def translated(place: str, error: BaseException) -> Exception:

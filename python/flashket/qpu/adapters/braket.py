@@ -16,7 +16,7 @@ from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, counts_of_bits, device_cost, rewritten, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, counts_of_bits, device_cost, drawn, rewritten, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
@@ -118,27 +118,30 @@ def _all_counts(result: Any) -> list[dict[int, int]]:
 class LocalBraketAdapter(LocalAdapter):
     """A Braket device that simulates in this process.
 
-    It draws from NumPy's global random state, which is set from the seed and put back.
+    Braket's simulators cannot be seeded. With a seed they give exact probabilities, and counts are drawn here; emulators always sample.
     """
 
     def __init__(self, name: str, device: Any) -> None:
         super().__init__(name, Limits(None))
         self._device = device
+        self._can_be_exact = type(device).__module__ == "braket.devices.local_simulator"
         self._program = sdk("braket.ir.openqasm", "amazon-braket-sdk", "braket", name).Program
 
     def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
-        import numpy as np
-
-        counts, before = [], np.random.get_state()
-        try:
-            if batch.seed is not None:
-                np.random.seed(batch.seed % 2**32)
-            for circuit, shots in zip(batch.circuits, batch.shots, strict=True):
-                result = self._device.run(self._program(source=openqasm(circuit)), shots=shots).result()
-                counts += _all_counts(result)
-        finally:
-            np.random.set_state(before)
-        return counts, {"device": str(getattr(self._device, "name", ""))}
+        exact = batch.seed is not None and self._can_be_exact
+        counts = []
+        for index, (circuit, shots) in enumerate(zip(batch.circuits, batch.shots, strict=True)):
+            text = openqasm(circuit)
+            if exact:
+                # The first qubit that is named is the highest bit.
+                qubits = ", ".join(f"q[{qubit}]" for qubit in reversed(circuit.measured))
+                gates = "\n".join(line for line in text.splitlines() if " = measure " not in line)
+                text = f"{gates}\n#pragma braket result probability {qubits}\n"
+                found = self._device.run(self._program(source=text), shots=0).result()
+                counts.append(drawn(found.values[0], shots, batch.seed, index))
+            else:
+                counts += _all_counts(self._device.run(self._program(source=text), shots=shots).result())
+        return counts, {"device": str(getattr(self._device, "name", "")), "exact": exact}
 
 
 class BraketAdapter:

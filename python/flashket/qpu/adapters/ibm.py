@@ -179,15 +179,19 @@ class IBMAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        backend = self._backend()
+        self._backend()
         check_batch(batch, self.limits(), self.name)
-        pubs = [(circuit, None, batch.shots[0]) for circuit in compiled(map(quantum_circuit, batch.circuits), backend, **self._compiler)]
+        pubs = self.pubs(batch)
+        return asked(self.name, lambda: str(self.sampler(token).run(pubs).job_id()))
 
-        def send() -> str:
-            sampler = self._runtime.SamplerV2(mode=backend, options={"environment": {"job_tags": ["flashket", token]}})
-            return str(sampler.run(pubs).job_id())
+    def pubs(self, batch: Batch) -> list[Any]:
+        """Return the batch as the primitive's inputs, compiled for the open device."""
+        circuits = compiled(map(quantum_circuit, batch.circuits), self._backend(), **self._compiler)
+        return [(circuit, None, shots) for circuit, shots in zip(circuits, batch.shots, strict=True)]
 
-        return asked(self.name, send)
+    def sampler(self, token: str) -> Any:
+        """Return the primitive of the open device, whose jobs carry the token."""
+        return self._runtime.SamplerV2(mode=self._backend(), options={"environment": {"job_tags": ["flashket", token]}})
 
     def find(self, token: str) -> str | None:
         """Return the newest job with this tag."""

@@ -23,8 +23,16 @@ QUBITS = {"H1": 20, "H2": 56}
 MAX_SHOTS = 10_000
 
 _STATES = {
-    "COMPLETED": "done", "QUEUED": "queued", "SUBMITTED": "queued", "RETRYING": "queued", "RUNNING": "running",
-    "CANCELLED": "cancelled", "CANCELLING": "cancelled", "ERROR": "failed", "TERMINATED": "failed", "DEPLETED": "failed",
+    "COMPLETED": "done",
+    "QUEUED": "queued",
+    "SUBMITTED": "queued",
+    "RETRYING": "queued",
+    "RUNNING": "running",
+    "CANCELLED": "cancelled",
+    "CANCELLING": "cancelled",
+    "ERROR": "failed",
+    "TERMINATED": "failed",
+    "DEPLETED": "failed",
 }
 
 
@@ -38,9 +46,28 @@ def tket_circuit(circuit: MeasuredCircuit) -> Any:
     from pytket.circuit import Circuit, OpType
 
     names = {
-        "h": "H", "x": "X", "y": "Y", "z": "Z", "s": "S", "sdg": "Sdg", "t": "T", "tdg": "Tdg", "rx": "Rx", "ry": "Ry", "rz": "Rz",
-        "p": "U1", "cx": "CX", "cz": "CZ", "cp": "CU1", "swap": "SWAP", "crx": "CRx", "cry": "CRy", "crz": "CRz",
-        "rzz": "ZZPhase", "rxx": "XXPhase", "ryy": "YYPhase",
+        "h": "H",
+        "x": "X",
+        "y": "Y",
+        "z": "Z",
+        "s": "S",
+        "sdg": "Sdg",
+        "t": "T",
+        "tdg": "Tdg",
+        "rx": "Rx",
+        "ry": "Ry",
+        "rz": "Rz",
+        "p": "U1",
+        "cx": "CX",
+        "cz": "CZ",
+        "cp": "CU1",
+        "swap": "SWAP",
+        "crx": "CRx",
+        "cry": "CRy",
+        "crz": "CRz",
+        "rzz": "ZZPhase",
+        "rxx": "XXPhase",
+        "ryy": "YYPhase",
     }
     made = Circuit(circuit.n_qubits, len(circuit.measured))
     for index, part in enumerate(circuit.parts):
