@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 GOOD, FAILED, USAGE, MISSING, INTERRUPTED = 0, 1, 2, 3, 4
 _KILLED = 130
@@ -35,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     arguments = _parser().parse_args(argv)
-    from flashket.errors import BackendUnavailable, FlashKetError
+    from flashket.errors import BackendUnavailable, FlashKetError, JobError
 
     try:
         command: Callable[[argparse.Namespace], int] = arguments.command
@@ -44,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except BackendUnavailable as error:
         return _refuse(str(error), MISSING)
+    except JobError as error:
+        return _refuse(str(error), FAILED)
     except FlashKetError as error:
         return _refuse(str(error), USAGE)
     except BrokenPipeError:
@@ -83,8 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--qpu", action="append", default=[], metavar="PROFILE", help="add rows with this device's noise and its cost per token; repeats"
     )
-    for option in ("--max-spend", "--scheduler"):
-        bench.add_argument(option, action="append", default=[], help=argparse.SUPPRESS)
+    bench.add_argument(
+        "--max-spend", type=float, default=0.0, metavar="USD", help="the most to spend on QPUs; --qpu simulates, for nothing"
+    )
+    bench.add_argument("--scheduler", action="append", default=[], help=argparse.SUPPRESS)
     bench.set_defaults(command=_bench)
 
     gram = commands.add_parser("gram", help="write the kernel matrix of a .npy file", description=_gram.__doc__)
@@ -104,10 +111,63 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--op", choices=("gram", "attention"), default="gram")
     explain.set_defaults(command=_explain)
 
+    estimate = commands.add_parser(
+        "estimate", help="say what a kernel matrix would cost on QPUs; nothing is sent", description=_estimate.__doc__
+    )
+    estimate.add_argument("--kernel", required=True, metavar="SPEC", help=_SPEC)
+    estimate.add_argument("--n", required=True, type=int, help="rows")
+    estimate.add_argument("--shots", required=True, type=int, help="measurements of each circuit")
+    estimate.add_argument("--qpu", action="append", default=[], metavar="PROFILE", help="only this device (default: all); repeats")
+    estimate.set_defaults(command=_estimate)
+
+    _add_qpu(commands)
+
     doctor = commands.add_parser("doctor", help="check this installation", description=_doctor.__doc__)
     doctor.add_argument("--backend", action="append", default=[], metavar="NAME", help="fail if this backend is missing; repeats")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_qpu(commands: argparse._SubParsersAction[_Parser]) -> None:
+    """Add ``flashket qpu ...``."""
+    text = (
+        "QPU backends and journalled jobs. Exit codes: 1 job failed or not ready, 2 wrong usage or over budget, 4 interrupted, job saved."
+    )
+    qpu = commands.add_parser("qpu", help="QPU backends, device profiles and jobs", description=text)
+    actions = qpu.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+
+    actions.add_parser("list", help="the QPU backends, and what each lacks here")
+
+    profiles = actions.add_parser("profiles", help="the bundled device profiles")
+    profiles.add_argument("--refresh", action="store_true", help="make them anew from the providers' installed packages")
+    profiles.add_argument("--out", type=Path, metavar="DIR", help="where --refresh writes (default: the package)")
+
+    submit = actions.add_parser("submit", help="send a kernel matrix, or go on with the same one; prints its cost first")
+    submit.add_argument("input", type=Path, metavar="IN.npy", help="(n, n_features) numbers")
+    submit.add_argument("--kernel", required=True, metavar="SPEC", help=_SPEC)
+    submit.add_argument("--backend", required=True, metavar="NAME", help="e.g. sim:ibm_torino; see: flashket qpu list")
+    submit.add_argument("--shots", required=True, type=int, help="measurements of each circuit")
+    submit.add_argument("--seed", type=int, help="of simulated samples and random measurements")
+    submit.add_argument("--estimator", default="auto", metavar="NAME", help="how entries are measured (default: auto)")
+    submit.add_argument("--max-spend", type=float, default=0.0, metavar="USD", help="the most it may cost (default: 0)")
+    submit.add_argument("--max-seconds", type=float, default=0.0, metavar="S", help="the most QPU time it may take (default: 0)")
+    submit.add_argument("--allow-unknown", action="store_true", help="send it although its price is not known")
+    submit.add_argument("--retry-unknown", action="store_true", help="send parts again whose outcome is unknown; they may be paid twice")
+    submit.add_argument("--reuse", choices=("unfinished", "any", "never"), default="unfinished", help="of the same job in the journal")
+
+    status = actions.add_parser("status", help="the jobs in the journal, or one of them with its parts")
+    status.add_argument("job", nargs="?", type=int, metavar="JOB", help="its number")
+    status.add_argument("--offline", action="store_true", help="do not ask the provider")
+
+    fetch = actions.add_parser("fetch", help="wait for a job and write the matrix")
+    fetch.add_argument("job", type=int, metavar="JOB")
+    fetch.add_argument("output", type=Path, metavar="OUT.npy", help="(n, m) float64")
+    fetch.add_argument("--errors", type=Path, metavar="FILE.npy", help="write the standard errors too")
+    fetch.add_argument("--timeout", type=float, metavar="S", help="give up waiting after this long")
+
+    cancel = actions.add_parser("cancel", help="stop what has not run")
+    cancel.add_argument("job", type=int, metavar="JOB")
+    qpu.set_defaults(command=_qpu)
 
 
 class _Version(argparse.Action):
@@ -126,10 +186,10 @@ def _bench(arguments: argparse.Namespace) -> int:
     from flashket.benchmark.runner import Request, interruptible, run
     from flashket.errors import InputError
     from flashket.llm.model import array_module
+    from flashket.qpu.budget import budget
 
-    for option in ("max_spend", "scheduler"):
-        if getattr(arguments, option):
-            raise InputError(f"[bench] --{option.replace('_', '-')} is not in this version, which runs on this machine; leave it out")
+    if arguments.scheduler:
+        raise InputError("[bench] --scheduler is not in this version, which runs on this machine; leave it out")
     _require_backends(arguments.backend, "bench")
     device = arguments.device or "cpu"
     for name in arguments.backend:
@@ -138,7 +198,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     array_module(device)  # refuses a device that is not there before a folder is made
     names = (tuple(arguments.model), tuple(arguments.kernel))
     request = Request(arguments.suite, *names, arguments.out, arguments.resume, arguments.device, tuple(arguments.qpu))
-    with interruptible():
+    with interruptible(), budget(usd=arguments.max_spend):
         from flashket.benchmark.terminal import TerminalDisplay, print_table
 
         outcome = run(request, TerminalDisplay())
@@ -165,7 +225,6 @@ def _require_backends(names: Sequence[str], place: str) -> None:
 
 def _gram(arguments: argparse.Namespace) -> int:
     """Compute the kernel matrix of the rows of IN.npy and write it to OUT.npy, which appears only when it is whole."""
-    import numpy as np
 
     from flashket.errors import InputError
     from flashket.gram import gram
@@ -175,32 +234,39 @@ def _gram(arguments: argparse.Namespace) -> int:
         raise InputError("[gram] --scheduler is not in this version, which computes on this machine; leave it out")
     kernel = parse_spec(arguments.kernel)
     matrix = gram(
-        _open_npy(arguments.input),
+        open_npy(arguments.input),
         kernel=kernel,
         dtype=arguments.dtype,
         log=arguments.log,
         shots=arguments.shots,
         seed=arguments.seed,
     )
-    temporary = arguments.output.with_name(arguments.output.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, matrix, allow_pickle=False)
-        temporary.replace(arguments.output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_npy(arguments.output, matrix)
     print(f"{arguments.output}: {matrix.shape[0]} x {matrix.shape[1]} {matrix.dtype}, {kernel!r}")
     return GOOD
 
 
-def _open_npy(path: Path) -> object:
+def write_npy(path: Path, matrix: npt.NDArray[Any]) -> None:
+    """Write a .npy file, which appears only when it is whole."""
+    import numpy as np
+
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, matrix, allow_pickle=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def open_npy(path: Path, place: str = "gram") -> object:
     """Map a .npy file, after comparing what its header claims with the size of the file."""
     import numpy as np
 
     from flashket.errors import InputError
 
     def refuse(reason: object) -> InputError:
-        return InputError(f"[gram] {path} must be a .npy file with a matrix of numbers: {reason}")
+        return InputError(f"[{place}] {path} must be a .npy file with a matrix of numbers: {reason}")
 
     if not path.is_file():
         raise refuse("no such file")
@@ -231,6 +297,23 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     print(explain(parse_spec(arguments.kernel), n=arguments.n, op=arguments.op))
     return GOOD
+
+
+def _estimate(arguments: argparse.Namespace) -> int:
+    """Say what a kernel matrix would take on every device: circuits, gates, QPU seconds, dollars. Nothing is sent."""
+    from flashket.qpu.estimate import estimate_command
+
+    return estimate_command(arguments)
+
+
+def _qpu(arguments: argparse.Namespace) -> int:
+    """Run ``flashket qpu ACTION``."""
+    from flashket.qpu.commands import run
+
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return _refuse("interrupted; jobs are in the journal, go on with: flashket qpu status", INTERRUPTED)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

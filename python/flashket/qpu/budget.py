@@ -172,7 +172,8 @@ def worst_case(cost: Cost) -> Amount:
     >>> worst_case(Cost(1, 1000, 2.5, 4.0, 4.8))
     Amount(usd=4.8, qpu_seconds=2.5)
     """
-    return Amount(cost.usd_worst or 0.0, cost.qpu_seconds or 0.0)
+    seconds = cost.qpu_seconds if cost.qpu_seconds_worst is None else cost.qpu_seconds_worst
+    return Amount(cost.usd_worst or 0.0, seconds or 0.0)
 
 
 def expected(cost: Cost) -> Amount:

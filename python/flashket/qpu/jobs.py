@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -201,7 +202,11 @@ def capabilities(device: Any) -> Limits:
     >>> capabilities("sim:ibm_torino").n_qubits is not None
     True
     """
-    return as_adapter(device).limits()
+    return _limits(as_adapter(device))
+
+
+def _limits(adapter: Adapter) -> Limits:
+    return Retry().call(adapter.limits, adapter.name)
 
 
 def estimate(batch: Batch, device: Any) -> Cost:
@@ -235,8 +240,9 @@ def total(costs: Sequence[Cost]) -> Cost:
 
     Examples
     --------
-    >>> total([Cost(1, 10, 1.0, 0.5, 0.6), Cost(2, 20, 2.0, None, None)])
-    Cost(circuits=3, executions=30, qpu_seconds=3.0, usd=None, usd_worst=None, hqc=None, price_date='', is_stale=False, notes=())
+    >>> found = total([Cost(1, 10, 1.0, 0.5, 0.6), Cost(2, 20, 2.0, None, None)])
+    >>> found.circuits, found.executions, found.qpu_seconds, found.usd
+    (3, 30, 3.0, None)
     """
     return Cost(
         circuits=sum(cost.circuits for cost in costs),
@@ -248,6 +254,9 @@ def total(costs: Sequence[Cost]) -> Cost:
         price_date=min((cost.price_date for cost in costs if cost.price_date), default=""),
         is_stale=any(cost.is_stale for cost in costs),
         notes=tuple(dict.fromkeys(note for cost in costs for note in cost.notes)),
+        qpu_seconds_worst=_sum([cost.qpu_seconds_worst for cost in costs]),
+        provider=costs[0].provider if costs else "",
+        kind="list-price" if costs and all(cost.kind == "list-price" for cost in costs) else "modelled",
     )
 
 
@@ -314,7 +323,11 @@ def submit(
     adapter = as_adapter(device)
     batch = _checked(batch, adapter)
     plans = _plans(batch, adapter)
-    entries = [CircuitEntry(circuit.digest, len(circuit.measured), n) for circuit, n in zip(batch.circuits, batch.shots, strict=True)]
+    texts = [circuit.to_qasm() for circuit in batch.circuits]  # once: this is what takes the time
+    entries = [
+        CircuitEntry(hashlib.sha256(text.encode()).hexdigest(), len(circuit.measured), shots)
+        for text, circuit, shots in zip(texts, batch.circuits, batch.shots, strict=True)
+    ]
     if spec is None:
         spec = {"circuits": [entry.digest for entry in entries], "shots": list(batch.shots), "seed": batch.seed}
     digest = spec_digest(spec, adapter.name)
@@ -328,7 +341,7 @@ def submit(
             is_remote=adapter.is_remote,
             version=_version(),
             circuits=entries,
-            qasm=lambda position: batch.circuits[position].to_qasm(),
+            qasm=texts,
             arrays=dict(arrays or {}),
             plans=plans,
             tokens=[new_token() for _ in plans],
@@ -364,17 +377,17 @@ def find_record(journal: Journal, digest: str, reuse: str) -> Record | None:
 def _checked(batch: Batch, adapter: Adapter) -> Batch:
     """Return the batch with plain integers for shots; raise InputError where the device cannot take it."""
     plain = replace(batch, shots=tuple(int(shots) if isinstance(shots, np.integer) else shots for shots in batch.shots))
-    check_batch(plain, adapter.limits(), adapter.name)
+    check_batch(plain, _limits(adapter), adapter.name)
     return plain
 
 
 def _plans(batch: Batch, adapter: Adapter) -> list[Plan]:
     plans = []
-    for slot, pieces in enumerate(split(batch.shots, adapter.limits())):
+    for slot, pieces in enumerate(split(batch.shots, _limits(adapter))):
         # 31 bits: every provider takes these; each part its own, or all would draw the same samples.
         seed = None if batch.seed is None else int(np.random.SeedSequence([batch.seed, slot]).generate_state(1)[0] >> 1)
         part = Batch(tuple(batch.circuits[position] for position, _ in pieces), tuple(shots for _, shots in pieces), seed)
-        plans.append(Plan(pieces, seed, adapter.estimate(part)))
+        plans.append(Plan(pieces, seed, Retry().call(partial(adapter.estimate, part), adapter.name)))
     return plans
 
 

@@ -286,7 +286,7 @@ class Journal:
         is_remote: bool,
         version: str,
         circuits: Sequence[CircuitEntry],
-        qasm: Callable[[int], str],
+        qasm: Sequence[str],
         arrays: dict[str, bytes],
         plans: Sequence[Plan],
         tokens: Sequence[str],
@@ -305,7 +305,7 @@ class Journal:
             assert job is not None
             for position, entry in enumerate(circuits):
                 if connection.execute("SELECT 1 FROM circuits WHERE digest = ?", (entry.digest,)).fetchone() is None:
-                    connection.execute("INSERT INTO circuits VALUES (?, ?)", (entry.digest, zlib.compress(qasm(position).encode())))
+                    connection.execute("INSERT INTO circuits VALUES (?, ?)", (entry.digest, zlib.compress(qasm[position].encode())))
                 connection.execute(
                     "INSERT INTO job_circuits VALUES (?, ?, ?, ?, ?)", (job, position, entry.digest, entry.n_bits, entry.shots)
                 )
@@ -440,6 +440,9 @@ class Journal:
             lock.__exit__(None, None, None)
 
 
+_COST = {field.name for field in fields(Cost)}
+
+
 def _record(row: sqlite3.Row) -> Record:
     return Record(**{**dict(row), "spec": json.loads(row["spec"]), "is_remote": bool(row["is_remote"])})
 
@@ -447,7 +450,8 @@ def _record(row: sqlite3.Row) -> Record:
 def _part(row: sqlite3.Row) -> Part:
     values = dict(row)
     cost = json.loads(values["cost"])
-    values["cost"] = Cost(**{**cost, "notes": tuple(cost["notes"])})
+    known: dict[str, Any] = {name: tuple(value) if name == "notes" else value for name, value in cost.items() if name in _COST}
+    values["cost"] = Cost(**known)
     values["pieces"] = tuple((position, shots) for position, shots in json.loads(values["pieces"]))
     values["is_billed"] = bool(values["is_billed"])
     values["has_counts"] = bool(values["has_counts"])

@@ -195,13 +195,13 @@ def gram(
     --------
     >>> import flashket as fk
     >>> found = gram([[0.0], [1.0]], kernel=fk.Fidelity(fk.Angle(1)), backend="sim:ideal", shots=1000, seed=1)
-    >>> abs(found.values[0, 1] - 0.7702) < 5 * found.standard_errors[0, 1]
+    >>> bool(abs(found.values[0, 1] - 0.7702) < 5 * found.standard_errors[0, 1])
     True
     """
     adapter = jobs.as_adapter(backend)
     book = jobs.as_journal(journal, adapter)
-    wanted = {"kernel": kernel, "shots": shots, "seed": seed, "estimator": estimator, "options": options, "diagonal": diagonal}
-    plan = plan_gram(X, Y, backend=adapter, journal=book, reuse=reuse, **wanted)
+    wanted: dict[str, Any] = {"shots": shots, "seed": seed, "estimator": estimator, "options": options, "diagonal": diagonal}
+    plan = plan_gram(X, Y, kernel=kernel, backend=adapter, journal=book, reuse=reuse, **wanted)
     return plan.submit(journal=book, reuse=reuse, retry_unknown=retry_unknown, retry=retry).result()
 
 

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""``flashket qpu ...``: what each action does with its parsed arguments."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flashket.cli import FAILED, GOOD, open_npy, write_npy
+from flashket.qpu import jobs
+from flashket.qpu.budget import budget
+from flashket.qpu.cost import Cost
+from flashket.qpu.journal import Journal, Record, default_path
+from flashket.qpu.kernel_jobs import open_gram, plan_gram
+from flashket.spec import parse_spec
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run ``arguments.action`` and return the exit code.
+
+    Examples
+    --------
+    >>> import contextlib, io
+    >>> with contextlib.redirect_stdout(io.StringIO()) as printed:
+    ...     code = run(argparse.Namespace(action="list"))
+    >>> code, "sim:ideal" in printed.getvalue()
+    (0, True)
+    """
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": _list,
+        "profiles": _profiles,
+        "submit": _submit,
+        "status": _status,
+        "fetch": _fetch,
+        "cancel": _cancel,
+    }
+    return actions[arguments.action](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from flashket.qpu.adapters import list_adapters
+
+    rows = [("backend", "where", "", "what")]
+    for row in list_adapters():
+        where = "remote" if row.is_remote else "local"
+        rows.append((row.pattern, where, "ok" if row.available else "none", row.what + (f" ({row.reason})" if row.reason else "")))
+    print(_columns(rows))
+    return GOOD
+
+
+def _profiles(arguments: argparse.Namespace) -> int:
+    from flashket.qpu.profile_table import profiles_command
+
+    return profiles_command(arguments)
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    journal = Journal()
+    plan = plan_gram(
+        open_npy(arguments.input, "qpu submit"),
+        kernel=parse_spec(arguments.kernel),
+        backend=arguments.backend,
+        shots=arguments.shots,
+        seed=arguments.seed,
+        estimator=arguments.estimator,
+        journal=journal,
+        reuse=arguments.reuse,
+    )
+    print(f"{plan.adapter.name}: {_cost(plan.cost())}", flush=True)
+    with budget(usd=arguments.max_spend, qpu_seconds=arguments.max_seconds, allow_unknown=arguments.allow_unknown):
+        sent = plan.submit(journal=journal, reuse=arguments.reuse, retry_unknown=arguments.retry_unknown)
+    if sent.job is None:
+        print("Nothing has to be measured: the matrix is [[1.]].")
+        return GOOD
+    if not plan.adapter.is_remote:
+        sent.job.fetch()  # a local simulator forgets its counts when this process ends
+    print(f"Job {sent.job.id}: {sent.job.status(refresh=False).state}, in {journal.path}")
+    print(f"Next: flashket qpu fetch {sent.job.id} OUT.npy")
+    return GOOD
+
+
+_HEADS = ("job", "made", "backend", "state", "parts", "USD", "QPU s", "what")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    journal = Journal()
+    if arguments.job is None:
+        rows = [_HEADS, *(_row(journal, record) for record in journal.records())]
+        print(_columns(rows) if len(rows) > 1 else f"no jobs in {default_path()}")
+        return GOOD
+    if arguments.offline:
+        parts = journal.parts(arguments.job)
+        said = [part.state for part in parts]
+    else:
+        status = jobs.status(arguments.job, journal=journal)
+        parts, said = list(status.parts), list(status.provider)
+    record = journal.record(arguments.job)
+    print(_columns([_HEADS, _row(journal, record)]) + "\n")
+    table: list[tuple[str, ...]] = [("part", "state", "provider", "id", "circuits", "shots", "USD", "queue s", "run s", "wall s", "")]
+    for part, provider in zip(parts, said, strict=True):
+        times = (part.queue_seconds, part.execution_seconds, part.wall_seconds)
+        table.append(
+            (
+                str(part.slot + 1),
+                part.state,
+                provider,
+                part.provider_id or part.token,
+                str(len(part.pieces)),
+                str(sum(shots for _, shots in part.pieces)),
+                f"{part.usd_spent:.2f}{'' if part.is_billed or part.state == 'planned' else ' estimated'}",
+                *("-" if each is None else f"{each:.3g}" for each in times),
+                part.error or "",
+            )
+        )
+    print(_columns(table))
+    return GOOD
+
+
+def _row(journal: Journal, record: Record) -> tuple[str, ...]:
+    every = journal.parts(record.id, every=True)
+    parts = journal.parts(record.id)
+    states = [part.state for part in parts]
+    return (
+        str(record.id),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+        record.backend,
+        ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) + (", taken" if record.delivered else ""),
+        str(len(parts)),
+        f"{sum(part.usd_spent for part in every):.2f}",
+        f"{sum(part.seconds_spent for part in every):.3g}",
+        f"{record.spec.get('op', 'circuits')}, {sum(shots for part in parts for _, shots in part.pieces):,} shots",
+    )
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    opened = open_gram(arguments.job)
+    found = opened.result(timeout=arguments.timeout)
+    assert opened.job is not None
+    record = opened.job.record
+    written: list[tuple[Path, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = [(arguments.output, found.values)]
+    if arguments.errors is not None:
+        written.append((arguments.errors, found.standard_errors))
+    for path, matrix in written:
+        write_npy(path, matrix)
+    largest = float(found.standard_errors.max(initial=0.0))
+    n, m = found.values.shape
+    how = f"{'counted' if record.is_remote else 'simulated'} by {record.backend}"
+    print(f"{arguments.output}: {n} x {m} float64, {how}, {found.n_shots:,.0f} shots, standard errors up to {largest:.2g}")
+    return GOOD
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    status = jobs.cancel(arguments.job)
+    states = [part.state for part in status.parts]
+    print(f"Job {status.job}: " + ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
+    return GOOD if all(state in ("cancelled", "done") for state in states) else FAILED
+
+
+def _cost(cost: Cost) -> str:
+    """Return a cost in words, with the date of its prices."""
+    parts = [f"{cost.circuits:,} circuits, {cost.executions:,} executions"]
+    if cost.qpu_seconds is not None:
+        parts.append(f"{cost.qpu_seconds:,.3g} QPU seconds")
+    if cost.hqc is not None:
+        parts.append(f"{cost.hqc:,.0f} HQC")
+    if cost.usd is None:
+        parts.append("price in USD not known")
+    else:
+        worst = "" if cost.usd_worst is None else f" (at most {cost.usd_worst:,.2f})"
+        dated = f", list prices of {cost.price_date}{', out of date' if cost.is_stale else ''}" if cost.price_date else ""
+        parts.append(f"{cost.usd:,.2f} USD{worst}{dated}")
+    return ", ".join(parts) + "".join(f"\n  {note}" for note in cost.notes)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns; the last one is not padded."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Gram matrices over QPU backends: fk.gram, what resumes, what other processes read, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import flashket as fk
+from contract import feature_maps
+from fake_device import QUICK, expected, running
+from flashket.qpu import budget, kernel_jobs
+from flashket.qpu.adapters._base import Batch
+from flashket.qpu.journal import Journal
+from flashket.qpu.kernel_record import read_kernel, write_kernel
+
+ROWS = np.random.default_rng(3).uniform(-1, 1, (4, 3))
+KERNEL = fk.Fidelity(fk.ZZ(3, reps=1))
+SHOTS = 100
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("provider")) as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(started):
+    started.reset()
+    return started
+
+
+@pytest.fixture(autouse=True)
+def journal(tmp_path, monkeypatch):
+    path = tmp_path / "journal.db"
+    monkeypatch.setenv("FLASHKET_JOURNAL", str(path))
+    return path
+
+
+@pytest.fixture
+def spend():
+    with budget(usd=100, qpu_seconds=100) as allowed:
+        yield allowed
+
+
+@pytest.mark.parametrize("kernel", [KERNEL, fk.HadamardTest(fk.Angle(3), power=2), fk.Projected(fk.IQP(3), gamma=0.5)])
+def test_a_simulator_estimates_the_exact_matrix(kernel):
+    for other in (None, ROWS[:2] + 0.1):
+        found = kernel_jobs.gram(ROWS, other, kernel=kernel, backend="sim:ideal", shots=4000, seed=5)
+        exact = fk.gram(ROWS, other, kernel=kernel)
+        assert found.values.shape == exact.shape and found.values.dtype == np.float64
+        measured = found.standard_errors > 0
+        assert measured.any() and np.array_equal(found.values[~measured], exact[~measured])
+        assert (np.abs(found.values - exact)[measured] < 6 * found.standard_errors[measured]).all()
+        assert np.array_equal(fk.gram(ROWS, other, kernel=kernel, backend="sim:ideal", shots=4000, seed=5), found.values)
+
+
+def test_dtype_and_out():
+    options = {"kernel": KERNEL, "backend": "sim:ideal", "shots": SHOTS, "seed": 1}
+    plain = fk.gram(ROWS, **options)
+    out = np.empty((4, 4), np.float32)
+    assert fk.gram(ROWS, out=out, dtype=np.float32, **options) is out
+    assert np.array_equal(out, plain.astype(np.float32)) and np.array_equal(plain, plain.T)
+    with pytest.raises(fk.InputError, match="out"):
+        fk.gram(ROWS, out=np.empty((3, 3)), **options)
+
+
+def test_one_row_needs_no_job(provider):
+    assert fk.gram(ROWS[:1], kernel=KERNEL, backend=provider.device(), shots=SHOTS).tolist() == [[1.0]]
+    assert provider.ledger == []
+
+
+def test_simulators_leave_no_file_unless_asked(journal, monkeypatch, tmp_path):
+    monkeypatch.delenv("FLASHKET_JOURNAL")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    fk.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SHOTS)
+    assert not journal.exists() and not (tmp_path / "data").exists()
+    kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SHOTS, journal=journal)
+    assert [record.is_remote for record in Journal(journal).records()] == [False]
+
+
+def test_fresh_seeds_differ_and_given_ones_do_not():
+    draws = [fk.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SHOTS, seed=seed) for seed in (None, None, 3, 3)]
+    assert not np.array_equal(draws[0], draws[1]) and np.array_equal(draws[2], draws[3])
+
+
+def test_money_is_asked_for(provider):
+    with pytest.raises(fk.BudgetExceeded, match=r"fake:qpu may cost up to 6\.60 USD"):
+        fk.gram(ROWS, kernel=KERNEL, backend=provider.device(), shots=SHOTS)
+    assert provider.ledger == []
+
+
+def test_an_unfinished_matrix_goes_on_with_the_same_random_choices(provider, journal, spend):
+    device = provider.device()
+    book = Journal(journal)
+    plan = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend=device, shots=SHOTS, journal=book)
+    sent = plan.submit(journal=book, retry=QUICK)  # its caller is gone before the result
+    again = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend=device, shots=SHOTS, journal=book)
+    assert again.extra == plan.extra and again.batch.seed == plan.batch.seed
+    values = fk.gram(ROWS, kernel=KERNEL, backend=device, shots=SHOTS)
+    assert len(provider.ledger) == 3 and len(book.records()) == 1
+    assert np.array_equal(values, plan.measurements.estimate(expected(plan.batch)).values)
+    assert np.array_equal(sent.result().values, values)
+    fk.gram(ROWS, kernel=KERNEL, backend=device, shots=SHOTS)  # a finished one is measured anew ...
+    assert len(provider.ledger) == 6
+    free = kernel_jobs.gram(ROWS, kernel=KERNEL, backend=device, shots=SHOTS, reuse="any")  # ... unless it is asked for
+    assert len(provider.ledger) == 6 and free.values.shape == (4, 4)
+
+
+def test_other_data_kernels_and_shots_are_other_jobs(provider, journal, spend):
+    book, device = Journal(journal), provider.device()
+    changes = [
+        {},
+        {"shots": 50},
+        {"seed": 1},
+        {"kernel": fk.Fidelity(fk.ZZ(3, reps=2))},
+        {"kernel": fk.Fidelity(fk.ZZ(3, reps=1), power=2)},
+    ]
+    for change in changes:
+        kernel_jobs.plan_gram(ROWS, **{"kernel": KERNEL, "backend": device, "shots": SHOTS, **change}).submit(journal=book, retry=QUICK)
+    kernel_jobs.plan_gram(ROWS + 1e-9, kernel=KERNEL, backend=device, shots=SHOTS).submit(journal=book, retry=QUICK)
+    kernel_jobs.plan_gram(ROWS, ROWS, kernel=KERNEL, backend=device, shots=SHOTS).submit(journal=book, retry=QUICK)
+    assert len({record.digest for record in book.records()}) == len(changes) + 2
+
+
+def test_another_process_reads_the_matrix_from_the_journal(provider, journal, spend):
+    kernel = fk.Projected(fk.Circuit(fk.ZZ(3, reps=1).program()), gamma=0.7)
+    plan = kernel_jobs.plan_gram(ROWS, ROWS[:2], kernel=kernel, backend=provider.device(), shots=SHOTS)
+    job = plan.submit(journal=Journal(journal), retry=QUICK).job
+    found = kernel_jobs.open_gram(job.id, device=provider.device(), journal=journal).result()
+    assert np.array_equal(found.values, plan.measurements.estimate(expected(plan.batch)).values)
+
+
+@pytest.mark.parametrize("feature_map", feature_maps(3), ids=repr)
+def test_kernels_survive_as_json(feature_map):
+    for kernel in (fk.Fidelity(feature_map, power=2), fk.HadamardTest(feature_map), fk.Projected(feature_map, gamma=0.25)):
+        record = json.loads(json.dumps(write_kernel(kernel)))
+        assert read_kernel(record) == kernel and write_kernel(read_kernel(record)) == write_kernel(kernel)
+
+
+def test_a_job_that_is_no_matrix(provider, journal, spend):
+    from fake_device import batch_of
+
+    job = fk.qpu.submit(batch_of(1), provider.device(), retry=QUICK)
+    with pytest.raises(fk.JobError, match="job 1 must be of a Gram matrix"):
+        kernel_jobs.open_gram(job.id, device=provider.device(), journal=journal)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"shots": None}, "shots must be given on a QPU"),
+        ({"shots": 0}, "shots must be an integer in 1"),
+        ({"shots": 1.5}, "shots must be an integer"),
+        ({"seed": -1}, "seed must be an integer"),
+        ({"log": True}, "log must be left out on a QPU"),
+        ({"noise": "ibm_torino"}, "noise must be left out on a QPU"),
+        ({"workers": 1}, "workers must be left out"),
+        ({"backend": "sim:nothing"}, "nothing"),
+        ({"backend": "nobody:device"}, "a QPU backend's name was wanted"),
+        ({"backend": 7}, "a Qiskit BackendV2"),
+        ({"X": ROWS[:, :2]}, r"X must be \(n_samples, 3\)"),
+        ({"X": [[np.nan, 0, 0]]}, "NaN"),
+    ],
+)
+def test_bad_input(change, text):
+    given = {"X": ROWS, "kernel": KERNEL, "backend": "sim:ideal", "shots": SHOTS, **change}
+    with pytest.raises(fk.InputError, match=text):
+        fk.gram(given.pop("X"), **given)
+
+
+def test_what_a_qpu_cannot_do_says_what_to_do():
+    q = np.zeros((1, 1, 1, 3))
+    with pytest.raises(fk.BackendUnavailable, match=r"\[attention\] backend 'sim:ideal' cannot run this: .*noise=PROFILE"):
+        fk.attention(q, q, q, kernel=KERNEL, backend="sim:ideal")
+    with pytest.raises(fk.BackendUnavailable, match="never a state"):
+        fk.states(ROWS, feature_map=fk.ZZ(3), backend="sim:ideal")
+    with pytest.raises(fk.BackendUnavailable, match="flashket estimate"):
+        fk.explain(KERNEL, n=3, backend="sim:ideal")
+    with pytest.raises(fk.BackendUnavailable, match="multiply with the matrix"):
+        fk.gram_matvec(ROWS, np.ones((4, 1)), kernel=KERNEL, backend="sim:ideal")
+
+
+def test_the_environment_can_name_a_qpu(monkeypatch):
+    monkeypatch.setenv("FLASHKET_BACKEND", "sim:ideal")
+    with pytest.raises(fk.InputError, match="shots must be given on a QPU"):
+        fk.gram(ROWS, kernel=KERNEL)
+    assert fk.gram(ROWS, kernel=KERNEL, backend="cpu").shape == (4, 4)
+
+
+def test_qpus_are_listed_and_auto_never_takes_one():
+    listed = {backend.name: backend for backend in fk.backends() if ":" in backend.name}
+    assert listed["sim:ideal"].available and {"aer:<profile>", "ibm:<device>", "pennylane:<device>"} <= set(listed)
+    assert all(backend.reason for backend in listed.values() if not backend.available)
+    assert listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "gram")
+    assert not listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "attention")
+    assert ":" not in fk.explain(KERNEL, n=10).backend
+
+
+def test_the_batch_is_what_the_estimator_asks(provider):
+    plan = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend=provider.device(), shots=SHOTS, seed=4)
+    assert isinstance(plan.batch, Batch) and len(plan.batch.circuits) == 6 and plan.batch.seed == 4
+    assert plan.cost().executions == 6 * SHOTS and provider.ledger == []
