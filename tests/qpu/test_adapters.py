@@ -195,6 +195,8 @@ def test_parts_that_cancel_stay_apart():
         (ValueError("status code 502: Bad Gateway"), TransientError),
         (ValueError("429 Client Error: Too Many Requests for url"), TransientError),
         (ValueError("500 shots are too few"), JobError),
+        (type("RateLimitError", (Exception,), {})("slower"), TransientError),
+        (RuntimeError("Failed to run: HTTPSConnectionPool(host='x'): Max retries exceeded with url: /jobs"), TransientError),
         (ValueError("wrong circuit"), JobError),
     ],
 )

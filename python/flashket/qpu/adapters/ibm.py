@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from flashket.errors import BackendUnavailable, InputError, JobError, explanation
+from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
-from flashket.qpu.adapters._shared import LocalAdapter, asked, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, asked, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
 
@@ -247,6 +247,7 @@ class BackendAdapter:
     def __init__(self, backend: Any, *, optimization_level: int = 3, layout: Any = None) -> None:
         name = backend.name if isinstance(backend.name, str) else backend.name()
         self.name, self._backend, self._jobs = f"qiskit:{name}", backend, dict[str, Any]()
+        self._tokens = Unlisted(self.name)
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
 
     def limits(self) -> Limits:
@@ -261,14 +262,17 @@ class BackendAdapter:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
         circuits = compiled(map(quantum_circuit, batch.circuits), self._backend, **self._compiler)
-        job = asked(self.name, lambda: self._backend.run(circuits, shots=batch.shots[0]))
-        self._jobs[str(job.job_id())] = job
-        return str(job.job_id())
+
+        def send() -> str:
+            job = self._backend.run(circuits, shots=batch.shots[0])
+            self._jobs[str(job.job_id())] = job
+            return str(job.job_id())
+
+        return self._tokens.send(token, send)
 
     def find(self, token: str) -> str | None:
-        """Refuse: such objects have no tags."""
-        do = "look at the provider's own list of jobs"
-        raise BackendUnavailable(explanation(self.name, "jobs of this object cannot be looked up by token", None, do))
+        """Return a job that this process sent: such objects have no tags."""
+        return self._tokens.find(token)
 
     def _job(self, job_id: str) -> Any:
         if job_id not in self._jobs:
