@@ -67,8 +67,13 @@ _REFUSED_NAMES = re.compile(r"TooManyRequests|RateLimit|Throttl")
 # SDKs that wrap the error of their HTTP library keep its text.
 _TRANSIENT_TEXT = re.compile(r"Max retries exceeded|timed out|Connection aborted|Remote end closed|Connection reset")
 _AWS_CODES = {
-    **{"ThrottlingException": 429, "Throttling": 429, "TooManyRequestsException": 429, "SlowDown": 429},
-    **{"ServiceUnavailable": 503, "InternalServiceException": 500, "RequestTimeout": 408},
+    "ThrottlingException": 429,
+    "Throttling": 429,
+    "TooManyRequestsException": 429,
+    "SlowDown": 429,
+    "ServiceUnavailable": 503,
+    "InternalServiceException": 500,
+    "RequestTimeout": 408,
 }
 _STATUS = re.compile(
     r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
