@@ -193,7 +193,7 @@ def test_doctor_fails_on_a_damaged_text_and_a_missing_backend(capsys, monkeypatc
     ("options", "code", "reason"),
     [
         (["--suite", "huge"], 2, "suite must be quick, default, full"),
-        (["--qpu", "ibm_nowhere"], 2, "ibm_nowhere"),
+        (["--qpu", "ibm_nowhere"], 2, "got 'ibm_nowhere'"),
         (["--max-spend", "-5"], 2, "usd must be a finite number >= 0"),
         (["--scheduler", "tcp://x"], 2, "--scheduler is not in this version"),
         (["--model", "owner/name"], 2, "no hub models"),
@@ -237,7 +237,7 @@ def test_help_lists_only_what_exists():
         assert name not in done.stdout
     for action in ("list", "profiles", "submit", "status", "fetch", "cancel"):
         assert command("qpu", action, "--help").returncode == 0
-    assert "--qpu" in command("bench", "--help").stdout
+    assert "--qpu PROFILE" in command("bench", "--help").stdout
 
 
 def test_help_is_fast():

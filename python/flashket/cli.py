@@ -150,7 +150,7 @@ def _add_qpu(commands: argparse._SubParsersAction[_Parser]) -> None:
     submit.add_argument("--seed", type=int, help="of simulated samples and random measurements")
     submit.add_argument("--estimator", default="auto", metavar="NAME", help="how entries are measured (default: auto)")
     submit.add_argument("--max-spend", type=float, default=0.0, metavar="USD", help="the most it may cost (default: 0)")
-    submit.add_argument("--max-seconds", type=float, default=0.0, metavar="S", help="the most QPU time it may take (default: 0)")
+    submit.add_argument("--max-seconds", type=float, metavar="S", help="the most QPU time (default: 0, or what --max-spend pays for)")
     submit.add_argument("--allow-unknown", action="store_true", help="send it although its price is not known")
     submit.add_argument("--retry-unknown", action="store_true", help="send parts again whose outcome is unknown; they may be paid twice")
     submit.add_argument("--reuse", choices=("unfinished", "any", "never"), default="unfinished", help="of the same job in the journal")

@@ -35,8 +35,9 @@ class FakeDevice:
     name = "fake:qpu"
     is_remote = True
 
-    def __init__(self, port: int, limits: Limits | None = None, *, usd: float | None = USD_PER_SHOT) -> None:
+    def __init__(self, port: int, limits: Limits | None = None, *, usd: float | None = USD_PER_SHOT, timeout: float = 10.0) -> None:
         self.port = port
+        self.timeout = timeout
         self._limits = limits or Limits(20, max_circuits=2)
         self._usd = usd
 
@@ -75,7 +76,7 @@ class FakeDevice:
 
     def ask(self, op: str, **body: Any) -> dict[str, Any]:
         """Make one request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=0.3)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         try:
             connection.connect()
         except OSError as error:
@@ -102,6 +103,7 @@ class Provider:
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "provider.json"
+        self.timeout = 10.0
         self.start()
 
     def start(self) -> None:
@@ -120,7 +122,7 @@ class Provider:
 
     def device(self, limits: Limits | None = None, **options: Any) -> FakeDevice:
         """Return an adapter."""
-        return FakeDevice(self.port, limits, **options)
+        return FakeDevice(self.port, limits, timeout=self.timeout, **options)
 
     def _tell(self, op: str, body: Any) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -130,11 +132,13 @@ class Provider:
         return answer
 
     def faults(self, *faults: tuple[str, str]) -> None:
-        """Say what goes wrong next: (op, kind)."""
+        """Say what goes wrong next: (op, kind). Devices that are made later have little patience where the provider will hang."""
+        self.timeout = 0.3 if any(kind.startswith("hang") for _, kind in faults) else 10.0
         self._tell("faults", [{"op": op, "kind": kind} for op, kind in faults])
 
     def reset(self) -> None:
         """Forget every job."""
+        self.timeout = 10.0
         self._tell("reset", {})
 
     @property

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 import flashket as fk
 from fake_device import running
 from flashket import cli
-from flashket.qpu import adapters, kernel_jobs
+from flashket.qpu import kernel_jobs
 
-FAKE = ("--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "10", "--max-spend", 9, "--max-seconds", 9)
+adapters = importlib.import_module("flashket.qpu.adapters")  # flashket.qpu.adapters, the function, lists them
+
+FAKE = ("--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "10", "--max-spend", 9)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +71,11 @@ def test_a_remote_job_needs_money(points, tmp_path, provider, capsys):
     command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "100"]
     out = run(capsys, *command, code=2)
     assert "6 circuits, 600 executions, 0.6 QPU seconds, 6.00 USD (at most 6.60)" in out and "--max-spend 6.60 --max-seconds 0.6" in out
-    run(capsys, *command, "--max-spend", "6.59", "--max-seconds", "1", code=2)
+    run(capsys, *command, "--max-spend", "6.59", code=2)
+    run(capsys, *command, "--max-spend", "6.60", "--max-seconds", "0.5", code=2)
+    run(capsys, *command, "--max-seconds", "10", code=2)
     assert provider.ledger == []
-    out = run(capsys, *command, "--max-spend", "6.60", "--max-seconds", "0.6")
+    out = run(capsys, *command, "--max-spend", "6.60")
     assert "Job 1: submitted" in out and len(provider.ledger) == 3
     out = run(capsys, "qpu", "status", 1)
     assert "3 submitted" in out and "fake-3" in out and "2.20 estimated" in out
@@ -77,6 +83,16 @@ def test_a_remote_job_needs_money(points, tmp_path, provider, capsys):
     assert np.load(tmp_path / "k.npy").shape == (4, 4)
     out = run(capsys, "qpu", "status", 1)
     assert "6.00" in out and "estimated" not in out
+
+
+def test_a_free_plan_is_limited_by_its_seconds(points, provider, capsys, monkeypatch):
+    monkeypatch.setattr(adapters, "open_adapter", lambda name: provider.device(usd=0.0))
+    command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "100"]
+    assert "--max-seconds 0.6" in run(capsys, *command, "--max-spend", "5", code=2)
+    assert "Job 1: submitted" in run(capsys, *command, "--max-seconds", "0.6")
+    monkeypatch.setattr(adapters, "open_adapter", lambda name: provider.device(usd=None))
+    assert "--allow-unknown" in run(capsys, *command, "--max-spend", "5", "--max-seconds", "1", "--seed", 1, code=2)
+    assert "price in USD not known" in run(capsys, *command, "--allow-unknown", "--max-seconds", "1", "--seed", 1)
 
 
 def test_a_job_that_is_not_ready_or_was_cancelled(points, tmp_path, provider, capsys):
@@ -140,7 +156,7 @@ def test_wrong_usage(points, tmp_path, capsys):
 
 
 def test_a_missing_package_is_exit_code_3(points, capsys):
-    absent = next((row for row in adapters.adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
+    absent = next((row for row in adapters.list_adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
     if absent is None:
         assert "Job" in run(capsys, "qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "aer:ideal")
     else:

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,6 +220,16 @@ def test_a_job_that_was_refused_for_now_is_sent_again(provider, journal):
     assert submit(provider, journal).result().counts == expected(batch_of(N)) and len(provider.ledger) == 6
 
 
+def test_a_provider_that_asks_to_come_back_tomorrow(provider, journal):
+    provider.faults(("submit", "busy for long"))
+    with budget(usd=100, qpu_seconds=100) as allowed:
+        with pytest.raises(fk.JobError, match="asks to wait 86400 s: nothing is lost"):
+            jobs.submit(batch_of(N), provider.device(), journal=journal, retry=QUICK)
+        assert allowed.left.usd == 100
+    assert [part.state for part in journal.parts(1)] == ["planned"] * 3 and provider.ledger == []
+    assert submit(provider, journal).id == 1 and len(provider.ledger) == 3
+
+
 @pytest.mark.parametrize("kind", ["drop after", "hang after"])
 def test_a_job_whose_answer_was_lost_is_found(provider, journal, kind):
     provider.faults(("submit", kind))
@@ -333,6 +345,34 @@ def test_cancel(provider, journal):
     with pytest.raises(fk.JobError, match="was cancelled: submit the job again"):
         job.result()
     assert submit(provider, journal).result().counts == expected(batch_of(N))
+
+
+CANARY = "canary-7f31c09b2d"
+
+
+def test_no_credential_reaches_the_journal_or_an_error(provider, journal, monkeypatch):
+    device = provider.device()
+    send, read = device.submit, device.result
+
+    def submit_and_leak(batch, token):
+        send(batch, token)
+        raise RuntimeError(f"Authorization: Bearer {CANARY}")
+
+    def read_and_leak(identity):
+        return replace(read(identity), raw={"headers": {"Authorization": f"Bearer {CANARY}"}, "url": f"https://me:{CANARY}@host"})
+
+    monkeypatch.setattr(device, "submit", submit_and_leak)
+    monkeypatch.setattr(device, "find", lambda token: None)
+    monkeypatch.setattr(device, "result", read_and_leak)
+    with budget(usd=100, qpu_seconds=100):
+        with pytest.raises(fk.JobError, match="RuntimeError") as caught:
+            jobs.submit(batch_of(N), device, journal=journal, retry=QUICK)
+        assert CANARY not in "".join(traceback.format_exception(caught.value))
+        monkeypatch.setattr(device, "submit", send)
+        jobs.submit(batch_of(N), device, journal=journal, retry=QUICK, retry_unknown=True).result()
+    journal.close()
+    files = [path.read_bytes() for path in Path(journal.path).parent.iterdir() if path.is_file()]
+    assert files and not any(CANARY.encode() in data for data in files)
 
 
 # Killed at every step

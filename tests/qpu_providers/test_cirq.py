@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashket.errors import BackendUnavailable
+from flashket.errors import BackendUnavailable, JobError
 from flashket.program import Gate, Program
 from flashket.qpu import Batch, MeasuredCircuit, open_adapter, wrap
 from flashket.qpu.adapters.cirq import VIRTUAL, cirq_circuit, grid_circuit
@@ -90,7 +90,8 @@ def test_other_samplers_count_as_remote():
     assert device.is_remote
     assert device.estimate(Batch((FLIP,), (10,))).usd_worst is None
     assert device.result(device.submit(Batch((FLIP,), (10,)), "token")).counts == ({2: 10},)
-    with pytest.raises(BackendUnavailable, match="looked up"):
+    assert device.find("token") == "token"
+    with pytest.raises(JobError, match="looked up"):
         device.find("other")
 
 

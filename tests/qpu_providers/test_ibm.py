@@ -22,7 +22,8 @@ def test_local_testing_mode():
     device = open_adapter("ibm:fake_manila")
     circuit = random_circuit(1)
     result = device.result(device.submit(Batch((FLIP, circuit), (2_000, 4_000), seed=1), "token"))
-    assert result.counts[0][2] > 1_800
+    # Read where the circuit with two-qubit gates is read, on whichever qubits are good for those.
+    assert result.counts[0][2] > 1_650
     expected = probabilities(circuit)
     found = [result.counts[1].get(outcome, 0) / 4_000 for outcome in range(8)]
     distance = sum(abs(a - b) for a, b in zip(found, expected, strict=True)) / 2

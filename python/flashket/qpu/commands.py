@@ -13,7 +13,7 @@ import numpy as np
 
 from flashket.cli import FAILED, GOOD, open_npy, write_npy
 from flashket.qpu import jobs
-from flashket.qpu.budget import budget
+from flashket.qpu.budget import budget, worst_case
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import Journal, Record, default_path
 from flashket.qpu.kernel_jobs import open_gram, plan_gram
@@ -43,10 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from flashket.qpu.adapters import adapters
+    from flashket.qpu.adapters import list_adapters
 
     rows = [("backend", "where", "", "what")]
-    for row in adapters():
+    for row in list_adapters():
         where = "remote" if row.is_remote else "local"
         rows.append((row.pattern, where, "ok" if row.available else "none", row.what + (f" ({row.reason})" if row.reason else "")))
     print(_columns(rows))
@@ -71,8 +71,12 @@ def _submit(arguments: argparse.Namespace) -> int:
         journal=journal,
         reuse=arguments.reuse,
     )
-    print(f"{plan.adapter.name}: {_cost(plan.cost())}", flush=True)
-    with budget(usd=arguments.max_spend, qpu_seconds=arguments.max_seconds, allow_unknown=arguments.allow_unknown):
+    cost = plan.cost()
+    print(f"{plan.adapter.name}: {_cost(cost)}", flush=True)
+    seconds = arguments.max_seconds
+    if seconds is None:  # time that costs money is limited by the money; a free plan's is not
+        seconds = worst_case(cost).qpu_seconds if cost.usd_worst else 0.0
+    with budget(usd=arguments.max_spend, qpu_seconds=seconds, allow_unknown=arguments.allow_unknown):
         sent = plan.submit(journal=journal, reuse=arguments.reuse, retry_unknown=arguments.retry_unknown)
     if sent.job is None:
         print("Nothing has to be measured: the matrix is [[1.]].")
@@ -112,7 +116,7 @@ def _status(arguments: argparse.Namespace) -> int:
                 part.provider_id or part.token,
                 str(len(part.pieces)),
                 str(sum(shots for _, shots in part.pieces)),
-                f"{part.usd_spent:.2f}{'' if part.is_billed or part.state == 'planned' else ' estimated'}",
+                f"{part.usd_spent:.2f}{' estimated' if part.usd_spent and not part.is_billed else ''}",
                 *("-" if each is None else f"{each:.3g}" for each in times),
                 part.error or "",
             )

@@ -14,6 +14,7 @@ from flashket.program import Program
 from flashket.qpu.adapters._base import Adapter, Batch, Result, check_counts
 from flashket.qpu.budget import Amount, Reservation, expected, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.credentials import redact
 from flashket.qpu.journal import UNSENT, Journal, Part, Record, write_counts
 from flashket.qpu.retry import NoAnswer, Retry
 
@@ -119,7 +120,7 @@ class Fetching:
             (part.state,),
             part.state,
             counts=write_counts(found.counts),
-            metadata=json.dumps(found.raw, default=str),
+            metadata=json.dumps(redact(found.raw)),
             queue_seconds=_duration(found.queue_seconds),
             execution_seconds=_duration(found.execution_seconds),
             wall_seconds=wall,

@@ -28,6 +28,7 @@ from typing import Any
 
 from flashket.errors import JobError, explanation
 from flashket.qpu.cost import Cost
+from flashket.qpu.credentials import redact
 
 SCHEMA_VERSION = 1
 STATES = ("planned", "reserved", "submitting", "submitted", "done", "failed", "cancelled", "unknown")
@@ -167,7 +168,8 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = 10.0) -> None:
-        self.path = str(default_path() if path is None else path)
+        named = default_path() if path is None else path
+        self.path = ":memory:" if str(named) == ":memory:" else str(Path(named).absolute())
         self.busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self._inherited: list[sqlite3.Connection] = []
@@ -335,6 +337,8 @@ class Journal:
 
     def change(self, part: int, before: Sequence[str], state: str, **fields: Any) -> bool:
         """Move a part from one of the states ``before`` to ``state`` and set columns; False, and nothing done, if it is in none of them."""
+        if fields.get("error"):
+            fields["error"] = redact(fields["error"])
         with self.transaction() as connection:
             (was,) = connection.execute("SELECT state FROM parts WHERE id = ?", (part,)).fetchone()
             if was not in before:
@@ -450,7 +454,8 @@ def _record(row: sqlite3.Row) -> Record:
 def _part(row: sqlite3.Row) -> Part:
     values = dict(row)
     cost = json.loads(values["cost"])
-    values["cost"] = Cost(**{name: tuple(value) if name == "notes" else value for name, value in cost.items() if name in _COST})
+    known: dict[str, Any] = {name: tuple(value) if name == "notes" else value for name, value in cost.items() if name in _COST}
+    values["cost"] = Cost(**known)
     values["pieces"] = tuple((position, shots) for position, shots in json.loads(values["pieces"]))
     values["is_billed"] = bool(values["is_billed"])
     values["has_counts"] = bool(values["has_counts"])

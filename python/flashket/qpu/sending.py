@@ -14,6 +14,7 @@ from flashket.errors import BackendUnavailable, InputError, JobError, explanatio
 from flashket.qpu.adapters._base import Batch, TransientError
 from flashket.qpu.budget import Amount, reserve, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.credentials import redact
 from flashket.qpu.fetching import Fetching
 from flashket.qpu.journal import UNSENT, Part
 
@@ -108,6 +109,7 @@ class Sending(Fetching):
                     text = explanation(self.adapter.name, f"one of {self.retry.attempts} requests must succeed", str(error), do)
                     raise JobError(text) from error
                 self.retry.pause(wait, error, self.adapter.name)
+                continue
             except (BackendUnavailable, InputError):  # refused here, before anything was sent
                 self._take_back(part, "planned")
                 sent.discard(part.id)
@@ -119,11 +121,13 @@ class Sending(Fetching):
                 if not self.adapter.is_remote:
                     self._take_back(part, "planned")
                     raise
-                self._after_doubt(part, type(error).__name__)  # its text may hold credentials
-                return
+                doubt = redact(f"{type(error).__name__}: {error}")
             else:
                 self._store_id(part, provider_id)
                 return
+            # Outside of the except clause: the SDK's exception, whose text may hold credentials, is not chained.
+            self._after_doubt(part, doubt)
+            return
 
     def _store_id(self, part: Part, provider_id: str) -> None:
         try:

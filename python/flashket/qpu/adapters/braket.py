@@ -19,7 +19,7 @@ from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, counts_of_bits, device_cost, drawn, rewritten, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
-from flashket.qpu.credentials import Secret, need_credential, redact
+from flashket.qpu.credentials import Secret, find_credential, need_credential, redact
 
 SIMULATORS = {name: f"arn:aws:braket:::device/quantum-simulator/amazon/{name}" for name in ("sv1", "dm1", "tn1")}
 
@@ -200,7 +200,9 @@ class BraketAdapter:
         return self._capabilities_found
 
     def limits(self) -> Limits:
-        """Say what one task may hold, from the device's capabilities; asks AWS, which costs nothing."""
+        """Say what one task may hold, from the device's capabilities; asks AWS, which costs nothing. Without credentials: one circuit."""
+        if self._session_found is None and find_credential("braket") is None:
+            return Limits(None, None, 1)
         capabilities = self._capabilities()
         shots = capabilities.get("service", {}).get("shotsRange")
         programs = capabilities.get("action", {}).get(_PROGRAM_SET)
