@@ -59,6 +59,28 @@ def test_a_simulator_estimates_the_exact_matrix(kernel):
         assert np.array_equal(fk.gram(ROWS, other, kernel=kernel, backend="sim:ideal", shots=4000, seed=5), found.values)
 
 
+def test_mitigation_runs_and_is_read_from_the_journal(journal):
+    """The noise of a device is mostly taken out, by more circuits, which the journal's job has too."""
+    mitigation = fk.qpu.Mitigation(readout=fk.qpu.ReadoutMitigation(method="tensored"), rescale="split", psd="clip")
+    options = {"kernel": KERNEL, "backend": "sim:ibm_torino", "shots": 20000, "seed": 9}
+    found = kernel_jobs.gram(ROWS, mitigation=mitigation, **options)
+    assert found.n_circuits == 6 + 4 + 2 and [step.name for step in found.steps] == ["readout", "rescale", "psd"]
+    raw, exact = kernel_jobs.gram(ROWS, **options), fk.gram(ROWS, kernel=KERNEL)
+    assert np.abs(found.values - exact).mean() < 0.5 * np.abs(raw.values - exact).mean()
+    read = kernel_jobs.open_gram(1, journal=journal).result()
+    assert np.array_equal(read.values, found.values) and read.steps == found.steps
+
+
+def test_random_measurements_are_the_same_when_read_again(provider, journal, spend):
+    device = provider.device()
+    options = {"kernel": fk.Fidelity(fk.Angle(3)), "estimator": "randomised_measurement", "options": {"n_unitaries": 4}}
+    plan = kernel_jobs.plan_gram(ROWS, backend=device, shots=20, **options)
+    job = plan.submit(journal=Journal(journal), retry=QUICK).job
+    found = kernel_jobs.open_gram(job.id, device=device, journal=journal)
+    assert found.measurements.circuits == plan.measurements.circuits
+    assert np.array_equal(found.result().values, plan.measurements.estimate(expected(plan.batch)).values)
+
+
 def test_dtype_and_out():
     options = {"kernel": KERNEL, "backend": "sim:ideal", "shots": SHOTS, "seed": 1}
     plain = fk.gram(ROWS, **options)
