@@ -127,6 +127,9 @@ def attention(
     width is a multiple of 16; other calls encode and pack all keys first. The stream of a score is keyed by (seed, batch, query
     head, absolute query index i + kv_len - Lq, key index): the same for any number of threads, in prefill and in decoding.
 
+    With noise the first call for a kernel and a device compiles circuits and fits their effective model, up to seconds; after that a score
+    costs what it costs with shots.
+
     Device arrays: float16, bfloat16, float32 or float64, q and k alike, and a mask beside them; kv_lens there or on the host (on a
     device they are clamped to 0..Lk, as nobody reads them to refuse others). The work is put on the caller's current stream, which
     must live until it is done, and nothing waits: rows are not looked at, and NaN reaches its own rows of the output. 16-bit

@@ -26,7 +26,7 @@ class NoiseReport:
     trajectories : int
         Runs that were averaged; 0 for other methods.
     standard_error : float
-        Largest one of an entry that trajectories leave; NaN for other methods and before a call.
+        Largest one that trajectories leave in an entry's probability; NaN for other methods and before a call.
     scale, offset : float
         Of the effective model ``p -> scale p + offset``; NaN for other methods.
     is_fitted : bool
@@ -47,12 +47,11 @@ class NoiseReport:
     error_rms: float = math.nan
 
     def __str__(self) -> str:
-        line = f"{self.method} simulation of {self.device} on {self.n_qubits} qubits"
         if self.method == "trajectories":
             error = "" if math.isnan(self.standard_error) else f", standard error at most {self.standard_error:.2g}"
-            return f"{line}, {self.trajectories} runs{error}"
+            return f"{self.trajectories} trajectories a row of {self.device} on {self.n_qubits} qubits{error}"
         if self.method == "exact":
-            return line
+            return f"exact simulation of {self.device} on {self.n_qubits} qubits"
         line = f"effective model of {self.device}: p -> {self.scale:.4f} p + {self.offset:.4f}, {self.n_qubits} qubits"
         if self.is_fitted:
             return f"{line}, fitted to the exact simulation, error at most {self.error_max:.4f}, RMS {self.error_rms:.4f}"

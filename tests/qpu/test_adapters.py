@@ -14,7 +14,7 @@ import pytest
 
 from flashket.errors import BackendUnavailable, InputError, JobError
 from flashket.program import Gate, Linear, Program
-from flashket.qpu import Batch, Limits, MeasuredCircuit, adapters, open_adapter, wrap
+from flashket.qpu import Batch, Limits, MeasuredCircuit, list_adapters, open_adapter, wrap
 from flashket.qpu.adapters import TransientError
 from flashket.qpu.adapters._phased import Barrier, Entangling, Pulse, phased
 from flashket.qpu.adapters._shared import asked, check_batch, counts_of_bits, retry_after, rewritten, translated
@@ -41,13 +41,15 @@ SDKS = [
 
 
 def test_import_loads_no_sdk():
-    code = f"import sys, flashket.qpu as q; q.adapters(); q.open_adapter('sim:ideal'); print([m for m in {SDKS!r} if m in sys.modules])"
+    code = (
+        f"import sys, flashket.qpu as q; q.list_adapters(); q.open_adapter('sim:ideal'); print([m for m in {SDKS!r} if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
 def test_list_names_every_provider_and_why_it_is_absent():
-    rows = adapters()
+    rows = list_adapters()
     assert {row.pattern.partition(":")[0] for row in rows} == {
         *("sim", "aer", "ibm", "braket", "cirq", "quantinuum", "ionq", "iqm", "pennylane"),
     }
@@ -193,6 +195,8 @@ def test_parts_that_cancel_stay_apart():
         (ValueError("status code 502: Bad Gateway"), TransientError),
         (ValueError("429 Client Error: Too Many Requests for url"), TransientError),
         (ValueError("500 shots are too few"), JobError),
+        (type("RateLimitError", (Exception,), {})("slower"), TransientError),
+        (RuntimeError("Failed to run: HTTPSConnectionPool(host='x'): Max retries exceeded with url: /jobs"), TransientError),
         (ValueError("wrong circuit"), JobError),
     ],
 )
@@ -229,3 +233,14 @@ def test_unknown_devices_have_no_price():
     assert priced.usd_worst is not None
     with pytest.raises(BackendUnavailable, match="IONQ_API_KEY"):
         open_adapter("ionq:qpu.forte-1", url="https://nowhere.invalid").submit(Batch((FLIP,), (10,)), "token")
+
+
+def test_jobs_of_one_number_of_shots():
+    from flashket.qpu.splitting import split
+
+    limits = Limits(3, max_shots=100, max_circuits=2, same_shots=True)
+    parts = split([50, 100, 50, 250, 100], limits)
+    assert sorted(piece for part in parts for piece in part) == [(0, 50), (1, 100), (2, 50), (3, 50), (3, 100), (3, 100), (4, 100)]
+    for part in parts:
+        assert len({shots for _, shots in part}) == 1
+        assert len(part) <= 2

@@ -164,7 +164,7 @@ def test_wrong_usage(points, tmp_path, capsys):
 
 
 def test_a_missing_package_is_exit_code_3(points, capsys):
-    absent = next((row for row in adapters.adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
+    absent = next((row for row in adapters.list_adapters(credentials=False) if not row.available and row.pattern == "aer:ideal"), None)
     if absent is None:
         assert "Job" in run(capsys, "qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "aer:ideal")
     else:

@@ -162,3 +162,31 @@ def test_a_planted_secret_comes_out_nowhere(monkeypatch, caplog, capsys):
     captured = capsys.readouterr()
     seen += [captured.out, captured.err, caplog.text]
     assert not [text for text in seen if CANARY in text]
+
+
+def test_a_planted_secret_is_not_in_the_journal(monkeypatch, tmp_path, caplog):
+    """The same canary through the whole machinery of jobs: the journal's files, the result, and what failing jobs say."""
+    from flashket.qpu.budget import budget
+    from flashket.qpu.jobs import submit
+    from flashket.qpu.retry import Retry
+
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("IONQ_API_KEY", CANARY)
+    path = tmp_path / "journal" / "jobs.sqlite"
+    path.parent.mkdir()
+    seen: list[str] = []
+    with IonQService(CANARY) as service, budget(usd=1000, qpu_seconds=1000):
+        device = open_adapter("ionq:simulator", url=service.url)
+        job = submit(Batch((FLIP, FLIP), (100, 100)), device, journal=path)
+        result = job.result(timeout=30)
+        assert result.counts == ({2: 100}, {2: 100})
+        seen += [repr(result), repr(job.status()), repr(vars(job))]
+        for code in (400, 403):
+            service.faults.append((code, {}, json.dumps({"message": f"Authorization: apiKey {CANARY}"})))
+            with pytest.raises(JobError) as caught:
+                submit(Batch((FLIP,), (code,)), device, journal=path, retry=Retry()).result(timeout=30)
+            seen += [str(caught.value), "".join(traceback.format_exception(caught.value))]
+    files = [file for file in path.parent.rglob("*") if file.is_file()]
+    assert files
+    seen += [caplog.text, *(file.read_bytes().decode("latin-1") for file in files)]
+    assert not [text for text in seen if CANARY in text]

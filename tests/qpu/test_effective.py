@@ -109,11 +109,23 @@ def test_power_does_not_matter():
 
 def test_wide_circuits_are_not_fitted_and_say_so():
     model = fk.NoiseModel.from_profile("ibm_torino")
-    kernel = fk.Fidelity(fk.IQP(12, entanglement="linear"))
+    kernel = fk.Fidelity(fk.IQP(9))
     found = model.effective(kernel)
     assert not found.is_fitted and math.isnan(found.error_max) and math.isnan(found.error_rms)
     assert (found.scale, found.offset) == effective.from_fidelities(model.circuit(kernel))
     assert "not fitted" in str(found) and "not fitted" in str(model.report(kernel, "attention"))
+
+
+def test_long_lines_are_fitted_too():
+    """Their exact simulation is another one: where both exist they must agree."""
+    model = fk.NoiseModel.from_profile("ibm_torino")
+    for kernel in (fk.Fidelity(fk.Angle(20)), fk.Fidelity(fk.IQP(10, entanglement="linear"))):
+        found = model.effective(kernel)
+        assert found.is_fitted and found.error_rms < 0.02 and found.error_rms <= found.unfitted_error_rms + 1e-3
+    short = fk.Fidelity(fk.IQP(5, entanglement="linear"))
+    x, y = effective.random_pairs(short, 4, seed=3)
+    seen = [effective.zero_probability(model.circuit(short), left, right) for left, right in zip(x, y, strict=True)]
+    np.testing.assert_allclose(seen, np.diagonal(exact.gram(model.circuit(short), x, y)), atol=1e-10)
 
 
 def test_a_quiet_device_changes_nothing():

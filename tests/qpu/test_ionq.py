@@ -94,8 +94,9 @@ def test_what_the_service_refuses(service, status, kind, wait):
     assert str(status) in str(caught.value)
     assert KEY not in str(caught.value)
     assert caught.value.__context__ is None
-    if wait:
+    if kind is TransientError:
         assert caught.value.retry_after == wait
+        assert caught.value.refused == (status == 429)
 
 
 def test_a_wrong_key_is_no_transient_error(service, monkeypatch):
@@ -107,8 +108,9 @@ def test_a_wrong_key_is_no_transient_error(service, monkeypatch):
 
 def test_a_service_that_is_gone_is_a_transient_error(service):
     device = open_adapter("ionq:simulator", url="http://127.0.0.1:9/v0.4", timeout=2)
-    with pytest.raises(TransientError):
+    with pytest.raises(TransientError) as caught:
         device.submit(Batch((FLIP,), (10,)), "token")
+    assert caught.value.refused
 
 
 def test_without_a_key_nothing_is_sent(service, monkeypatch):

@@ -53,8 +53,7 @@ def table() -> dict[str, tuple[float, float]]:
         found[name] = work.estimate(some, [SHOTS] * len(some)).values
     found["shots"] = np.array(rng.binomial(SHOTS, exact) / SHOTS)
     errors = {name: (values - exact)[upper] for name, values in found.items()}
-    result = {name: (float(np.abs(error).mean()), float(np.sqrt((error**2).mean()))) for name, error in errors.items()}
-    return result
+    return {name: (float(np.abs(error).mean()), float(np.sqrt((error**2).mean()))) for name, error in errors.items()}
 
 
 PUBLISHED = {"raw": 0.105, "readout": 0.052, "rescaled": 0.0108, "both": 0.0080}

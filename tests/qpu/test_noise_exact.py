@@ -178,7 +178,10 @@ def test_many_circuits_run_side_by_side():
 
 
 @pytest.mark.usefixtures("restore_threads")
-def test_results_do_not_depend_on_threads():
+@pytest.mark.parametrize("block_bytes", [1, 2**28])
+def test_results_do_not_depend_on_threads(monkeypatch, block_bytes):
+    monkeypatch.setattr(exact, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(exact, "_PIECE", 100)
     noisy = random_circuit(4, 4)
     x = rows(53, 3)
     results = []

@@ -269,7 +269,25 @@ def test_the_result_says_which():
     assert "ibm_torino" in first.device and "2025-02-26" in first.device
     plan = fk.explain(ZZ3, n=10, op="attention", noise="ibm_torino")
     assert plan.noise == str(second) and f"  noise    {second}" in str(plan)
-    assert fk.explain(ZZ3, n=10).noise == "" and "exact simulation" in fk.explain(ZZ3, n=10, noise=EXACT).path
+    assert fk.explain(ZZ3, n=10).noise == "" and "(exact)" in fk.explain(ZZ3, n=10, noise=EXACT).path
+
+
+@pytest.mark.parametrize("y", [None, 4], ids=["symmetric", "rectangular"])
+def test_trajectories_of_wide_circuits_agree_with_the_exact_simulation(y):
+    kernel = fk.Fidelity(fk.IQP(9, entanglement="linear"), power=2)
+    x = RNG.uniform(-1, 1, (5, 9))
+    other = None if y is None else RNG.uniform(-1, 1, (y, 9))
+    with diagnostics.record() as counts:
+        K = fk.gram(x, other, kernel=kernel, noise="ibm_torino", seed=3)
+    (report,) = counts.noise
+    assert report.method == "trajectories" and report.trajectories == 256 and 0 < report.standard_error < 0.05
+    assert f"standard error at most {report.standard_error:.2g}" in str(report)
+    want = fk.gram(x, other, kernel=kernel, noise=EXACT)
+    assert np.abs(np.sqrt(K) - np.sqrt(want)).max() < 4.5 * report.standard_error
+    np.testing.assert_array_equal(K, fk.gram(x, other, kernel=kernel, noise="ibm_torino", seed=3))
+    assert (fk.gram(x, other, kernel=kernel, noise="ibm_torino", seed=4) != K).any()
+    sampled = fk.gram(x, other, kernel=kernel, noise="ibm_torino", seed=3, shots=2**31 - 1)
+    np.testing.assert_allclose(sampled, K, atol=3e-4)
 
 
 def test_models_are_values(tmp_path):
@@ -316,6 +334,7 @@ REFUSED = [
     (lambda: fk.NoiseModel.from_profile("ibm_torino", layout=[0, 133]), fk.InputError, r"layout must be distinct qubits"),
     (lambda: fk.NoiseModel.from_profile("ibm_torino", layout=[0.5]), fk.InputError, r"layout must be distinct qubits"),
     (lambda: fk.NoiseModel.from_profile("ibm_torino", trajectories=0), fk.InputError, r"trajectories must be a positive integer"),
+    (lambda: fk.NoiseModel.from_profile("ibm_torino", trajectories=1), fk.InputError, r"trajectories must be at least 2"),
     (lambda: fk.NoiseModel.from_profile("ibm_torino", idle="no"), fk.InputError, r"idle must be True or False"),
     (lambda: fk.NoiseModel.from_profile(5), fk.InputError, r"name or file was wanted, got 5"),
 ]

@@ -230,6 +230,10 @@ def test_command(capsys: pytest.CaptureFixture[str], install: Callable[..., None
     out = capsys.readouterr().out
     assert "ibm_fez.json: ibm_fez, 2026-01-02" in out
     assert "pip install flashket-test-not-installed" in out
+    install("google", "1.0", {})
+    del refresh.PROVIDERS["ibm"]
+    assert profiles_command(argparse.Namespace(refresh=True, out=tmp_path / "out")) == 1
+    assert "skipped google_weber" in capsys.readouterr().out
 
 
 def test_user_profile_may_lack_everything_the_table_shows() -> None:

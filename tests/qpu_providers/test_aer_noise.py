@@ -126,13 +126,13 @@ def to_qiskit(native: NativeCircuit, idle: bool, model: NoiseModel | None = None
     return circuit
 
 
-def aer_probabilities(native: NativeCircuit, idle: bool, *, explicit: bool = False) -> np.ndarray:
+def aer_probabilities(native: NativeCircuit, idle: bool, *, explicit: bool = False, backend: BackendV2 | None = None) -> np.ndarray:
     """Aer's density matrix under its own model, with the readout errors of that model; bit j is ``measured[j]``.
 
     While it runs, Aer leaves out terms of a channel with a probability below 1e-10, of which a good device's two-qubit gates have many.
     ``explicit`` puts the model's channels into the circuit instead, which Aer then takes as they are.
     """
-    model = NoiseModel.from_backend(Device(native.profile))
+    model = NoiseModel.from_backend(backend or Device(native.profile))
     circuit = to_qiskit(native, idle, model if explicit else None)
     circuit.save_density_matrix(qubits=[native.qubits[wire] for wire in native.measured])
     simulator = AerSimulator(method="density_matrix", noise_model=None if explicit else model, fusion_enable=False)
@@ -244,3 +244,15 @@ def test_gates_are_qiskits() -> None:
         ours = reference.run_program(merged, np.zeros((1, 0)))[0]
         theirs = Statevector(to_qiskit(native, idle=False)).data[: 2**N]
         assert abs(np.vdot(ours, theirs)) == pytest.approx(1, abs=1e-12)
+
+
+def test_same_probabilities_as_aer_for_a_fake_backend() -> None:
+    """Not our numbers under Aer's definition, but Aer's model of the backend whose snapshot the profile was taken from."""
+    fake = pytest.importorskip("qiskit_ibm_runtime.fake_provider", reason="qiskit-ibm-runtime is not installed")
+    native = compile_circuit(random_circuit(np.random.default_rng(11)), load_profile("ibm_torino"))
+    wanted = aer_probabilities(native, False, explicit=True, backend=fake.FakeTorino())
+    # Fake backends keep one readout error for both outcomes, the mean.
+    mean = tuple((p10 + p01) / 2 for p10, p01 in zip(native.profile.readout_p10, native.profile.readout_p01, strict=True))
+    native = replace(native, profile=replace(native.profile, readout_p10=mean, readout_p01=mean))
+    # The profile has six digits of each number.
+    np.testing.assert_allclose(probabilities(lower(native, idle=False)), wanted, rtol=0, atol=2e-5)

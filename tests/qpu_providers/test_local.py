@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from measured import FLIP, chi_square_is_fine, probabilities, random_circuit
 
 from flashket.errors import JobError
 from flashket.program import Gate, Linear, Program
 from flashket.qpu import Batch, MeasuredCircuit, open_adapter, wrap
+from measured import FLIP, chi_square_is_fine, probabilities, random_circuit
 
 IDEAL = [
     pytest.param("sim:ideal", id="sim"),

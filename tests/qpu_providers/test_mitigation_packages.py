@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import flashket as fk
-from flashket.qpu.estimators import ComputeUncompute
+from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest
 from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, readout
 
@@ -81,3 +81,20 @@ def test_mitiqs_own_factories_agree() -> None:
         own = ZeroNoise(scales, factory, "own").extrapolate(points, floor=0.125).values[0]
         # mitiq weights an exponential's points by their height, own code by what their logarithms are worth alone.
         assert abs(own - found) < (0.02 if factory == "exponential" else 1e-9), factory
+
+
+def test_qiskit_reads_calibration_where_it_reads_the_circuits() -> None:
+    fake = _package("qiskit_ibm_runtime.fake_provider")
+    from flashket.qpu.adapters._qiskit import quantum_circuit
+    from flashket.qpu.adapters.ibm import compiled
+
+    kernel = fk.Fidelity(fk.ZZ(4, reps=1))
+    work = Mitigation(ReadoutMitigation()).measurements(DestructiveSwapTest(kernel), np.random.default_rng(0).uniform(-1, 1, (3, 4)))
+    made = compiled(map(quantum_circuit, work.circuits), fake.FakeGuadalupeV2())
+    read_at = []
+    for circuit in made:
+        reads = [instruction for instruction in circuit.data if instruction.operation.name == "measure"]
+        read_at.append({circuit.find_bit(one.clbits[0]).index: circuit.find_bit(one.qubits[0]).index for one in reads})
+    assert len(read_at[0]) == 8
+    # Routing may differ between pairs of rows; the calibration is for the first.
+    assert read_at[-1] == read_at[-2] == read_at[0]

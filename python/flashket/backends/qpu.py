@@ -60,9 +60,9 @@ class QPUBackend:
 
 def qpu_backends() -> list[QPUBackend]:
     """Return every kind of QPU backend, absent ones too; imports no SDK, looks for no credentials, connects to nothing."""
-    from flashket.qpu.adapters import adapters
+    from flashket.qpu.adapters import list_adapters
 
-    return [QPUBackend(row.pattern, row.available, row.reason) for row in adapters(credentials=False)]
+    return [QPUBackend(row.pattern, row.available, row.reason) for row in list_adapters(credentials=False)]
 
 
 def requested_qpu(backend: Any) -> Any:

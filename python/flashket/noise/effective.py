@@ -9,6 +9,7 @@ for an exact simulation, the two numbers are fitted to it, see :func:`effective_
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from flashket.arrays import Array
 from flashket.feature_maps.amplitude import Amplitude
 from flashket.kernels import Fidelity, HadamardTest, Kernel
 from flashket.noise import exact
+from flashket.noise.line import zero_probability
 from flashket.noise.program import CHANNEL, NoisyCircuit
 from flashket.qpu.estimators import ComputeUncompute, Hadamard
 from flashket.qpu.profile import DeviceProfile
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
     from flashket.qpu.circuit import MeasuredCircuit
 
 LARGEST_EXACT = 8
-"""Qubits up to which density matrices are simulated exactly; beyond, trajectories, and an effective model is not fitted."""
+"""Qubits up to which density matrices are simulated exactly; beyond, trajectories."""
 
-_PAIRS, _BOUND_PAIRS = 32, 16
-"""Pairs of rows that a symbolic circuit is fitted to, and that one is where every pair must be compiled on its own."""
+LONGEST_LINE, _GATES_OF_PAIR = 40, 2
+"""Qubits up to which circuits on a line are simulated exactly, as matrix products, to fit their effective model, and the most two-qubit
+gates that each half may have on a pair: every further one multiplies the bond dimension by up to 4."""
+
+_PAIRS, _BOUND_PAIRS, _LINE_PAIRS = 32, 16, 10
+"""Pairs of rows that a symbolic circuit is fitted to; one where every pair must be compiled on its own; and one on a line."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class EffectiveNoise:
         line = f"p -> {self.scale:.4f} p + {self.offset:.4f}, process fidelity {self.fidelity:.3f} on {self.n_qubits} qubits"
         if self.is_fitted:
             return f"{line}, fitted to the exact simulation: error at most {self.error_max:.4f}, RMS {self.error_rms:.4f}"
-        return f"{line}, not fitted: an exact simulation ends at {LARGEST_EXACT} qubits"
+        return f"{line}, not fitted: it has no exact simulation (up to {LARGEST_EXACT} qubits, {LONGEST_LINE} on a line)"
 
 
 def process_fidelity(noisy: NoisyCircuit) -> float:
@@ -164,10 +170,11 @@ def effective_noise(kernel: Kernel, model: NoiseModel) -> EffectiveNoise:
 
     Notes
     -----
-    Up to 8 compiled qubits the map is fitted, by least squares, to the exact simulation of pairs of random rows from near to far, and its
-    error is taken on other such pairs. That error is of the map, not of the calibration data. Beyond, :func:`from_fidelities` is
-    used as it is. The circuit of a kernel whose encoding is not one gate list with symbolic angles (Amplitude, and every Hadamard test) is
-    compiled for each pair; other rows may cost a few gates more or less. Results are cached.
+    Up to 8 compiled qubits, and 40 where each half joins neighbours on a line at most twice, the map is fitted, by least squares, to the
+    exact simulation of pairs of random rows from near to far, and its error is taken on other such pairs. That error is of the map,
+    not of the calibration data. Beyond, :func:`from_fidelities` is used as it is. The circuit of a kernel whose encoding is not one gate
+    list with symbolic angles (Amplitude, and every Hadamard test) is compiled for each pair; other rows may cost a few gates more or
+    less. Results are cached.
     """
     assert isinstance(kernel, (Fidelity, HadamardTest))
     plain = type(kernel)(kernel.feature_map)
@@ -200,7 +207,14 @@ def _simulation(kernel: Kernel, model: NoiseModel) -> tuple[_Probabilities | Non
             ideal, seen = kernel(x, y), exact.gram(noisy, x, y)
             return tuple(np.concatenate([np.diagonal(each), np.diagonal(each, 1)]) for each in (ideal, seen))  # type: ignore[return-value]
 
-        return from_halves if len(noisy.start) <= LARGEST_EXACT else None, noisy
+        def along_the_line(seed: int) -> tuple[Array, Array]:
+            x, y = random_pairs(kernel, _LINE_PAIRS, seed)
+            seen = [zero_probability(noisy, left, right) for left, right in zip(x, y, strict=True)]
+            return np.diagonal(kernel(x, y)).copy(), np.array(seen)
+
+        if len(noisy.start) <= LARGEST_EXACT:
+            return from_halves, noisy
+        return along_the_line if _is_simple_line(noisy) else None, noisy
 
     first = model.bound_circuit(example_circuits(kernel, 1, 0)[0])
 
@@ -210,6 +224,17 @@ def _simulation(kernel: Kernel, model: NoiseModel) -> tuple[_Probabilities | Non
         return np.diagonal(kernel(x, y)).copy(), np.array([each[0] for each in seen])
 
     return one_by_one if len(first.start) <= LARGEST_EXACT else None, first
+
+
+def _is_simple_line(noisy: NoisyCircuit) -> bool:
+    """Say whether two-qubit gates join neighbours alone, few times each."""
+    if len(noisy.start) > LONGEST_LINE:
+        return False
+    for part in noisy.parts:
+        pairs = [gate.qubits for gate in part.program.gates if len(gate.qubits) == 2]
+        if any(abs(a - b) != 1 for a, b in pairs) or max(Counter(map(frozenset, pairs)).values(), default=0) > _GATES_OF_PAIR:
+            return False
+    return True
 
 
 def has_symbolic_circuit(kernel: Kernel) -> bool:

@@ -24,8 +24,8 @@ MOST_QUBITS = 12
 _BLOCK_BYTES = 2**28
 """Pauli vectors of so many bytes are kept while the other side of a kernel matrix is computed."""
 
-_PIECE_BYTES = 2**20
-"""Of a long product's rows so much is multiplied at a time."""
+_PIECE = 4096
+"""Of a product's rows so many elements are multiplied at a time."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -409,14 +409,13 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
 def product(left: Array, right: Array) -> Array:
     """Return left right^T of float32 or float64 by the core's own kernel, whose sums do not depend on threads.
 
-    Few long rows are multiplied piece by piece, so that what is packed of them stays in the cache.
+    Long rows are multiplied piece by piece, so that what is packed of a few of them stays in the cache.
     """
     out = np.zeros((len(left), len(right)), left.dtype)
     depth = left.shape[1]
-    length = max(1024, _PIECE_BYTES // (left.itemsize * max(1, len(left) + len(right))))
-    part = np.empty_like(out) if length < depth else out
-    for begin in range(0, depth, length):
-        end = min(begin + length, depth)
+    part = np.empty_like(out) if depth > _PIECE else out
+    for begin in range(0, depth, _PIECE):
+        end = min(begin + _PIECE, depth)
         spec = ("identity", [float(end - begin)], None, "dot", 1)
         core().gram(spec, left[:, begin:end], right[:, begin:end], part, False, 0, 0)
         if part is not out:

@@ -17,7 +17,7 @@ from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
 from flashket.kernels import Kernel
-from flashket.noise import effective, exact
+from flashket.noise import effective, exact, trajectories
 from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, example_circuits, has_symbolic_circuit
 from flashket.noise.exact import MOST_QUBITS
 from flashket.noise.lower import lower
@@ -51,6 +51,14 @@ class NoiseModel:
         Of one Gram matrix.
     idle : bool
         Whether qubits decay while they wait.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> kernel, model = fk.Fidelity(fk.ZZ(2)), fk.NoiseModel.from_profile("ibm_torino")
+    >>> K = fk.gram([[0.1, 0.2], [1.0, 0.5]], kernel=kernel, noise=model, shots=1000, seed=0)
+    >>> bool(0.8 < K[0, 0] < 1), model.report(kernel).method
+    (True, 'exact')
     """
 
     profile: DeviceProfile
@@ -86,7 +94,7 @@ class NoiseModel:
         compiler : str
             "auto" (FlashKet's own) or "qiskit" (its preset pass manager; needs the extra ``ibm``).
         trajectories : int
-            Runs that a Gram matrix is averaged over; its standard error falls with their square root.
+            Runs of every row that a Gram matrix is averaged over; its standard error falls with their square root.
         idle : bool
             Whether qubits decay while they wait for others (T1, T2).
 
@@ -125,6 +133,8 @@ class NoiseModel:
             raise InputError(explanation(place, "idle must be True or False", repr(idle), "True lets waiting qubits decay"))
         qubits = None if layout is None else _checked_layout(layout, profile)
         runs = positive_int(trajectories, place, "trajectories", "256 is the default")
+        if runs < 2:
+            raise InputError(explanation(place, "trajectories must be at least 2", runs, "their spread tells the standard error"))
         return cls(profile, method, qubits, compiler, runs, bool(idle))
 
     @cached_property
@@ -194,8 +204,9 @@ class NoiseModel:
         Examples
         --------
         >>> import flashket as fk
-        >>> fk.NoiseModel.from_profile("ibm_torino").native(fk.Fidelity(fk.IQP(4))).n_two_qubit
-        36
+        >>> native = fk.NoiseModel.from_profile("ibm_torino").native(fk.Fidelity(fk.IQP(4)))
+        >>> len(native.qubits), native.n_two_qubit >= 24  # two for each pair in each half, and routing
+        (4, True)
         """
         check_kernel(kernel, "NoiseModel")
         if has_symbolic_circuit(kernel):
@@ -244,8 +255,6 @@ class NoiseModel:
         noisy = self.circuit(kernel)
         if method == "exact":
             return exact.gram(noisy, x, y), 0.0
-        from flashket.noise import trajectories
-
         values, errors = trajectories.gram(noisy, x, y, trajectories=self.trajectories, seed=seed)
         return values, float(np.max(errors, initial=0.0))
 

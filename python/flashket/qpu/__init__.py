@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """QPU backends: device profiles, circuits, estimators, mitigation, adapters, journalled jobs, budget, time and money."""
 
-from flashket.qpu.adapters import Adapter, AdapterInfo, Batch, Limits, Result, adapters, open_adapter, wrap
+from flashket.qpu.adapters import Adapter, AdapterInfo, Batch, Limits, Result, list_adapters, open_adapter, wrap
 from flashket.qpu.allocate import Allocation, allocate
 from flashket.qpu.budget import budget
 from flashket.qpu.circuit import MeasuredCircuit
@@ -20,6 +20,7 @@ from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 from flashket.qpu.recommend import Recommendation, recommend
 from flashket.qpu.retry import Retry
+from flashket.qpu.together import compile_together
 
 __all__ = [
     "ESTIMATORS",
@@ -50,7 +51,6 @@ __all__ = [
     "Retry",
     "Secret",
     "ZeroNoise",
-    "adapters",
     "allocate",
     "budget",
     "cancel",
@@ -59,6 +59,7 @@ __all__ = [
     "choose_layout",
     "compile_circuit",
     "compile_pair",
+    "compile_together",
     "encode",
     "estimate",
     "estimate_cost",
@@ -66,6 +67,7 @@ __all__ = [
     "find_credential",
     "gram",
     "line_layout",
+    "list_adapters",
     "load_profile",
     "make_estimator",
     "open_adapter",

@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from flashket.qpu.adapters import adapters
+    from flashket.qpu.adapters import list_adapters
 
     rows = [("backend", "where", "", "what")]
-    for row in adapters():
+    for row in list_adapters():
         where = "remote" if row.is_remote else "local"
         rows.append((row.pattern, where, "ok" if row.available else "none", row.what + (f" ({row.reason})" if row.reason else "")))
     print(_columns(rows))

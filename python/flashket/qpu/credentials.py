@@ -71,8 +71,8 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|apikey|basic|token)(\s+|:\s*)(?=[^\s\"',;]*[\d._~+/=-])[A-Za-z0-9._~+/=-]{8,}"), rf"\1\2{_HIDDEN}"),
     (
         re.compile(
-            r"(?i)([\"']?[\w-]*(?:password|passphrase|secret|authori[sz]ation|api[-_]?key|access[-_]?key|[-_]token)[\"']?\s*[:=]\s*[\"']?)"
-            r"(?!<hidden>)(?:(?:bearer|apikey|basic)\s+)?[^\s\"',;&}]+"
+            r"(?i)([\"']?[\w-]*(?:(?:password|passphrase|secret|authori[sz]ation|credential|api[-_]?key|access[-_]?key)[\w-]*|[-_]token)[\"']?"
+            r"\s*[:=]\s*[\"']?)(?!<hidden>)(?:(?:bearer|apikey|basic)\s+)?[^\s\"',;&}]+"
         ),
         rf"\1{_HIDDEN}",
     ),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from flashket.qpu.profile import FAULTY, DeviceProfile
 
 Floats = npt.NDArray[np.float64]
 
-DRIFT = 0.5
-"""Share of a line's errors that the snapshot does not know: see :func:`return_probability`."""
+PERSISTENCE = (0.47, 0.33, 0.52)
+"""How far errors of two-qubit gates, one-qubit gates and readout are those of the snapshot: see :func:`return_probability`."""
 
 _SHORTEST_LINE = 10
 """Layer fidelities of shorter lines say little about crosstalk: a few gates, the best of the device."""
@@ -63,7 +64,7 @@ def return_probability(
     *,
     program: Program | None = None,
     layout: Sequence[int] | None = None,
-    drift: float = DRIFT,
+    persistence: Sequence[float] = PERSISTENCE,
     crosstalk: float | None = None,
     draws: int = 2000,
     seed: int = 0,
@@ -80,8 +81,9 @@ def return_probability(
         U, with its two-qubit gates along a line; by default :func:`line_circuit` of as many qubits as x is long.
     layout : sequence of int, (n_qubits,), optional
         The physical qubits; by default the line of least error that the snapshot knows, as a noise-aware compiler takes.
-    drift : float
-        Probability that an element's error at the time of the run has nothing to do with the snapshot's: 0 to 1.
+    persistence : sequence of float, (3,)
+        Correlation between the snapshot and the run of the errors of two-qubit gates, one-qubit gates and readout: 1 for a device that
+        has not changed, 0 for one of which only the distribution of errors is known.
     crosstalk : float, optional
         Factor on two-qubit errors while neighbouring gates run; by default the snapshot's, see :func:`crosstalk_factor`.
     draws : int
@@ -101,12 +103,14 @@ def return_probability(
     Notes
     -----
     Exact simulation of the line at any width (:func:`flashket.noise.line.zero_probability`) with each qubit's and edge's own errors,
-    relaxation while waiting, readout of a prepared 0, and crosstalk. Then drift: each two-qubit, one-qubit and readout error is replaced,
-    with probability ``drift``, by that of another edge or qubit of the device, and the return probability follows the product of what
-    every operation leaves whole, to the power that makes the product agree with the exact simulation of the snapshot. The default of a
-    half comes from calibration data: between two snapshots of the same device, one month to 17 months apart, the ranks of two-qubit errors
-    correlate by 0.41 (mean of nine IBM devices; 0.57 for the two pairs one month apart), of one-qubit errors by 0.34 and of readout
-    errors by 0.39. So about half of an error belongs to the element and half to the day.
+    relaxation while waiting, readout of a prepared 0, and crosstalk. Then drift: a snapshot is not the day of the run, and the line that
+    looked best will on average be worse. Each error's place z in the device's distribution (as a normal deviate) becomes
+    ``c z + sqrt(1 - c^2) xi`` with the persistence c and a normal xi, and the error is that of the device at the new place. The return
+    probability follows the product of what every operation leaves whole, to the power that makes this product agree with the exact
+    simulation of the snapshot.
+
+    The defaults of c come from calibration data alone: the rank correlation between two snapshots of the same device, mean of three
+    IBM Heron devices (fez 34 days apart, marrakesh 35, torino 364), as the normal deviates' correlation 2 sin(pi r / 6).
 
     Examples
     --------
@@ -117,9 +121,10 @@ def return_probability(
     """
     row = np.asarray(x, np.float64)
     place = "return_probability"
-    if not 0 <= drift <= 1 or draws < 1 or (crosstalk is not None and not crosstalk > 0):
-        got = f"{drift}, {draws} and {crosstalk}"
-        raise InputError(explanation(place, "drift must be in [0, 1], draws and crosstalk positive", got, "leave them out"))
+    if len(persistence) != 3 or not all(0 <= c <= 1 for c in persistence) or draws < 1 or (crosstalk is not None and not crosstalk > 0):
+        got = f"{persistence}, {draws} and {crosstalk}"
+        wanted = "persistence must be three numbers in [0, 1], draws and crosstalk positive"
+        raise InputError(explanation(place, wanted, got, "leave them out"))
     if program is None:
         if row.ndim != 1 or len(row) < 1:
             raise InputError(explanation(place, "x must be one row", row.shape, "pass (n_features,) numbers"))
@@ -130,8 +135,8 @@ def return_probability(
     # An error of a half leaves nothing of a two-qubit state, and neither does a larger one.
     louder = replace(native, profile=replace(profile, error_2q=tuple(min(factor * error, 0.5) for error in profile.error_2q)))
     exact = zero_probability(lower(louder), row, row)
-    wholes = _drifted(louder, drift, draws, np.random.default_rng(seed))
-    calibrated = _drifted(louder, 0.0, 1, np.random.default_rng(seed))[0]
+    wholes = _drifted(louder, persistence, draws, np.random.default_rng(seed))
+    calibrated = _drifted(louder, (1.0, 1.0, 1.0), 1, np.random.default_rng(seed))[0]
     power = math.log(exact) / calibrated if calibrated < 0 < exact < 1 else 1.0
     low, value, high = np.exp(power * np.quantile(wholes, [0.16, 0.5, 0.84])).tolist()
     return HardwarePrediction(value, low, high, exact, factor, native.qubits)
@@ -180,7 +185,7 @@ def crosstalk_factor(profile: DeviceProfile) -> float:
     return max(1.0, float(np.median(ratios))) if ratios else 1.0
 
 
-def _drifted(native: NativeCircuit, drift: float, draws: int, generator: np.random.Generator) -> Floats:
+def _drifted(native: NativeCircuit, persistence: Sequence[float], draws: int, generator: np.random.Generator) -> Floats:
     """Return, for each draw of drift, the logarithm of the product of what every operation leaves whole."""
     profile = native.profile
     edges: dict[int, int] = {}
@@ -194,17 +199,29 @@ def _drifted(native: NativeCircuit, drift: float, draws: int, generator: np.rand
                 pulses[gate.qubits[0]] += count
     used = np.array(native.qubits)
     read = used[list(native.measured)]
-    logs = np.zeros(draws)
-    # Process fidelities: 1 - (d + 1) / d of the average infidelity; what is fully mixed keeps a quarter or a sixteenth.
-    for errors, where, counts, share, most in (
-        (profile.error_2q, np.array(list(edges), int), np.array(list(edges.values())), 1.25, 15 / 16),
+    # Process fidelities: 1 - (d + 1) / d of the average infidelity; what is fully mixed keeps a sixteenth or a quarter.
+    kinds = (
+        (profile.error_2q, np.array(list(edges), int), np.array(list(edges.values()), float), 1.25, 15 / 16),
         (profile.error_1q, used, pulses, 1.5, 3 / 4),
         (profile.readout_p10, read, np.ones(len(read)), 1.0, 1.0),
-    ):
-        known = np.nan_to_num(np.array(errors, np.float64))
-        pool = known[known < FAULTY]
-        fresh = generator.random((draws, len(where))) < drift
-        drawn = pool[generator.integers(0, len(pool), (draws, len(where)))] if len(pool) else known[where]
-        error = np.where(fresh, drawn, known[where])
+    )
+    logs = np.zeros(draws)
+    for c, (errors, where, counts, share, most) in zip(persistence, kinds, strict=True):
+        device = np.nan_to_num(np.array(errors, np.float64))
+        error = _moved(device, where, c, draws, generator)
         logs += np.log1p(-np.minimum(share * error, most * 0.999)) @ counts
     return logs
+
+
+def _moved(device: Floats, where: npt.NDArray[np.int64], c: float, draws: int, generator: np.random.Generator) -> Floats:
+    """Return (draws, len(where)) errors of a device's elements after drift with persistence c."""
+    pool = np.sort(device[device < FAULTY])
+    if c == 1.0 or len(pool) < 2:
+        return np.tile(device[where], (draws, 1))
+    normal = NormalDist()
+    middle = (np.searchsorted(pool, device[where], "left") + np.searchsorted(pool, device[where], "right")) / (2 * len(pool))
+    edge = 0.5 / len(pool)
+    z = np.array([normal.inv_cdf(u) for u in np.clip(middle, edge, 1 - edge).tolist()])
+    steps = [normal.inv_cdf(k / len(pool)) for k in range(1, len(pool))]
+    moved = c * z + math.sqrt(1 - c * c) * generator.standard_normal((draws, len(where)))
+    return np.asarray(pool[np.searchsorted(steps, moved)])

@@ -15,29 +15,14 @@ from flashket.qpu.profile import STALE_DAYS, DeviceProfile, load_profile, profil
 
 _MICRO, _NANO = 1e-6, 1e-9
 _HEADS = (
-    *(
-        "device",
-        "processor",
-        "qubits",
-        "faulty",
-        "edges",
-        "broken",
-        "gate",
-        "snapshot",
-        "days",
-        "T1 us",
-        "T2 us",
-        "1q error",
-        "2q error",
-        "2q best",
-    ),
-    *("readout", "1q ns", "2q ns", "readout ns", "rep us", "kind"),
+    *("device", "processor", "qubits", "faulty", "edges", "broken", "gate", "snapshot", "days", "T1 us", "T2 us"),
+    *("1q error", "2q error", "2q best", "x layer", "readout", "1q ns", "2q ns", "readout ns", "rep us", "kind"),
 )
-_LEFT = (0, 1, 6, 7, 19)
+_LEFT = (0, 1, 6, 7, 20)
 _LEGEND = (
     "Medians over the device, 2q best the best pair; -: the source does not say. Errors of gates are average infidelities, decoherence "
     "during the gate inside; readout is the mean of reading 0 as 1 and 1 as 0. faulty: qubits that layouts do not use; broken: pairs whose "
-    "gate is out of order.",
+    "gate is out of order; x layer: how many times worse two-qubit gates are when their neighbours run too.",
     "kind: measured = the vendor's calibration of the snapshot's date; a number marked m, or all where the kind is modelled, was derived "
     "or made up, as the notes above say. FlashKet measured none of them.",
     f"*: more than {STALE_DAYS} days old, or undated; calibrations drift within hours, so such a profile stands for the device's class.",
@@ -47,7 +32,8 @@ _LEGEND = (
 def profiles_command(arguments: argparse.Namespace) -> int:
     """Print the bundled profiles, or make them anew from the providers' installed packages.
 
-    Reads ``arguments.refresh`` (bool) and ``arguments.out`` (folder or None: the package's own); returns the exit code.
+    Reads ``arguments.refresh`` (bool) and ``arguments.out`` (folder or None: the package's own); returns the exit code, 1 if
+    ``--refresh`` could make no profile of what is installed.
 
     Raises
     ------
@@ -57,13 +43,12 @@ def profiles_command(arguments: argparse.Namespace) -> int:
         If the folder cannot be written, or is given without ``--refresh``.
     """
     if arguments.refresh:
-        print(_refreshed(arguments.out))
-    elif arguments.out is not None:
+        return _refresh(arguments.out)
+    if arguments.out is not None:
         from flashket.errors import InputError, explanation
 
         raise InputError(explanation("qpu profiles", "--out is where --refresh writes", arguments.out, "add --refresh"))
-    else:
-        print(table([load_profile(name) for name in profile_names()], date.today()))
+    print(table([load_profile(name) for name in profile_names()], date.today()))
     return 0
 
 
@@ -129,6 +114,7 @@ def _cells(profile: DeviceProfile, today: date) -> tuple[str, ...]:
         cell(profile.median("error_1q"), ".1e", "error_1q"),
         cell(profile.median("error_2q"), ".2e", "error_2q"),
         cell(profile.best("error_2q"), ".2e", "error_2q"),
+        cell(profile.crosstalk_factor, ".2f"),
         cell(profile.median("readout_error"), ".1e", "readout_p10", "readout_p01"),
         time("duration_1q", _NANO),
         time("duration_2q", _NANO),
@@ -151,7 +137,7 @@ def _limits(profile: DeviceProfile) -> str:
     return f" A job takes at most {', '.join(limits)}." if limits else ""
 
 
-def _refreshed(folder: Path | None) -> str:
+def _refresh(folder: Path | None) -> int:
     from flashket.qpu.refresh import refresh
 
     done = refresh(folder) if folder is not None else refresh()
@@ -161,4 +147,5 @@ def _refreshed(folder: Path | None) -> str:
     lines += [
         f"not installed, so its profiles were left as they are: {package} (pip install {package})" for package in done.missing.values()
     ]
-    return "\n".join(lines)
+    print("\n".join(lines))
+    return 0 if done.written else 1

@@ -266,7 +266,7 @@ class _Router:
                     if other in (a, b):
                         continue
                     total += weight * (self.distances[moved.get(a, a)][moved.get(b, b)] - self.distances[a][b])
-            # Recently used edges wait their turn, so that the search does not go to and fro.
+            # Recently used edges wait their turn, so that the search does not go back and forth.
             return (total + 0.05 * recent.count(pair), recent.count(pair), pair)
 
         return min(pairs, key=change)

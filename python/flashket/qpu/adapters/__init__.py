@@ -12,7 +12,7 @@ from typing import Any
 from flashket.errors import InputError, explanation
 from flashket.qpu.adapters._base import Adapter, Batch, Limits, Result, TransientError
 
-__all__ = ["Adapter", "AdapterInfo", "Batch", "Limits", "Result", "TransientError", "adapters", "open_adapter", "wrap"]
+__all__ = ["Adapter", "AdapterInfo", "Batch", "Limits", "Result", "TransientError", "list_adapters", "open_adapter", "wrap"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ _PATTERNS: tuple[tuple[str, str, str, str, str], ...] = (
 _PROVIDERS = ("sim", "aer", "ibm", "braket", "cirq", "quantinuum", "ionq", "iqm", "pennylane")
 
 
-def adapters(*, credentials: bool = True) -> list[AdapterInfo]:
+def list_adapters(*, credentials: bool = True) -> list[AdapterInfo]:
     """Return every kind of QPU backend, absent ones too. Imports no SDK and connects to nothing.
 
     Parameters
@@ -76,7 +76,7 @@ def adapters(*, credentials: bool = True) -> list[AdapterInfo]:
 
     Examples
     --------
-    >>> [row.available for row in adapters() if row.pattern == "sim:ideal"]
+    >>> [row.available for row in list_adapters() if row.pattern == "sim:ideal"]
     [True]
     """
     from flashket.errors import BackendUnavailable

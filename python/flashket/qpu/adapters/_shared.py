@@ -8,6 +8,7 @@ import importlib
 import math
 import operator
 import re
+import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -58,13 +59,22 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
 
 
 _TRANSIENT_NAMES = re.compile(
-    r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RetryError"
-    r"|ServiceUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|BadGateway|GatewayTimeout|NameResolution|ProtocolError|Retriable"
+    r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
+    r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
+    r"|BadGateway|GatewayTimeout|NameResolution|\bProtocolError\b"
 )
-_REFUSED_NAMES = re.compile(r"Throttl|TooManyRequests|NameResolution|ConnectionRefused|NewConnection|EndpointConnection")
-"""Errors after which the provider surely took nothing, so that even a job may be sent again."""
-
-_TRANSIENT_CODES = {"ThrottlingException", "TooManyRequestsException", "ServiceUnavailable", "InternalServiceException", "RequestTimeout"}
+_REFUSED_NAMES = re.compile(r"TooManyRequests|RateLimit|Throttl")
+# SDKs that wrap the error of their HTTP library keep its text.
+_TRANSIENT_TEXT = re.compile(r"Max retries exceeded|timed out|Connection aborted|Remote end closed|Connection reset")
+_AWS_CODES = {
+    "ThrottlingException": 429,
+    "Throttling": 429,
+    "TooManyRequestsException": 429,
+    "SlowDown": 429,
+    "ServiceUnavailable": 503,
+    "InternalServiceException": 500,
+    "RequestTimeout": 408,
+}
 _STATUS = re.compile(
     r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
 )
@@ -77,11 +87,23 @@ def translated(place: str, error: BaseException) -> Exception:
     code, headers = _http(error)
     said = _STATUS.search(reason) if code is None else None
     passing = code in (408, 425, 429) or (code or 0) >= 500
-    if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or isinstance(error, TimeoutError))):
+    if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or _TRANSIENT_TEXT.search(reason))):
         text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
-        is_refused = 429 in (code, said and int(said[1])) or bool(_REFUSED_NAMES.search(kinds))
-        return TransientError(text, retry_after(headers), refused=is_refused)
+        refused = (
+            code == 429 or bool(said and "429" in said.group()) or bool(_REFUSED_NAMES.search(kinds)) or never_connected(error, reason)
+        )
+        return TransientError(text, retry_after(headers), refused=refused)
     return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
+
+
+_NEVER_CONNECTED = re.compile(
+    r"NewConnectionError|NameResolutionError|Failed to establish a new connection|Name or service not known|getaddrinfo"
+)
+
+
+def never_connected(error: BaseException, reason: str) -> bool:
+    """Return whether the request surely did not reach the provider."""
+    return isinstance(error, (ConnectionRefusedError, socket.gaierror)) or bool(_NEVER_CONNECTED.search(reason))
 
 
 def _http(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
@@ -90,7 +112,7 @@ def _http(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
     if isinstance(response, dict):
         metadata = response.get("ResponseMetadata", {})
         name = response.get("Error", {}).get("Code", "")
-        return (503 if name in _TRANSIENT_CODES else metadata.get("HTTPStatusCode")), metadata.get("HTTPHeaders", {})
+        return _AWS_CODES.get(name, metadata.get("HTTPStatusCode")), metadata.get("HTTPHeaders", {})
     for place in (response, error):
         for attribute in ("status_code", "code", "http_status"):
             value = getattr(place, attribute, None)
@@ -312,6 +334,35 @@ def device_cost(batch: Batch, names: Sequence[str], seller: str = "", *, circuit
             return unknown(f"no price of {name} by {seller.rstrip('_')} is known")
         return estimate_cost(device, batch.circuits, batch.shots, provider=offer, circuits_per_task=circuits_per_task)
     return unknown(f"no profile of {names[0]}: pass profile= with the name of a known device or a profile's file")
+
+
+class Unlisted:
+    """What is known of the jobs of a provider that cannot be asked for them by token: those that this process sent.
+
+    Parameters
+    ----------
+    place : str
+        The adapter's name.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place, self._sent, self._refused = place, dict[str, str](), set[str]()
+
+    def send(self, token: str, question: Callable[[], str]) -> str:
+        """Return the id of the job that ``question`` sends, and keep what became of the token."""
+        try:
+            self._sent[token] = asked(self.place, question)
+        except JobError:
+            self._refused.add(token)
+            raise
+        return self._sent[token]
+
+    def find(self, token: str) -> str | None:
+        """Return the id, None if the provider refused the job; raise JobError for what another process sent."""
+        if token in self._sent or token in self._refused:
+            return self._sent.get(token)
+        do = "look at the provider's own list of jobs"
+        raise JobError(explanation(self.place, "jobs of this provider cannot be looked up by their token", repr(token), do))
 
 
 class LocalAdapter:

@@ -51,10 +51,10 @@ class AerAdapter(LocalAdapter):
             method, circuits = "automatic", [quantum_circuit(circuit) for circuit in batch.circuits]
         else:
             from flashket.noise.lower import lower
-            from flashket.qpu.compile import compile_circuit
+            from flashket.qpu.together import compile_together
 
             profile = self._profile
-            noisy = [lower(compile_circuit(circuit, profile, **self._options)) for circuit in batch.circuits]
+            noisy = list(map(lower, compile_together(batch.circuits, profile, **self._options)))
             exact = max(len(one.start) for one in noisy) <= MAX_DENSITY_QUBITS
             method, circuits = ("density_matrix", [noisy_quantum_circuit(one) for one in noisy]) if exact else ("statevector", [])
             circuits = circuits or [noisy_quantum_circuit(one, kraus=True) for one in noisy]

@@ -19,7 +19,7 @@ from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, counts_of_bits, device_cost, drawn, rewritten, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
-from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.credentials import Secret, find_credential, need_credential, redact
 
 SIMULATORS = {name: f"arn:aws:braket:::device/quantum-simulator/amazon/{name}" for name in ("sv1", "dm1", "tn1")}
 
@@ -173,7 +173,7 @@ class BraketAdapter:
         self._aws = sdk("braket.aws", "amazon-braket-sdk", "braket", self.name)
         self._is_simulator, self._maker = parts[1] == "quantum-simulator", parts[2]
         self._profile = profile or f"{parts[2]}_{parts[3]}".lower()
-        self._s3, self._session_found = s3, session
+        self._s3, self._session_found, self._is_known = s3, session, False
         self._capabilities_found: dict[str, Any] | None = None
 
     def _session(self) -> Any:
@@ -183,6 +183,12 @@ class BraketAdapter:
             region = self._arn.split(":")[3]
             session = asked(self.name, lambda: boto3.Session(**({"region_name": region} if region else {})))
             self._session_found = asked(self.name, lambda: self._aws.AwsSession(boto_session=session))
+        if not self._is_known:
+            # Whatever boto3 found, so that redact() knows it.
+            found = asked(self.name, self._session_found.boto_session.get_credentials)
+            for value in () if found is None else found.get_frozen_credentials():
+                Secret(value if isinstance(value, str) else "")
+            self._is_known = True
         return self._session_found
 
     def _capabilities(self) -> dict[str, Any]:
@@ -194,7 +200,9 @@ class BraketAdapter:
         return self._capabilities_found
 
     def limits(self) -> Limits:
-        """Say what one task may hold, from the device's capabilities; asks AWS, which costs nothing."""
+        """Say what one task may hold, from the device's capabilities; asks AWS, which costs nothing. Without credentials: one circuit."""
+        if self._session_found is None and find_credential("braket") is None:
+            return Limits(None, None, 1)
         capabilities = self._capabilities()
         shots = capabilities.get("service", {}).get("shotsRange")
         programs = capabilities.get("action", {}).get(_PROGRAM_SET)

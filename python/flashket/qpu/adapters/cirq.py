@@ -9,14 +9,23 @@ cancels between them.
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, circuit_seeds, counts_of_bits, device_cost, sdk
+from flashket.qpu.adapters._shared import (
+    LocalAdapter,
+    Unlisted,
+    angle_of,
+    asked,
+    check_batch,
+    circuit_seeds,
+    counts_of_bits,
+    device_cost,
+    sdk,
+)
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
@@ -283,7 +292,7 @@ class SamplerAdapter:
 
     def __init__(self, name: str, sampler: Any) -> None:
         self.name, self._sampler = name, sampler
-        self._results: dict[str, Result] = {}
+        self._results, self._tokens = dict[str, Result](), Unlisted(name)
 
     def limits(self) -> Limits:
         """Say that no limits are known."""
@@ -297,19 +306,17 @@ class SamplerAdapter:
         """Run the batch."""
         check_batch(batch, self.limits(), self.name)
         pairs = [(cirq_circuit(circuit), shots) for circuit, shots in zip(batch.circuits, batch.shots, strict=True)]
-        counts = []
-        for made, shots in pairs:
-            found = asked(self.name, partial(self._sampler.run, made, repetitions=shots))
-            counts.append(counts_of_bits(found.measurements["c"]))
-        self._results[token] = Result(tuple(counts))
-        return token
+
+        def send() -> str:
+            found = [self._sampler.run(made, repetitions=shots).measurements["c"] for made, shots in pairs]
+            self._results[token] = Result(tuple(map(counts_of_bits, found)))
+            return token
+
+        return self._tokens.send(token, send)
 
     def find(self, token: str) -> str | None:
         """Return the job's id if this process ran it; others cannot be looked up."""
-        if token in self._results:
-            return token
-        do = "look at the provider's own list of jobs"
-        raise BackendUnavailable(explanation(self.name, "jobs of a Cirq sampler cannot be looked up", None, do))
+        return self._tokens.find(token)
 
     def status(self, job_id: str) -> str:
         """Return "done"."""

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from flashket.errors import BackendUnavailable, InputError, JobError, explanation
+from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
-from flashket.qpu.adapters._shared import LocalAdapter, asked, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, asked, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.cost import Cost
-from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.credentials import Secret, need_credential, redact
 
 MAX_EXECUTIONS = 5_000_000
 """Circuits times shots of one job, as IBM validates it."""
@@ -96,7 +96,7 @@ class SamplerAdapter(LocalAdapter):
             return self._sampler
         if self._runtime:
             runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
-            return runtime.SamplerV2(mode=self._backend, options={} if seed is None else {"simulator": {"seed_simulator": seed}})
+            return _runtime_sampler(runtime, self._backend, {} if seed is None else {"simulator": {"seed_simulator": seed}})
         from qiskit.primitives import BackendSamplerV2
 
         return BackendSamplerV2(backend=self._backend, options={} if seed is None else {"seed_simulator": seed})
@@ -149,6 +149,8 @@ class IBMAdapter:
             token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
             instance = {} if self._instance is None else {"instance": self._instance}
             self._service_found = asked(self.name, lambda: self._runtime.QiskitRuntimeService(**token, **instance))
+            # A token that the package read from its file, so that redact() knows it.
+            Secret(str(asked(self.name, self._service_found.active_account).get("token", "")))
         return self._service_found
 
     def _backend(self) -> Any:
@@ -191,7 +193,7 @@ class IBMAdapter:
 
     def sampler(self, token: str) -> Any:
         """Return the primitive of the open device, whose jobs carry the token."""
-        return self._runtime.SamplerV2(mode=self._backend(), options={"environment": {"job_tags": ["flashket", token]}})
+        return _runtime_sampler(self._runtime, self._backend(), {"environment": {"job_tags": ["flashket", token]}})
 
     def find(self, token: str) -> str | None:
         """Return the newest job with this tag."""
@@ -245,6 +247,7 @@ class BackendAdapter:
     def __init__(self, backend: Any, *, optimization_level: int = 3, layout: Any = None) -> None:
         name = backend.name if isinstance(backend.name, str) else backend.name()
         self.name, self._backend, self._jobs = f"qiskit:{name}", backend, dict[str, Any]()
+        self._tokens = Unlisted(self.name)
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
 
     def limits(self) -> Limits:
@@ -259,14 +262,17 @@ class BackendAdapter:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
         circuits = compiled(map(quantum_circuit, batch.circuits), self._backend, **self._compiler)
-        job = asked(self.name, lambda: self._backend.run(circuits, shots=batch.shots[0]))
-        self._jobs[str(job.job_id())] = job
-        return str(job.job_id())
+
+        def send() -> str:
+            job = self._backend.run(circuits, shots=batch.shots[0])
+            self._jobs[str(job.job_id())] = job
+            return str(job.job_id())
+
+        return self._tokens.send(token, send)
 
     def find(self, token: str) -> str | None:
-        """Refuse: such objects have no tags."""
-        do = "look at the provider's own list of jobs"
-        raise BackendUnavailable(explanation(self.name, "jobs of this object cannot be looked up by token", None, do))
+        """Return a job that this process sent: such objects have no tags."""
+        return self._tokens.find(token)
 
     def _job(self, job_id: str) -> Any:
         if job_id not in self._jobs:
@@ -295,12 +301,66 @@ class BackendAdapter:
 
 
 def compiled(circuits: Iterable[Any], backend: Any, *, optimization_level: int = 3, layout: Any = None) -> list[Any]:
-    """Return circuits in a backend's own gates on its qubits, barriers kept; equal inputs give equal circuits."""
+    """Return circuits in a backend's own gates, barriers kept; equal inputs give equal circuits.
+
+    Those of equal width share their qubits, as :func:`flashket.qpu.together.compile_together` says: the largest chooses them.
+    """
     from qiskit.transpiler import generate_preset_pass_manager
 
-    manager = generate_preset_pass_manager(optimization_level, backend=backend, initial_layout=layout, seed_transpiler=0)
-    # One process: the pass manager would otherwise start a pool.
-    return [manager.run(circuit) for circuit in circuits]
+    from flashket.qpu.together import layout_of_bits
+
+    managers: dict[Any, Any] = {}
+
+    def run(circuit: Any, start: Any) -> Any:
+        key = start if start is None else tuple(start)
+        if key not in managers:
+            managers[key] = generate_preset_pass_manager(
+                optimization_level, backend=backend, initial_layout=None if key is None else list(key), seed_transpiler=0
+            )
+        # One process: the pass manager would otherwise start a pool.
+        return managers[key].run(circuit)
+
+    circuits = list(circuits)
+    leaders: dict[int, Any] = {}
+    for circuit in circuits:
+        if circuit.num_qubits not in leaders or _two_qubit_gates(circuit) > _two_qubit_gates(leaders[circuit.num_qubits]):
+            leaders[circuit.num_qubits] = circuit
+    done = {width: run(leader, layout) for width, leader in leaders.items()}
+
+    def placed(circuit: Any) -> Any:
+        width = circuit.num_qubits
+        leader, found = leaders[width], done[width].layout
+        if circuit is leader:
+            return done[width]
+        if found is None:
+            return run(circuit, layout)
+        start, end = (place(filter_ancillas=True)[:width] for place in (found.initial_index_layout, found.final_index_layout))
+        if _two_qubit_gates(circuit):
+            return run(circuit, start)
+        return run(circuit, layout_of_bits(_measured(circuit), [end[qubit] for qubit in _measured(leader)], start))
+
+    return [placed(circuit) for circuit in circuits]
+
+
+def _two_qubit_gates(circuit: Any) -> int:
+    return sum(len(instruction.qubits) == 2 and instruction.operation.name != "barrier" for instruction in circuit.data)
+
+
+def _measured(circuit: Any) -> tuple[int, ...]:
+    """Return which qubit each classical bit reads."""
+    reads = {
+        circuit.find_bit(instruction.clbits[0]).index: circuit.find_bit(instruction.qubits[0]).index
+        for instruction in circuit.data
+        if instruction.operation.name == "measure"
+    }
+    return tuple(reads[bit] for bit in sorted(reads))
+
+
+def _runtime_sampler(runtime: Any, backend: Any, options: dict[str, Any]) -> Any:
+    """Return qiskit-ibm-runtime's SamplerV2, which its newer versions call deprecated, or what has taken its place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return getattr(runtime, "SamplerV2", runtime.Sampler)(mode=backend, options=options)
 
 
 def layouts(circuits: Iterable[Any]) -> list[list[int] | None]:

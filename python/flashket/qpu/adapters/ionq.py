@@ -25,7 +25,7 @@ from flashket.errors import InputError, JobError, explanation
 from flashket.program import Gate, Program
 from flashket.qpu.adapters._base import Batch, Limits, Result, TransientError
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
-from flashket.qpu.adapters._shared import angle_of, check_batch, device_cost, drawn, free, retry_after, rewritten
+from flashket.qpu.adapters._shared import angle_of, check_batch, device_cost, drawn, free, never_connected, retry_after, rewritten
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
@@ -225,13 +225,17 @@ class IonQAdapter:
             reason = redact(error.read(2000).decode(errors="replace"))
             text = f"HTTP {error.code} {reason}".strip()
             if error.code in (408, 425, 429) or error.code >= 500:
-                wait = retry_after(dict(error.headers or {}))
-                failure = TransientError(explanation(self.name, "IonQ did not answer", text), wait, refused=error.code == 429)
+                failure = TransientError(
+                    explanation(self.name, "IonQ did not answer", text), retry_after(dict(error.headers or {})), refused=error.code == 429
+                )
             else:
                 do = "check the API key" if error.code in (401, 403) else None
                 failure = JobError(explanation(self.name, "IonQ refused", text, do))
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, OSError) as error:
-            failure = TransientError(explanation(self.name, "IonQ did not answer", redact(f"{type(error).__name__}: {error}")))
+            cause = error.reason if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException) else error
+            reason = redact(f"{type(cause).__name__}: {cause}")
+            text = explanation(self.name, "IonQ did not answer", reason)
+            failure = TransientError(text, refused=never_connected(cause, reason))
         except ValueError as error:
             failure = JobError(explanation(self.name, "IonQ's answer must be JSON", redact(str(error))))
         # Raised here, so that no chained exception holds the request with its header.

@@ -14,13 +14,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import numpy as np
+
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
-from flashket.qpu.adapters._shared import asked, check_batch, counts_of_bits, device_cost, sdk
-from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.adapters._shared import Unlisted, asked, check_batch, counts_of_bits, device_cost, sdk
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.native import NativeCircuit
 from flashket.qpu.profile import DeviceProfile, load_profile
 
 RESONANCE = "https://resonance.iqm.tech"
@@ -62,6 +64,7 @@ class IQMAdapter:
             raise InputError(explanation("open_adapter", "the address must be https", repr(self._url), "a token is never sent in clear"))
         name = (computer or "") if is_address else target
         self._profile, self._layout = profile or f"iqm_{name.split(':')[0].lower()}", layout
+        self._jobs = Unlisted(self.name)
         self._client_found: Any = None
         self._architecture_found: Any = None
 
@@ -96,16 +99,13 @@ class IQMAdapter:
 
     def circuits(self, batch: Batch, token: str, device: DeviceProfile, names: Sequence[str]) -> list[Any]:
         """Return the batch as iqm-client's circuits on a device whose physical qubit i is called ``names[i]``."""
-        return [
-            self._circuit(circuit, f"{token} {index}", {"flashket_token": token}, device, names)
-            for index, circuit in enumerate(batch.circuits)
-        ]
+        from flashket.qpu.together import compile_together
 
-    def _circuit(self, circuit: MeasuredCircuit, name: str, metadata: dict[str, Any], device: DeviceProfile, names: Sequence[str]) -> Any:
-        from flashket.qpu.compile import compile_circuit
+        compiled = compile_together(batch.circuits, device, layout=self._layout)
+        return [self._circuit(native, f"{token} {index}", {"flashket_token": token}, names) for index, native in enumerate(compiled)]
 
+    def _circuit(self, native: NativeCircuit, name: str, metadata: dict[str, Any], names: Sequence[str]) -> Any:
         pulse = sdk("iqm.pulse", "iqm-client", "iqm", self.name)
-        native = compile_circuit(circuit, device, layout=self._layout)
         place = [names[qubit] for qubit in native.qubits]
         made: list[Any] = []
         for step in phased([part.program for part in native.parts], "cz"):
@@ -126,12 +126,11 @@ class IQMAdapter:
         client = self._client()
         device, names = architecture_profile(self._architecture(), self._profile)
         circuits = self.circuits(batch, token, device, names)
-        return str(asked(self.name, lambda: client.submit_circuits(circuits, shots=batch.shots[0])).job_id)
+        return self._jobs.send(token, lambda: str(client.submit_circuits(circuits, shots=batch.shots[0]).job_id))
 
     def find(self, token: str) -> str | None:
-        """Refuse: iqm-client has no list of jobs."""
-        do = "look at the jobs in IQM's dashboard; circuits carry the token in their names"
-        raise BackendUnavailable(explanation(self.name, "jobs cannot be looked up by token", repr(token), do))
+        """Return a job that this process sent: iqm-client has no list of jobs. In IQM's dashboard circuits carry the token."""
+        return self._jobs.find(token)
 
     def _job(self, job_id: str) -> Any:
         client = self._client()
@@ -147,11 +146,16 @@ class IQMAdapter:
         job = self._job(job_id)
         found = asked(self.name, job.result)
         if found is None:
-            errors = redact("; ".join(str(error) for error in getattr(job, "errors", None) or ()) or "no result")
-            raise JobError(explanation(self.name, "a finished job was wanted", errors))
-        import numpy as np
-
-        return Result(tuple(counts_of_bits(np.asarray(one["c"])) for one in found), raw=redact({"job": job_id}))
+            errors = "; ".join(str(error) for error in job.job_data.errors)
+            raise JobError(explanation(self.name, "a completed job was wanted", redact(f"{job.status} {errors}".strip())))
+        times = {str(entry.status): entry.timestamp for entry in job.job_data.timeline}
+        created, began, ended = (times.get(name) for name in ("created", "execution_started", "execution_ended"))
+        return Result(
+            tuple(counts_of_bits(np.asarray(one["c"])) for one in found),
+            queue_seconds=(began - created).total_seconds() if began and created else None,
+            execution_seconds=(ended - began).total_seconds() if ended and began else None,
+            raw=redact({"job": job_id, "timeline": {name: str(when) for name, when in times.items()}}),
+        )
 
     def cancel(self, job_id: str) -> None:
         """Ask the server to stop the job."""

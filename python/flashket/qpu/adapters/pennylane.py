@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flashket.errors import BackendUnavailable, InputError, explanation
+from flashket.errors import InputError, explanation
 from flashket.qpu.adapters._base import Batch, Limits
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, circuit_seeds, counts_of_bits, free, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, angle_of, circuit_seeds, counts_of_bits, free, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 
@@ -92,6 +92,7 @@ class PennyLaneAdapter(LocalAdapter):
     def __init__(self, name: str, device: Any, module: str, limit: int | None = None) -> None:
         super().__init__(name, Limits(limit))
         self._device = device
+        self._tokens = Unlisted(name)
         self.is_remote = not module.startswith(_HERE)
 
     def estimate(self, batch: Batch) -> Cost:
@@ -100,13 +101,13 @@ class PennyLaneAdapter(LocalAdapter):
             return free(batch)
         return Cost(len(batch.circuits), sum(batch.shots), None, None, None, notes=(f"prices of {self.name} are not known",))
 
+    def submit(self, batch: Batch, token: str) -> str:
+        """Run the batch."""
+        return self._tokens.send(token, lambda: super(PennyLaneAdapter, self).submit(batch, token))
+
     def find(self, token: str) -> str | None:
         """Return the job's id if this process ran it; other jobs of a remote device cannot be looked up."""
-        found = super().find(token)
-        if found is None and self.is_remote:
-            do = "look at the provider's own list of jobs"
-            raise BackendUnavailable(explanation(self.name, "jobs of a PennyLane device cannot be looked up by token", None, do))
-        return found
+        return self._tokens.find(token) if self.is_remote else super().find(token)
 
     def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
         import pennylane as qml

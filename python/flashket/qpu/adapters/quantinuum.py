@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -15,7 +16,7 @@ from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, circuit_seeds, counts_of_bits, device_cost, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
-from flashket.qpu.credentials import need_credential, redact
+from flashket.qpu.credentials import Secret, need_credential, redact
 
 QUBITS = {"H1": 20, "H2": 56}
 """Of the machines whose native gates pytket-quantinuum describes."""
@@ -155,6 +156,11 @@ class QuantinuumAdapter:
         """Return the module qnexus; it connects with the tokens that its own login has stored."""
         nexus = sdk("qnexus", "qnexus", "quantinuum", self.name)
         need_credential("quantinuum", self.name)
+        tokens = sdk("qnexus.client.utils", "qnexus", "quantinuum", self.name)
+        for kind in ("refresh_token", "access_token"):
+            # So that redact() knows them.
+            with contextlib.suppress(OSError, ValueError):
+                Secret(tokens.read_token(kind))
         return nexus
 
     def limits(self) -> Limits:

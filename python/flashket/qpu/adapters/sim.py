@@ -55,10 +55,10 @@ class SimAdapter(LocalAdapter):
             return list(map(ideal_probabilities, circuits))
         from flashket.noise.exact import many_probabilities
         from flashket.noise.lower import lower
-        from flashket.qpu.compile import compile_circuit
+        from flashket.qpu.together import compile_together
 
         profile = self._profile
-        return many_probabilities([lower(compile_circuit(circuit, profile, **self._options)) for circuit in circuits])
+        return many_probabilities(list(map(lower, compile_together(circuits, profile, **self._options))))
 
 
 def profile_limits(profile: Any) -> Limits:

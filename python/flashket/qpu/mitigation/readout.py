@@ -41,7 +41,8 @@ class ReadoutMitigation:
     ----------
     confusion : array_like, (n_measured, 2, 2), optional
         What is known of each bit, from a device's profile for instance; by default two circuits measure it: all qubits in 0, and all in
-        1. They must run on the same physical qubits as the others.
+        1. Adapters that choose qubits read them where the circuits of the same batch are read
+        (:func:`flashket.qpu.together.compile_together`); where a batch is split or the provider chooses, pass a fixed ``layout``.
     method : str
         "tensored": own; the whole inverse up to 10 bits, beyond that only between the outcomes that came, the columns scaled to sum to
         1 (the idea of M3). "mthree": the package, the same idea for any number of bits. "auto": mthree where it is installed.

@@ -49,11 +49,13 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
     pairs: dict[tuple[int, int], dict[str, float]] = {}
     for gate in properties["gates"]:
         if gate["gate"] == two_qubit_gate:
-            a, b = sorted(gate["qubits"])
+            a, b = gate["qubits"]
+            if (b, a) in pairs:
+                a, b = b, a  # listed in both directions: the first one is the gate's own
             values = _values(gate["parameters"])
             known = pairs.setdefault((a, b), values)
             if known.get("gate_error", math.nan) < values.get("gate_error", math.nan):
-                pairs[a, b] = values  # both directions are listed; should they differ, the worse counts
+                pairs[a, b] = values  # should they differ, the worse counts
     edges = sorted(pair for pair, values in pairs.items() if values.get("gate_error", _BROKEN) < _BROKEN)
     broken = sorted(pairs.keys() - set(edges))
 

@@ -3,9 +3,11 @@
 """Quantinuum: the noise_specs of the machine list that pytket-quantinuum brings for work without a connection.
 
 p1 and p2 need no conversion: they are what the vendor's benchmarking finds, (1 - r) (d - 1) / d for the decay r of a d-dimensional
-system, which is the average gate infidelity, and its emulators are fed with the same figure [1]_. memory_error comes from the same fit
-for one qubit that waits while a layer of a random circuit runs; a profile holds the probability of the depolarising channel with that
-infidelity, twice as much. Durations are not published.
+system, which is the average gate infidelity, with 1/d of the leakage on top; its emulators are fed with the same figures [1]_.
+memory_error comes from the same fit for one qubit that waits while a layer of a random circuit runs. The raw data of H2-1 of that date,
+published there too, give by this fit 1.02e-3 for two qubits without leakage (the list: 1.05e-3 with it) and 2.03e-4 for the memory (the
+list: 2.03e-4). A profile's memory_error is the probability of the depolarising channel with that infidelity, twice as much. Durations
+are not published.
 
 .. [1] Quantinuum, "Hardware specifications", github.com/CQCL/quantinuum-hardware-specifications, qtm_spec/rb_analysis_functions.py
    (convert_params) and combined_analysis.py (emulator_parameters).

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 The FlashKet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Predictions from calibration data beside measurements on real QPUs (metriq-data, CC BY 4.0), and what predictions must do."""
+
+import importlib.util
+import math
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flashket.errors import InputError
+from flashket.noise.line import zero_probability
+from flashket.noise.lower import lower
+from flashket.qpu import compile_pair, load_profile
+from flashket.qpu.hardware import PERSISTENCE, crosstalk_factor, line_circuit, return_probability
+
+SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "real_hardware.py"
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("real_hardware", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["real_hardware"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def predicted(study):
+    rows = [row for row in study.load_rows() if not study.why_not(row)]
+    return rows, [study.predict(row.device, row.n) for row in rows]
+
+
+def test_68_of_95_rows_are_predicted_and_the_rest_say_why(study):
+    rows = study.load_rows()
+    reasons = Counter(study.why_not(row) for row in rows)
+    assert len(rows) == 95 and reasons[""] == 68
+    assert {row.device for row in rows if not study.why_not(row)} == {f"ibm_{d}" for d in ("boston", "fez", "marrakesh", "miami", "pittsburgh")}
+    assert all(study.why_not(row) for row in rows if row.provider in ("aws", "origin"))
+    assert "CC BY 4.0" in (SCRIPT.parent / "data" / "real_qpu_kernel.csv").read_text().split("provider")[0]
+
+
+def test_no_worse_than_the_product_of_medians(study, predicted):
+    rows, found = predicted
+    values = [value.value for value in found]
+    medians = [study.medians(row.device, row.n) for row in rows]
+    few, every = study.mean_absolute_error(rows, values, 10), study.mean_absolute_error(rows, values)
+    assert few <= 0.054 and few <= study.mean_absolute_error(rows, medians, 10)
+    assert every <= 0.08 and every <= 0.6 * study.mean_absolute_error(rows, medians)
+
+
+def test_the_stated_spread_is_that_of_the_measurements(predicted):
+    rows, found = predicted
+    inside = np.mean([value.low <= row.p <= value.high for row, value in zip(rows, found, strict=True)])
+    assert 0.5 < inside < 0.85  # 0.68 is meant
+
+
+def test_the_usage_model_errs_on_the_safe_side(study):
+    timed = [row for row in study.load_rows() if not math.isnan(row.qpu_seconds)]
+    assert len(timed) == 4
+    for row in timed:
+        assert 1.0 < study.usage_seconds(row) / row.qpu_seconds < 1.25
+
+
+def test_the_page_is_of_these_predictions(study, predicted):
+    rows, found = predicted
+    page = (SCRIPT.parents[1] / "docs" / "real_hardware.md").read_text()
+    assert "CC BY 4.0" in page and "metriq-data" in page
+    values = [value.value for value in found]
+    assert f"**{study.mean_absolute_error(rows, values, 10):.3f}** up to 10" in page
+    assert f"**{study.mean_absolute_error(rows, values):.3f}** over all" in page
+
+
+def test_an_unchanged_device_is_the_exact_simulation():
+    profile = load_profile("ibm_fez")
+    x = np.linspace(0.1, 2.0, 5)
+    found = return_probability(profile, x, persistence=(1, 1, 1), crosstalk=1.0, draws=3)
+    exact = zero_probability(lower(compile_pair(line_circuit(5), profile, layout=found.layout)), x, x)
+    assert found.as_calibrated == pytest.approx(exact, abs=1e-14)
+    assert found.value == found.low == found.high == pytest.approx(exact, abs=1e-12)
+
+
+def test_the_product_with_its_power_stands_in_for_exact_simulation():
+    """Drift scales the product of what operations leave whole; an exact simulation with other errors says how good that is."""
+    profile = load_profile("ibm_marrakesh")
+    x = np.linspace(0.1, 6.0, 12)
+    found = return_probability(profile, x, persistence=(1, 1, 1), crosstalk=1.0, draws=1)
+    worse = replace(profile, error_2q=tuple(3 * error for error in profile.error_2q))
+    exact = return_probability(worse, x, layout=found.layout, program=line_circuit(12), persistence=(1, 1, 1), crosstalk=1.0, draws=1)
+    native = compile_pair(line_circuit(12), profile, layout=found.layout)
+
+    def product(of):
+        used = [native.edge(k, k + 1) for k in range(11)]
+        pulses = [0] * 12
+        for part in native.parts:
+            for gate, count in zip(part.program.gates, part.pulses, strict=True):
+                if len(gate.qubits) == 1:
+                    pulses[gate.qubits[0]] += count
+        logs = sum(4 * math.log1p(-1.25 * of.error_2q[edge]) for edge in used)
+        logs += sum(count * math.log1p(-1.5 * of.error_1q[q]) for q, count in zip(native.qubits, pulses, strict=True))
+        return logs + sum(math.log1p(-of.readout_p10[q]) for q in native.qubits)
+
+    power = math.log(found.as_calibrated) / product(profile)
+    assert 0.7 < power < 1.1
+    assert math.exp(power * product(worse)) == pytest.approx(exact.as_calibrated, abs=0.04)  # three times the errors
+
+
+def test_more_noise_gives_less():
+    profile, x = load_profile("ibm_boston"), np.linspace(0.1, 6.0, 10)
+    usual = return_probability(profile, x)
+    assert usual.low < usual.value < usual.high and usual.value < usual.as_calibrated
+    assert return_probability(profile, x, crosstalk=3.0).value < usual.value
+    assert return_probability(profile, x, persistence=(0, 0, 0)).value < usual.value
+    assert return_probability(profile, x) == usual  # the same seed
+
+
+def test_crosstalk_comes_from_layer_fidelities():
+    profile = load_profile("ibm_miami")
+    assert crosstalk_factor(profile) > 2
+    assert crosstalk_factor(replace(profile, layer_fidelity=())) == 1.0
+    assert crosstalk_factor(load_profile("quantinuum_h2-1")) == 1.0
+    alone = {frozenset(pair): error for pair, error in zip(profile.edges, profile.error_2q, strict=True)}
+    line = next(line for line, _ in profile.layer_fidelity if len(line) == 10)
+    predicted = math.prod(1 - 1.25 * alone[frozenset(pair)] for pair in zip(line, line[1:], strict=False))
+    for power, factor in ((1.7, 1.7), (0.5, 1.0)):
+        assert crosstalk_factor(replace(profile, layer_fidelity=((line, predicted**power),))) == pytest.approx(factor)
+
+
+def test_every_profile_with_lines_is_predicted():
+    for name in ("ibm_torino", "ibm_sherbrooke", "google_weber", "iqm_garnet", "quantinuum_h2-1"):
+        found = return_probability(load_profile(name), [0.5, 1.0, 1.5])
+        assert 0.5 < found.low <= found.value <= found.high < 1, name
+
+
+def test_bad_input():
+    profile = load_profile("ibm_fez")
+    for options in ({"persistence": (1.0, 2.0, 0.0)}, {"persistence": (1.0,)}, {"draws": 0}, {"crosstalk": 0.0}):
+        with pytest.raises(InputError, match="persistence"):
+            return_probability(profile, [1.0, 2.0], **options)
+    with pytest.raises(InputError, match="one row"):
+        return_probability(profile, [[1.0, 2.0]])
+    assert len(PERSISTENCE) == 3
