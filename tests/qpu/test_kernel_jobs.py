@@ -105,6 +105,15 @@ def test_simulators_leave_no_file_unless_asked(journal, monkeypatch, tmp_path):
     assert [record.is_remote for record in Journal(journal).records()] == [False]
 
 
+def test_a_simulator_that_was_killed_runs_again(journal):
+    options = {"kernel": KERNEL, "shots": SHOTS, "seed": 6}
+    first = kernel_jobs.plan_gram(ROWS, backend="sim:ideal", **options).submit(journal=Journal(journal))
+    del first  # and with it the counts, which were in its process only
+    found = kernel_jobs.gram(ROWS, backend="sim:ideal", **options)
+    assert [part.state for part in Journal(journal).parts(1)] == ["done"] and len(Journal(journal).records()) == 1
+    assert np.array_equal(found.values, kernel_jobs.gram(ROWS, backend="sim:ideal", reuse="never", **options).values)
+
+
 def test_fresh_seeds_differ_and_given_ones_do_not():
     draws = [fk.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SHOTS, seed=seed) for seed in (None, None, 3, 3)]
     assert not np.array_equal(draws[0], draws[1]) and np.array_equal(draws[2], draws[3])
@@ -185,6 +194,7 @@ def test_a_job_that_is_no_matrix(provider, journal, spend):
         ({"backend": "sim:nothing"}, "nothing"),
         ({"backend": "nobody:device"}, "a QPU backend's name was wanted"),
         ({"backend": 7}, "a Qiskit BackendV2"),
+        ({"backend": "sim:ibm_torino", "kernel": fk.Fidelity(fk.Angle(3)), "shots": 2**31}, "shots must be an integer in 1"),
         ({"X": ROWS[:, :2]}, r"X must be \(n_samples, 3\)"),
         ({"X": [[np.nan, 0, 0]]}, "NaN"),
     ],
@@ -221,6 +231,14 @@ def test_qpus_are_listed_and_auto_never_takes_one():
     assert listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "gram")
     assert not listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "attention")
     assert ":" not in fk.explain(KERNEL, n=10).backend
+
+
+def test_options_are_plain_data():
+    options = {"kernel": fk.Fidelity(fk.Angle(3)), "backend": "sim:ideal", "shots": 20, "estimator": "randomised_measurement"}
+    plan = kernel_jobs.plan_gram(ROWS, options={"n_unitaries": np.int64(4)}, **options)
+    assert plan.spec["options"] == {"n_unitaries": 4}
+    with pytest.raises(fk.InputError):
+        kernel_jobs.plan_gram(ROWS, options={"n_unitaries": object()}, **options)
 
 
 def test_the_batch_is_what_the_estimator_asks(provider):

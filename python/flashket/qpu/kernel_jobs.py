@@ -131,6 +131,7 @@ def plan_gram(
         "shots": n_shots,
         "seed": seed,
     }
+    spec = jobs.plain_data(spec)
     extra = {"drawn_seed": _drawn_seed(seed, spec, adapter, journal, reuse)}
     measurements = _measurements(made.name, kernel, spec, extra, x, y)
     circuits = measurements.circuits
