@@ -13,6 +13,8 @@ import pytest
 
 import flashket as fk
 from flashket import reference
+from flashket.noise.exact import gram
+from flashket.noise.lower import lower
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
 from flashket.qpu import DeviceProfile, MeasuredCircuit, NativeCircuit, compile_circuit, compile_pair, load_profile
 from flashket.qpu.runs import value_of
@@ -216,6 +218,19 @@ def test_swaps_of_the_circuit_are_free() -> None:
     native = compile_circuit(MeasuredCircuit((program,), (0, 1, 2)), device(3, line(3)), layout=(0, 1, 2))
     assert native.n_two_qubit == 1
     assert native.measured == (2, 1, 0)
+
+
+def test_swaps_of_the_circuit_count_for_the_layout() -> None:
+    # After the SWAP it is qubit 2 that meets qubit 1; the layout must connect these, not 0 and 1.
+    program = Program(3, 1, (Gate("swap", (0, 2)), Gate("cx", (0, 1)), Gate("ry", (1,), (Linear(1.0, 0),))))
+    apart = device(4, ((0, 1), (2, 3)))
+    for native in (compile_pair(program, apart), compile_pair(program, apart, layout=(3, 0, 1))):
+        assert native.n_two_qubit == 2
+        assert abs(gram(lower(native), [[0.3]], [[1.1]])[0, 0] - math.cos(0.4) ** 2) < 0.05
+    halves = MeasuredCircuit((Program(3, 0, program.gates[:2]), Program(3, 0, (Gate("cx", (0, 1)),))), (0, 1, 2))
+    assert compile_circuit(halves, apart).n_two_qubit == 2
+    with pytest.raises(fk.InputError, match="hang together"):
+        compile_pair(program, apart, layout=(0, 1, 2))
 
 
 def test_nothing_crosses_a_barrier() -> None:

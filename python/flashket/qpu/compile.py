@@ -16,7 +16,7 @@ from flashket.errors import InputError, explanation
 from flashket.program import Program
 from flashket.qpu.basis import Writer
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.interactions import Item, interactions, inverted
+from flashket.qpu.interactions import Item, interactions, inverted, without_swaps
 from flashket.qpu.layout import check_layout, choose_layout
 from flashket.qpu.native import NativeCircuit
 from flashket.qpu.profile import DeviceProfile
@@ -68,8 +68,12 @@ def compile_circuit(
     place = "compile_circuit"
     if _is_qiskit(place, compiler):
         return _by_qiskit(place, circuit.parts, circuit.measured, profile, layout)
-    parts = [interactions(part) for part in circuit.parts]
-    qubits = _layout(place, parts, circuit.n_qubits, profile, layout, circuit.measured)
+    parts, names = list[list[Item]](), list(range(circuit.n_qubits))
+    for program in circuit.parts:
+        items, names = without_swaps(interactions(program), names)
+        parts.append(items)
+    measured = tuple(names[q] for q in circuit.measured)
+    qubits = _layout(place, parts, circuit.n_qubits, profile, layout, measured)
     neighbours = _neighbours(qubits, profile)
     starts = [list(range(circuit.n_qubits))]
     routed: list[list[Item]] = []
@@ -85,7 +89,7 @@ def compile_circuit(
             starts.append(end)
     native = NativeCircuit(profile, qubits, (), ())
     written = tuple(Writer(native, 0).write(items) for items in routed)
-    return NativeCircuit(profile, qubits, written, tuple(starts[-1][q] for q in circuit.measured))
+    return NativeCircuit(profile, qubits, written, tuple(starts[-1][q] for q in measured))
 
 
 def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[int] | None = None, compiler: str = "auto") -> NativeCircuit:
@@ -131,7 +135,7 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     place = "compile_pair"
     if _is_qiskit(place, compiler):
         return _by_qiskit(place, (program, program.inverse()), tuple(range(program.n_qubits)), profile, layout)
-    items = interactions(program)
+    items, _ = without_swaps(interactions(program), list(range(program.n_qubits)))
     qubits = _layout(place, (items, inverted(items)), program.n_qubits, profile, layout, tuple(range(program.n_qubits)))
     way, _ = route(items, range(program.n_qubits), _neighbours(qubits, profile))
     native = NativeCircuit(profile, qubits, (), ())

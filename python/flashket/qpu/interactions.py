@@ -25,6 +25,31 @@ def inverted(items: list[Item]) -> list[Item]:
     return [Item(adjoint.get(name, name), qubits, times(angle, -1.0) if angle else ()) for name, qubits, angle in reversed(items)]
 
 
+def without_swaps(items: list[Item], names: list[int]) -> tuple[list[Item], list[int]]:
+    """Return items in which qubits that SWAPs exchange exchange their names instead, and the names at the end.
+
+    Parameters
+    ----------
+    items : list of Item
+        On qubits 0..n-1.
+    names : list of int, (n,)
+        What each qubit is called at the start.
+
+    Examples
+    --------
+    >>> without_swaps([Item("swap", (0, 1)), Item("h", (0,))], [0, 1])
+    ([Item(name='h', qubits=(1,), angle=())], [1, 0])
+    """
+    named, out = list(names), []
+    for item in items:
+        if item.name == "swap":
+            a, b = item.qubits
+            named[a], named[b] = named[b], named[a]
+        else:
+            out.append(Item(item.name, tuple(named[q] for q in item.qubits), item.angle))
+    return out, named
+
+
 def interactions(program: Program) -> list[Item]:
     """Return the program's gates as items.
 

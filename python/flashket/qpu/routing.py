@@ -30,12 +30,10 @@ _COMMUTING = DIAGONAL | {"cz", "rzz"}
 def route(items: Sequence[Item], positions: Sequence[int], neighbours: Sequence[frozenset[int]] | None) -> tuple[list[Item], list[int]]:
     """Return items on wires with SWAPs between, and where each qubit ends.
 
-    SWAPs of the circuit itself cost nothing: from there on the qubits have each other's wires.
-
     Parameters
     ----------
     items : sequence of Item
-        On qubits.
+        On qubits; no "swap", see :func:`flashket.qpu.interactions.without_swaps`.
     positions : sequence of int
         Qubit q starts on wire ``positions[q]``.
     neighbours : sequence of frozenset of int, or None
@@ -72,10 +70,7 @@ def _without_swaps(
     at, routed = list(positions), []
     for item in items:
         wires = tuple(at[q] for q in item.qubits)
-        if item.name == "swap":
-            a, b = item.qubits
-            at[a], at[b] = at[b], at[a]
-        elif neighbours is None or len(wires) == 1 or wires[1] in neighbours[wires[0]]:
+        if neighbours is None or len(wires) == 1 or wires[1] in neighbours[wires[0]]:
             routed.append(Item(item.name, wires, item.angle))
         else:
             return None
@@ -99,7 +94,7 @@ class _Router:
         self.routed: list[Item] = []
         self.distances = _distances(neighbours)
         for item in items:
-            if len(item.qubits) == 2 and item.name != "swap" and self._distance_of(item) == len(neighbours):
+            if len(item.qubits) == 2 and self._distance_of(item) == len(neighbours):
                 do = "choose qubits that edges connect, or layout=None"
                 raise InputError(explanation("layout", "qubits that interact must hang together", f"{item.qubits} apart", do))
         self.followers: list[list[int]] = [[] for _ in items]
@@ -137,11 +132,7 @@ class _Router:
         while queue:
             index = queue.popleft()
             name, qubits, angle = self.items[index]
-            if name == "swap":
-                a, b = qubits
-                self._exchange(self.at[a], self.at[b])
-                queue.extend(self._now_near(qubits))
-            elif len(qubits) == 2 and (self.lazy or not self._is_near(index)):
+            if len(qubits) == 2 and (self.lazy or not self._is_near(index)):
                 for q in qubits:
                     self.waiting[q][index] = None
                 self.n_waiting += 1
