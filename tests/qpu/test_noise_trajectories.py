@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +224,26 @@ def test_what_does_not_fit_is_refused(monkeypatch):
         trajectories.trajectory_states(
             silent(Program(20, 0, ())), np.tile([1.0, 0, 0, 1], (20, 1)), np.empty((1, 0)), trajectories=1, seed=0
         )
+
+
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_pairs_of_trajectories_are_compared_within_the_memory_asked_for(monkeypatch, is_symmetric):
+    noisy, x = device_like(3), rows(150, 3)
+    others = {} if is_symmetric else {"Y": rows(149, 3)}
+    asked = []
+    monkeypatch.setattr(trajectories.memory, "require", lambda place, what, n_bytes, do: asked.append(n_bytes))
+    whole = trajectories.gram(noisy, x, **others, trajectories=24, seed=1)
+    monkeypatch.setattr(trajectories, "_PAIRS", 10_000)
+    monkeypatch.setattr(trajectories, "_BLOCK_BYTES", 100_000)
+    asked.clear()
+    tracemalloc.start()
+    parts = trajectories.gram(noisy, x, **others, trajectories=24, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < max(asked)
+    assert max(asked) < 48 * (150 * 13) ** 2 / 50  # of all pairs at once
+    for found, wanted in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def test_random_pair_channels_backward():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from itertools import pairwise
 from typing import Any
@@ -28,6 +29,9 @@ _CHUNK = 16
 
 _BLOCK_BYTES = 2**28
 """States of so many bytes are held for each side of a kernel matrix."""
+
+_PAIRS, _PAIR_BYTES = 2**23, 48
+"""So many pairs of trajectories are compared at a time, and what that takes for each."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -173,21 +177,27 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
     edges = [count * k // n_chunks for k in range(n_chunks + 1)]
     row_bytes = 2 * 2**n_qubits * precision.itemsize * (1 - count // -n_chunks)
     block = max(1, _BLOCK_BYTES // row_bytes)
-    # A block of each side, the one rotated by a quarter turn, and both packed.
-    held = 5 * min(block, max(len(x), len(y))) * row_bytes
-    _require(place, n_qubits, 0, precision.itemsize, held + 16 * len(x) * len(y))
+    largest = -(-count // n_chunks) + 1
+    few = max(1, min(block, math.isqrt(_PAIRS) // largest))
+    # A block of states; a few effects, those rotated by a quarter turn, and both packed with as many states; their pairs.
+    held = (min(block, len(x)) + 5 * min(few, len(y))) * row_bytes + min(few, len(x)) * min(few, len(y)) * largest**2 * _PAIR_BYTES
+    _require(place, n_qubits, 0, precision.itemsize, held + 32 * len(x) * len(y))
 
     values, variances = np.zeros((len(x), len(y))), np.zeros((len(x), len(y)))
     for begin, end in pairwise(edges):
         size = end - begin
         for i in range(0, len(x), block):
             states = forward.states(x[i : i + block], size, i, begin, key, precision)
-            for j in range(i if Y is None else 0, len(y), block):
-                effects = backward.states(y[j : j + block], size, j, begin, key, precision)
-                drawn = _with_errors(_fidelities(states, effects), size, forward.no_error, backward.no_error)
-                mean, variance = _pair_statistics(drawn)
-                values[i : i + block, j : j + block] += size / count * mean
-                variances[i : i + block, j : j + block] += (size / count) ** 2 * variance
+            for j in range(i if Y is None else 0, len(y), few):
+                effects = backward.states(y[j : j + few], size, j, begin, key, precision)
+                # Of the mirrored half only what touches the diagonal is compared.
+                for k in range(i, min(i + block, len(x)) if Y is not None else min(i + block, j + few, len(x)), few):
+                    here = states[(k - i) * (size + 1) : (min(k + few, i + block) - i) * (size + 1)]
+                    drawn = _with_errors(_fidelities(here, effects), size, forward.no_error, backward.no_error)
+                    mean, variance = _pair_statistics(drawn)
+                    entries = slice(k, min(k + few, i + block)), slice(j, j + few)
+                    values[entries] += size / count * mean
+                    variances[entries] += (size / count) ** 2 * variance
     if Y is None:
         lower = np.tril_indices(len(x), -1)
         for result in (values, variances):
