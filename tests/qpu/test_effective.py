@@ -150,3 +150,13 @@ def test_idle_time_costs_fidelity():
     kernel = fk.Fidelity(fk.ZZ(4, entanglement="linear"))
     idle, busy = (fk.NoiseModel.from_profile("ibm_torino", idle=flag).effective(kernel) for flag in (True, False))
     assert idle.fidelity < busy.fidelity and idle.scale < busy.scale
+
+
+@pytest.mark.parametrize("bandwidth", [0.0, -0.7, 1e-300])
+def test_any_bandwidth_is_fitted(bandwidth):
+    model, rows = fk.NoiseModel.from_profile("ibm_torino", "effective"), [[0.3, -0.2], [0.1, 0.9]]
+    for feature_map in (fk.Angle(2, bandwidth=bandwidth), fk.ZZ(2, reps=1, bandwidth=bandwidth)):
+        kernel = fk.Fidelity(feature_map)
+        found = fk.gram(rows, kernel=kernel, noise=model)
+        wanted = fk.gram(rows, kernel=kernel, noise=fk.NoiseModel.from_profile("ibm_torino", "exact"))
+        assert abs(found - wanted).max() <= model.effective(kernel).error_max + 1e-12 < 0.02

@@ -37,6 +37,9 @@ LONGEST_LINE, _GATES_OF_PAIR = 40, 2
 """Qubits up to which circuits on a line are simulated exactly, as matrix products, to fit their effective model, and the most two-qubit
 gates that each half may have on a pair: every further one multiplies the bond dimension by up to 4."""
 
+_SMALLEST_BANDWIDTH = 1e-30
+"""Rows that would fill the range of angles of a smaller one are not made: they are too large to be taken."""
+
 _PAIRS, _BOUND_PAIRS, _LINE_PAIRS = 32, 16, 10
 """Pairs of rows that a symbolic circuit is fitted to; one where every pair must be compiled on its own; and one on a line."""
 
@@ -264,7 +267,9 @@ def random_pairs(kernel: Kernel, n: int, seed: int) -> tuple[Array, Array]:
     if isinstance(kernel.feature_map, Amplitude):
         x, other = rng.standard_normal((2, n, kernel.n_features))
         return x, np.asarray(np.cos(np.pi * far) * x + np.sin(np.pi * far) * other)
-    turn = np.pi / float(getattr(kernel.feature_map, "bandwidth", 1.0))
+    bandwidth = abs(float(getattr(kernel.feature_map, "bandwidth", 1.0)))
+    # Of a bandwidth that leaves no angle to speak of all rows are alike.
+    turn = np.pi / max(bandwidth, _SMALLEST_BANDWIDTH)
     x = rng.uniform(-turn, turn, (n, kernel.n_features))
     return x, np.asarray(x + turn * far**2 * rng.standard_normal(x.shape))
 
