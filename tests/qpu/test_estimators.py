@@ -11,6 +11,7 @@ import pytest
 
 import flashket as fk
 from contract import feature_maps
+from flashket.program import Gate, Linear, Program
 from flashket.qpu.estimators import (
     ESTIMATORS,
     ComputeUncompute,
@@ -22,6 +23,7 @@ from flashket.qpu.estimators import (
     make_estimator,
 )
 from flashket.qpu.estimators._simulate import ideal_probabilities, sample
+from flashket.qpu.mitigation import ReadoutMitigation
 
 ROWS = np.random.default_rng(5).uniform(-2, 2, (4, 3))
 
@@ -144,6 +146,29 @@ def test_bloch_distances_are_unbiased() -> None:
     assert abs(values.std() / errors.mean() - 1) < 0.1
     with pytest.raises(fk.InputError, match="two shots or more"):
         work.estimate([{0: 1}] * 6)
+
+
+@pytest.mark.parametrize("confusion", [None, [[0.95, 0.08], [0.05, 0.92]]])
+def test_errors_of_distances_know_that_qubits_are_correlated(confusion: Any) -> None:
+    # Of a GHZ state, whose qubits all read alike, against a product state.
+    angle = (Linear(1.0, 0),)
+    gates = (Gate("ry", (0,), angle), *(Gate("cx", (0, k)) for k in (1, 2, 3)))
+    kernel, rows = fk.Projected(fk.Circuit(Program(4, 1, gates)), gamma=0.1), [[1.2], [2.6]]
+    work = LocalBloch(kernel).measurements(rows)
+    probabilities = [ideal_probabilities(circuit) for circuit in work.circuits]
+    readout = None if confusion is None else ReadoutMitigation([confusion] * 4, "tensored")
+    if confusion is not None:
+        every = np.array([[1.0]])
+        for _ in range(4):
+            every = np.kron(confusion, every)
+        probabilities = [every @ p for p in probabilities]
+    rng, values, errors = np.random.default_rng(3), [], []
+    for _ in range(500):
+        counts = [sample(p, 100, rng) for p in probabilities]
+        found = work.estimate(counts if readout is None else [readout.correct(each) for each in counts])
+        values.append(found.values[0, 1])
+        errors.append(found.standard_errors[0, 1])
+    assert abs(np.std(values) / np.sqrt(np.mean(np.square(errors))) - 1) < 0.1
 
 
 def test_names_find_estimators() -> None:

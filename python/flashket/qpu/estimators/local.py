@@ -16,7 +16,7 @@ from flashket.errors import InputError, explanation
 from flashket.kernels import Projected
 from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.estimators._base import Counts, Demand, Estimator, Measurements, check_size_of, mean
+from flashket.qpu.estimators._base import Counts, Demand, Estimator, Measurements, MitigatedCounts, check_size_of
 from flashket.qpu.estimators.encoding import checked, encode_row
 
 _TO_Z = {"x": ("h",), "y": ("sdg", "h"), "z": ()}
@@ -42,7 +42,8 @@ class LocalBloch(Estimator):
     Notes
     -----
     n qubits, 3 N circuits for N^2 entries. D is unbiased; exp(-gamma/2 D) keeps a bias of order ``(gamma/2)^2 Var[D] K / 2``, far
-    below the standard error while that is small; values above 1 are possible. Errors of one row's circuits are shared by its entries.
+    below the standard error while that is small; values above 1 are possible. Standard errors take in that qubits read together are
+    correlated. Errors of one row's circuits are shared by its entries.
 
     Reference: H.-Y. Huang et al., "Power of data in quantum machine learning", Nature Communications 12, 2631 (2021), arXiv:2011.01938.
 
@@ -77,13 +78,19 @@ class LocalBloch(Estimator):
 
     def similarities(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
         """Return values and standard errors."""
-        vectors, variances = self.bloch(counts)
+        vectors, covariances = self._moments(counts)
         n, m = measurements.shape
-        x, y = (vectors[:n], variances[:n]), (vectors[-m:], variances[-m:])
-        difference = x[0][:, None] - y[0][None]
-        variance = x[1][:, None] + y[1][None]
-        distance = (difference**2 - variance).sum(axis=-1)
-        spread = (4 * difference**2 * variance + 2 * variance**2).sum(axis=-1)
+        last = len(vectors) - m
+        difference = vectors[:n, None] - vectors[last:]  # (n, m, axes, qubits)
+        distance, spread = np.empty((2, n, m))
+        for i in range(n):
+            both = covariances[i] + covariances[last:]  # (m, axes, qubits, qubits)
+            distance[i] = (difference[i] ** 2).sum(axis=(1, 2)) - np.trace(both, axis1=2, axis2=3).sum(axis=1)
+            # The qubits of one circuit are read together, so their errors are correlated.
+            along = np.einsum("mak,makl,mal->m", difference[i], both, difference[i])
+            # Var[D] = 4 d.V.d + 2 tr V^2 of the true d; the measured one makes the first term 4 tr V^2 too large.
+            least = 2 * (both**2).sum(axis=(1, 2, 3))
+            spread[i] = np.maximum(4 * along - least, least)
         half_gamma = self._gamma / 2
         values = np.exp(-half_gamma * distance)
         errors = half_gamma * values * np.sqrt(spread)
@@ -94,17 +101,33 @@ class LocalBloch(Estimator):
 
     def bloch(self, counts: Sequence[Counts]) -> tuple[Array, Array]:
         """Return the rows' Bloch vectors and unbiased estimates of their variances, (rows, 3 n_qubits) each: X, Y, Z of all qubits."""
+        vectors, covariances = self._moments(counts)
+        variances = np.diagonal(covariances, axis1=2, axis2=3)
+        return vectors.reshape(len(vectors), -1), variances.reshape(len(vectors), -1)
+
+    def _moments(self, counts: Sequence[Counts]) -> tuple[Array, Array]:
+        """Return the rows' Bloch vectors (rows, 3, n) and unbiased estimates of their covariances (rows, 3, n, n)."""
         n = self.feature_map.n_qubits
-        means, variances = np.empty((len(counts), n)), np.empty((len(counts), n))
+        means, covariances = np.empty((len(counts), n)), np.empty((len(counts), n, n))
         for index, found in enumerate(counts):
             total = math.fsum(found.values())
             if total < 2:
                 do = "one shot has no spread"
                 raise InputError(explanation(self.name, "every circuit needs two shots or more", f"{total:g}", do))
+            raw = found.raw if isinstance(found, MitigatedCounts) else found
+            weights = np.array(list(raw.values()), np.float64) / total
+            signs = np.empty((len(raw), n))
             for qubit in range(n):
-                value, error = mean(found, lambda outcome, qubit=qubit: 1.0 - 2.0 * (outcome >> qubit & 1), 0.0)  # type: ignore[misc]
-                means[index, qubit], variances[index, qubit] = value, error**2 * total / (total - 1)
-        return means.reshape(-1, 3 * n), variances.reshape(-1, 3 * n)
+
+                def sign(outcome: int, qubit: int = qubit) -> float:
+                    return 1.0 - 2.0 * (outcome >> qubit & 1)
+
+                seen = found.pull_back(sign) if isinstance(found, MitigatedCounts) else {outcome: sign(outcome) for outcome in raw}
+                signs[:, qubit] = [seen[outcome] for outcome in raw]
+            means[index] = weights @ signs
+            apart = signs - means[index]
+            covariances[index] = (weights * apart.T) @ apart / (total - 1)
+        return means.reshape(-1, 3, n), covariances.reshape(-1, 3, n, n)
 
     @property
     def _gamma(self) -> float:
