@@ -220,6 +220,20 @@ def test_swaps_of_the_circuit_are_free() -> None:
     assert native.measured == (2, 1, 0)
 
 
+@pytest.mark.parametrize("feature_map", [fk.ZZ(2), fk.IQP(4), fk.HardwareEfficient(3), fk.ZZ(3, entanglement="linear")])
+def test_symbolic_angles_cost_the_pulses_of_numbers(feature_map: Any) -> None:
+    program = feature_map.program()
+    x, y = np.random.default_rng(4).uniform(-1, 1, (2, program.n_features))
+    for one, two in (("sx", "cz"), ("u", "cz"), ("sx", "cx"), ("u", "rzz"), ("u", "sqrt_iswap")):
+        place = device(4, line(4), one, two)
+        symbolic = compile_pair(program, place)
+        halves = MeasuredCircuit((program.bind(x), program.bind(y).inverse()), tuple(range(program.n_qubits)))
+        bound = compile_circuit(halves, place, layout=symbolic.qubits)
+        assert symbolic.n_two_qubit == bound.n_two_qubit
+        # An RZZ may turn one pulse into none where a run becomes diagonal by chance.
+        assert abs(symbolic.n_pulses - bound.n_pulses) <= 0.1 * bound.n_pulses
+
+
 def test_swaps_of_the_circuit_count_for_the_layout() -> None:
     # After the SWAP it is qubit 2 that meets qubit 1; the layout must connect these, not 0 and 1.
     program = Program(3, 1, (Gate("swap", (0, 2)), Gate("cx", (0, 1)), Gate("ry", (1,), (Linear(1.0, 0),))))

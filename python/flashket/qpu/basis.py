@@ -21,6 +21,8 @@ class Writer:
         self.one, self.two = native.profile.one_qubit_gate, native.profile.two_qubit_gate
         self.directed = set(native.profile.edges or ())
         self.runs = [Run() for _ in native.qubits]
+        # Wires whose last gate stands for one that ends with a turn of theirs.
+        self.turned: set[int] = set()
         self.gates: list[Gate] = []
         self.pulses: list[int] = []
 
@@ -47,10 +49,14 @@ class Writer:
         for wire in wires:
             self.runs[wire].push("rz", constant(angle))
 
-    def _flush(self, wire: int, keep: bool) -> None:
+    def _flush(self, wire: int, keep: bool, turns: bool = False) -> None:
+        """Write a wire's run; ``turns`` tells that what follows begins with a turn, which costs a pulse where the run has none."""
         out, self.runs[wire] = self.runs[wire].write(wire, self.one, keep)
         for gate, pulses in out:
             self._gate(gate, pulses)
+        if (turns or wire in self.turned) and not any(pulses for _, pulses in out):
+            self._gate(Gate("rz", (wire,), constant(0.0)), 1)
+        self.turned.discard(wire)
 
     def _gate(self, gate: Gate, pulses: int) -> None:
         self.gates.append(gate)
@@ -181,10 +187,12 @@ class Writer:
     def _rzz_of_iswaps(self, a: int, b: int, angle: Angle, value: float | None) -> None:
         """Two roots with one turn between; angles that depend on features have no such form and keep their gate, at the same cost."""
         if value is None:
-            self._flush(a, False)
-            self._flush(b, False)
+            # Turns on both sides become one with the runs there.
+            self._flush(a, False, True)
+            self._flush(b, False, True)
             self._gate(Gate("rzz", (a, b), angle), 2)
             self._gate(Gate("rz", (a,), constant(0.0)), 1)
+            self.turned |= {a, b}
             return
         theta = math.remainder(value, 2 * math.pi)
         if abs(theta) > math.pi / 2:
