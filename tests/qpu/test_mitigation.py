@@ -368,3 +368,25 @@ def test_bad_input() -> None:
             work.shots(shots)  # type: ignore[arg-type]
     with pytest.raises(fk.InputError, match="add up to 10 shots"):
         work.estimate([{0: 9}] * 6, work.shots(10))
+
+
+@pytest.mark.parametrize("n_rows", [0, 1])
+@pytest.mark.parametrize("estimator", [ComputeUncompute, RandomisedMeasurement])
+def test_matrices_without_pairs(estimator: Any, n_rows: int) -> None:
+    """Nothing to be measured is no error in any step, with or without other rows."""
+    made, rows = estimator(fk.Fidelity(fk.ZZ(3))), ROWS[:n_rows]
+    steps = ({"psd": "nearest"}, {"psd": "clip"}, {"zero_noise": ZeroNoise(engine="own")}, {"rescale": "split"}, {"rescale": "average"})
+    for options in steps:
+        work = Mitigation(**options).measurements(made, rows)
+        found = work.estimate([{0: 7}] * len(work.circuits))
+        assert found.values.shape == (n_rows, n_rows) and (found.values == 1).all()
+        if "psd" not in options:
+            work = Mitigation(**options).measurements(made, ROWS[:2], ROWS[:0])
+            assert work.estimate([{0: 7}] * len(work.circuits)).values.shape == (2, 0)
+
+
+@pytest.mark.parametrize("outcome", ["01", 0.5, 8, -1])
+def test_outcomes_are_integers_of_the_measured_bits(outcome: Any) -> None:
+    work = ComputeUncompute(fk.Fidelity(fk.ZZ(3))).measurements(ROWS[:2])
+    with pytest.raises(fk.InputError, match="must be integers of 3 bits"):
+        work.estimate([{outcome: 5}])

@@ -411,9 +411,10 @@ def check_counts(circuits: Sequence[MeasuredCircuit], counts: Sequence[Counts], 
         total, bits = math.fsum(found.values()), len(circuit.measured)
         if not total > 0 or not math.isfinite(total):
             raise InputError(explanation(place, f"circuit {index} must have counts", f"a sum of {total:g}", "run it with one shot or more"))
-        if any(not 0 <= outcome < 1 << bits for outcome in found):
+        wrong = [outcome for outcome in found if not isinstance(outcome, (int, np.integer)) or not 0 <= outcome < 1 << bits]
+        if wrong:
             do = "bit j of an outcome is classical bit j"
-            raise InputError(explanation(place, f"outcomes of circuit {index} must have {bits} bits", max(found), do))
+            raise InputError(explanation(place, f"outcomes of circuit {index} must be integers of {bits} bits", repr(wrong[0]), do))
         if shots is not None and abs(total - shots[index]) > 1e-6 * shots[index]:
             do = "fetch the job again"
             raise InputError(explanation(place, f"counts of circuit {index} must add up to {shots[index]} shots", f"{total:g}", do))

@@ -111,6 +111,9 @@ class RandomisedMeasurement(Estimator):
     def similarities(self, measurements: Measurements, counts: Sequence[Counts]) -> tuple[Array, Array]:
         """Return values and standard errors: the spread over the unitaries, shot noise included."""
         n, is_symmetric = measurements.shape[0], measurements.is_symmetric
+        if not counts:
+            values, errors = np.empty((2, *measurements.shape))
+            return values, errors
         rows = [counts[first : first + self.n_unitaries] for first in range(0, len(counts), self.n_unitaries)]
         values, errors = overlaps(rows, self.feature_map.n_qubits, purities=measurements.has_diagonal)
         if not is_symmetric:

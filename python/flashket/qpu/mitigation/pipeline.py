@@ -149,7 +149,7 @@ class MitigatedMeasurements:
             after, _, _ = self._read(runs[:n_scale])
             used = f"mean of p(1|0) and p(0|1) {_mean_error(readout):.4f}"
             steps.append(self._step("readout", n_calibration, n_shots(calibration), before.values, after.values, used))
-        points = [self._read(runs[first : first + n_scale]) for first in range(0, len(runs), n_scale)] if runs else [self._read([])]
+        points = [self._read(runs[first : first + n_scale]) for first in range(0, len(runs), n_scale)] if runs else [self._read([])] * len(self._scales)
         result, left, right = points[0]
         if mitigation.zero_noise is not None:
             extra = runs[n_scale:]
@@ -162,7 +162,7 @@ class MitigatedMeasurements:
                 right = left if same else mitigation.zero_noise.extrapolate([point[2] for point in points], floor=floor)
             note = f"{mitigation.zero_noise.factory} over scales {', '.join(f'{scale:g}' for scale in self._scales)}"
             steps.append(self._step("zero_noise", len(extra), n_shots(extra), before_zero.values, result.values, note))
-        if mitigation.rescale is not None:
+        if mitigation.rescale is not None and result.values.size:
             floor = self.entries.estimator.floor
             assert floor is not None
             before = result
@@ -176,7 +176,7 @@ class MitigatedMeasurements:
             np.fill_diagonal(values, 1.0)
             np.fill_diagonal(errors, 0.0)
         values, errors = powered(values, errors, self.entries.estimator.kernel.power)
-        if mitigation.psd is not None:
+        if mitigation.psd is not None and values.size:
             smallest = float(np.linalg.eigvalsh(values)[0])
             repaired = repair_psd(values, mitigation.psd)
             steps.append(self._step("psd", 0, 0, values, repaired, f"{mitigation.psd}, smallest eigenvalue was {smallest:.4g}"))
