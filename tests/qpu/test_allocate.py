@@ -147,6 +147,7 @@ def test_bad_input() -> None:
         ({"objective": "mean"}, "objective must be one of"),
         ({"noise_floor": -1}, "noise_floor must be"),
         ({"noise_floor": 1.0}, "noise_floor must be"),
+        ({"noise_floor": "0.1"}, "noise_floor must be"),
         ({"signal": 0}, "signal must be"),
         ({"signal": 1.5}, "signal must be"),
         ({"prior": exact[:2]}, r"prior must be \(6, 6\)"),

@@ -80,6 +80,16 @@ def test_the_worst_entry_decides_without_a_similarity() -> None:
     assert hadamard.shots == 100
 
 
+@pytest.mark.parametrize("similarity", [None, 0.0, 1.0])
+def test_projected_kernels_of_any_gamma_have_a_number_of_shots(similarity: float | None) -> None:
+    for gamma in (1e-6, 1e6):
+        (row,) = recommend(perfect(), fk.Projected(fk.ZZ(2), gamma=gamma), 8, similarity=similarity).rows
+        assert row.shots >= 2 or not row.is_feasible
+    # A kernel of 0 does not care where the states are.
+    (row,) = recommend(perfect(), fk.Projected(fk.ZZ(2), gamma=1e6), 8, similarity=0.0).rows
+    assert row.shots == 2
+
+
 def test_projected_kernels_reach_the_error() -> None:
     kernel = fk.Projected(fk.HardwareEfficient(3), gamma=0.6)
     (row,) = recommend(perfect(), kernel, 8, target_error=0.03).rows
@@ -137,6 +147,7 @@ def test_bad_input() -> None:
         (("ibm_torino", LINE, 5), {"target_error": 0}, "target_error must be a positive number"),
         (("ibm_torino", LINE, 5), {"target_error": -0.1}, "target_error must be a positive number"),
         (("ibm_torino", LINE, 5), {"similarity": 2}, "similarity must be"),
+        (("ibm_torino", LINE, 5), {"similarity": "0.5"}, "similarity must be"),
     ]
     for arguments, options, text in bad:
         with pytest.raises(fk.InputError, match=text):

@@ -140,7 +140,7 @@ def allocate(
         raise InputError(explanation(place, "one of target_error and total was wanted", f"{target_error} and {total}", "pass one of them"))
     if objective not in _OBJECTIVES:
         raise InputError(explanation(place, f"objective must be one of {', '.join(_OBJECTIVES)}", repr(objective), "choose one of these"))
-    if not 0 <= noise_floor < 1:
+    if not isinstance(noise_floor, (int, float, np.floating)) or not 0 <= noise_floor < 1:
         raise InputError(explanation(place, "noise_floor must be in 0..1, below 1", repr(noise_floor), "0 skips nothing"))
     check_signal(place, signal)
     low, high = _ranges(work, prior)

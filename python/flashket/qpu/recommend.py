@@ -182,7 +182,7 @@ def recommend(
     if not isinstance(device, DeviceProfile):
         raise InputError(explanation(place, "profile must be a DeviceProfile or its name", repr(profile), 'e.g. "ibm_torino"'))
     check_target(place, target_error)
-    if similarity is not None and not 0 <= similarity <= 1:
+    if similarity is not None and (not isinstance(similarity, (int, float, np.floating)) or not 0 <= similarity <= 1):
         raise InputError(explanation(place, "similarity must be in 0..1", repr(similarity), "None takes the worst"))
     kinds = [kind for kind in ESTIMATORS.values() if isinstance(kernel, kind.kernels)]
     if not kinds:
@@ -288,10 +288,11 @@ def bloch_shots(gamma: float, n_qubits: int, target_error: float, signal: float,
     >>> bloch_shots(1.0, 2, 0.02, 1.0, np.array([0.5]))
     1738
     """
-    inside = np.clip(values, math.exp(-2 * gamma * n_qubits), 1)
+    inside = np.clip(values, max(math.exp(-2 * gamma * n_qubits), 1e-300), 1)
     distance = -2 / gamma * np.log(inside)
     # a S^2 - b S - c = 0 with the noisy distances stretched again.
-    a = (2 * target_error / (gamma * inside)) ** 2
+    # Values next to 0 hardly move however wrong the distance is.
+    a = (2 * target_error / np.maximum(gamma * inside, 1e-100)) ** 2
     b, c = 8 * distance / signal, 24 * n_qubits / signal**2
     needed = (b + np.sqrt(b**2 + 4 * a * c)) / (2 * a)
     return max(2, math.ceil(float(needed.max())))
