@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import flashket as fk
+from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest, Hadamard, LocalBloch, RandomisedMeasurement, SwapTest
 from flashket.qpu.estimators._simulate import ideal_probabilities, sample
@@ -390,3 +391,14 @@ def test_outcomes_are_integers_of_the_measured_bits(outcome: Any) -> None:
     work = ComputeUncompute(fk.Fidelity(fk.ZZ(3))).measurements(ROWS[:2])
     with pytest.raises(fk.InputError, match="must be integers of 3 bits"):
         work.estimate([{outcome: 5}])
+
+
+def test_scales_that_whole_gates_cannot_make_are_refused() -> None:
+    half = Program(1, 0, (Gate("h", (0,)), Gate("t", (0,)), Gate("h", (0,))))
+    circuit = MeasuredCircuit((half, half.inverse()), (0,))
+    for scale in (1.0, 3.0, 5.0, 1 + 2 / 3, 1 + 4 / 3):
+        assert sum(len(part.gates) for part in fold(circuit, scale).parts) == round(6 * scale)
+    for scale in (1.2, 2.0, 4.0):
+        with pytest.raises(fk.InputError, match="use odd scales"):
+            fold(circuit, scale)
+    assert fold(MeasuredCircuit((Program(1, 0, ()),), (0,)), 2.0).parts[0].gates == ()

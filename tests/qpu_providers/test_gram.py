@@ -9,7 +9,7 @@ import pytest
 
 import flashket as fk
 from flashket.qpu import kernel_jobs
-from flashket.qpu.adapters import adapters
+from flashket.qpu.adapters import list_adapters
 
 NAMES = {
     "aer:ideal": "aer:ideal",
@@ -17,7 +17,7 @@ NAMES = {
     "cirq:local": "cirq:local",
     "pennylane:<device>": "pennylane:default.qubit",
 }
-HERE = [NAMES[row.pattern] for row in adapters(credentials=False) if row.available and row.pattern in NAMES]
+HERE = [NAMES[row.pattern] for row in list_adapters(credentials=False) if row.available and row.pattern in NAMES]
 ROWS = np.random.default_rng(8).uniform(-1, 1, (4, 3))
 
 

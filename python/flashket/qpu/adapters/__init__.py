@@ -104,7 +104,7 @@ def open_adapter(name: str, **options: Any) -> Adapter:
     Parameters
     ----------
     name : str
-        Provider and device, e.g. ``"sim:ibm_torino"``, ``"aer:ideal"``, ``"ibm:ibm_torino"``, ``"braket:sv1"``; see :func:`adapters`.
+        Provider and device, e.g. ``"sim:ibm_torino"``, ``"aer:ideal"``, ``"ibm:ibm_torino"``, ``"braket:sv1"``; see :func:`list_adapters`.
     **options
         What the provider's adapter takes, e.g. ``layout=`` for ``sim`` and ``aer``, ``instance=`` for ``ibm``.
 

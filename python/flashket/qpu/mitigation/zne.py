@@ -20,6 +20,9 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.mitigation.rescale import Estimated
 
 _FACTORIES = ("richardson", "linear", "exponential")
+_ALLOWED_MISS = 0.2
+"""Of the noise that folding adds; the extrapolation takes the scale for what was asked."""
+
 _ENGINES = ("auto", "mitiq", "own")
 
 
@@ -123,7 +126,7 @@ def fold(circuit: MeasuredCircuit, scale: float) -> MeasuredCircuit:
     Raises
     ------
     InputError
-        For a scale below 1.
+        For a scale below 1, and one that whole gates miss by more than a fifth of what it adds: odd scales always fit.
 
     Examples
     --------
@@ -142,6 +145,10 @@ def fold(circuit: MeasuredCircuit, scale: float) -> MeasuredCircuit:
         if count:
             last = Program(part.n_qubits, 0, part.gates[-count:])
             parts += [last.inverse(), last]
+    before, after = (sum(len(part.gates) for part in some) for some in (circuit.parts, parts))
+    if abs(after - scale * before) > _ALLOWED_MISS * (scale - 1) * before:
+        wanted = f"{before} gates in {len(circuit.parts)} parts can only be folded to whole gates"
+        raise InputError(explanation("fold", wanted, f"scale {scale:g}, which would be {after / before:.3g}", "use odd scales"))
     return MeasuredCircuit(tuple(parts), circuit.measured)
 
 
