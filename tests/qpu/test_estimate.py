@@ -9,8 +9,8 @@ import pytest
 import flashket as fk
 from flashket.controls import ScaledDot
 from flashket.errors import InputError
-from flashket.qpu import profile_names
-from flashket.qpu.estimate import estimate, estimate_command, expected_fidelity, table
+from flashket.qpu import compile_pair, profile_names
+from flashket.qpu.estimate import estimate, estimate_command, expected_fidelity, native_fidelity, table
 from flashket.qpu.offers import PRICED_DEVICES, device_names
 from flashket.qpu.profile import load_profile
 from flashket.qpu.workload import CircuitCounts
@@ -73,11 +73,42 @@ def test_a_provider_can_be_chosen():
     assert row.cost.usd == 0.0 and row.cost.qpu_seconds > 0
 
 
-def test_expected_fidelity_falls_with_every_count():
+def test_routing_is_counted_where_pairs_are_not_connected():
+    full = fk.Fidelity(fk.ZZ(6))
+    line, ions = estimate(full, 3, 10, ["ibm_torino", "quantinuum_h2-1"], today=TODAY)
+    assert ions.counts.n_2q == 60 and line.counts.n_2q > 120  # 2 halves of 2 repetitions of 15 pairs
+    assert line.fidelity < ions.fidelity
+
+
+def test_wide_circuits_are_compiled_for_named_devices_only():
+    kernel = fk.Fidelity(fk.ZZ(12, reps=1))
+    (named,) = estimate(kernel, 3, 10, ["ibm_torino"], today=TODAY)
+    (counted,) = [row for row in estimate(kernel, 3, 10, today=TODAY) if row.device == "ibm_torino"]
+    assert counted.counts.n_2q == 4 * 66 < named.counts.n_2q
+    assert any("without routing" in note for note in counted.notes) and not named.notes
+    assert 0 < named.fidelity < counted.fidelity < 1
+
+
+def test_native_fidelity_is_a_product_over_the_circuits_own_qubits():
     profile = load_profile("ibm_torino")
+    native = compile_pair(fk.ZZ(2, reps=1).program(), profile)
+    two, q = profile.error_2q[native.edge(0, 1)], native.qubits
+    expected = (1 - 1.25 * two) ** native.n_two_qubit
+    for wire in (0, 1):
+        pulses = sum(
+            count for part in native.parts for gate, count in zip(part.program.gates, part.pulses, strict=True) if gate.qubits == (wire,)
+        )
+        expected *= (1 - 1.5 * profile.error_1q[q[wire]]) ** pulses * (
+            1 - (profile.readout_p10[q[wire]] + profile.readout_p01[q[wire]]) / 2
+        )
+    assert native_fidelity(native) == pytest.approx(expected, rel=1e-12)
+
+
+def test_expected_fidelity_of_counts_falls_with_every_count():
+    profile = load_profile("quantinuum_h2-1")
     base = CircuitCounts(6, 6, 52, 20, 8, 1e-6)
     value = expected_fidelity(profile, base)
-    for change in ({"n_1q": 80}, {"n_2q": 30}, {"n_measured": 7}):
+    for change in ({"n_1q": 80}, {"n_2q": 30}, {"n_measured": 7}, {"depth_2q": 9}):
         assert expected_fidelity(profile, CircuitCounts(**{**vars(base), **change})) < value
     assert expected_fidelity(profile, CircuitCounts(1, 0, 0, 0, 0, 0.0)) == 1.0
 

@@ -4,6 +4,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def _gates_only(program):
 def test_wires_may_come_in_any_order():
     order = (2, 0, 3, 1)
     gates = [Gate("h", (wire,)) for wire in order]
-    for a, b in zip(order, order[1:], strict=False):
+    for a, b in pairwise(order):
         gates += [Gate("cx", (b, a)), Gate("ry", (a,), (Linear(1.0, 0),))]
     program = Program(4, 1, tuple(gates))
     channel = np.diag([1.0, 0.9, 0.9, 0.95])

@@ -7,6 +7,7 @@ import math
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ def test_68_of_95_rows_are_predicted_and_the_rest_say_why(study):
     rows = study.load_rows()
     reasons = Counter(study.why_not(row) for row in rows)
     assert len(rows) == 95 and reasons[""] == 68
-    assert {row.device for row in rows if not study.why_not(row)} == {f"ibm_{d}" for d in ("boston", "fez", "marrakesh", "miami", "pittsburgh")}
+    assert {row.device for row in rows if not study.why_not(row)} == {
+        f"ibm_{d}" for d in ("boston", "fez", "marrakesh", "miami", "pittsburgh")
+    }
     assert all(study.why_not(row) for row in rows if row.provider in ("aws", "origin"))
     assert "CC BY 4.0" in (SCRIPT.parent / "data" / "real_qpu_kernel.csv").read_text().split("provider")[0]
 
@@ -126,7 +129,7 @@ def test_crosstalk_comes_from_layer_fidelities():
     assert crosstalk_factor(load_profile("quantinuum_h2-1")) == 1.0
     alone = {frozenset(pair): error for pair, error in zip(profile.edges, profile.error_2q, strict=True)}
     line = next(line for line, _ in profile.layer_fidelity if len(line) == 10)
-    predicted = math.prod(1 - 1.25 * alone[frozenset(pair)] for pair in zip(line, line[1:], strict=False))
+    predicted = math.prod(1 - 1.25 * alone[frozenset(pair)] for pair in pairwise(line))
     for power, factor in ((1.7, 1.7), (0.5, 1.0)):
         assert crosstalk_factor(replace(profile, layer_fidelity=((line, predicted**power),))) == pytest.approx(factor)
 

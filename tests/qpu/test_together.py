@@ -68,6 +68,11 @@ def test_calibrated_mitigation_leaves_what_readout_without_errors_would(kind: An
     found = work.estimate(as_counts(noisy)).values
     # The calibration circuit of ones has the noise of its own pulses.
     assert np.abs(found - wanted).max() < 1e-3 < 0.2 * np.abs(raw - wanted).max()
+    # The simulated device's readout is what its calibration data say.
+    native = compile_together(work.circuits, load_profile("ibm_torino"))[0]
+    known = Mitigation(ReadoutMitigation.from_native(native, "tensored")).measurements(kind(kernel), ROWS[:3, :3])
+    assert known.circuits == work.entries.circuits
+    np.testing.assert_allclose(known.estimate(as_counts(noisy)[:-2]).values, wanted, atol=1e-9)
 
 
 def as_counts(circuits: Any) -> list[dict[int, float]]:

@@ -21,6 +21,9 @@ Tensor = npt.NDArray[np.float64]
 _CUT = 1e-13
 """Singular values below this share of the largest are rounding, not entanglement."""
 
+# The first qubit is the more significant bit of a gate's matrix, but the less significant digit.
+_PAIR_STRINGS = np.array([np.kron(PAULIS[k % 4], PAULIS[k // 4]) for k in range(16)])
+
 MOST_BOND = 512
 """Beyond this bond dimension a circuit is too entangled for a matrix product."""
 
@@ -133,9 +136,7 @@ def _ptm(gate: Gate) -> Tensor:
     for _, _, offset in gate.angle:
         angle *= offset
     matrix = gate_matrix(gate.name, angle)
-    strings: Any = PAULIS
-    if len(gate.qubits) == 2:  # the first qubit is the more significant bit of the matrix, but the less significant digit
-        strings = np.array([np.kron(PAULIS[k % 4], PAULIS[k // 4]) for k in range(16)])
+    strings = PAULIS if len(gate.qubits) == 1 else _PAIR_STRINGS
     turned = matrix @ strings @ matrix.conj().T
     return np.asarray(np.einsum("aij,bji->ab", strings, turned).real / len(matrix))
 

@@ -15,11 +15,19 @@ from statistics import median
 
 from flashket.errors import InputError, explanation
 from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
+from flashket.program import TWO_QUBIT
 from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.compile import compile_circuit
 from flashket.qpu.cost import Cost, cost_of_work, device_durations
+from flashket.qpu.native import NativeCircuit
 from flashket.qpu.offers import PricedDevice, device_names, find_device
 from flashket.qpu.profile import DeviceProfile
 from flashket.qpu.workload import CircuitCounts, Work, count_circuit
+
+_COMPILED = (10, 150)
+"""Qubits and two-qubit gates (as written) up to which circuits are compiled for every device at once, which takes 2 s."""
+_COMPILED_NAMED = 5000
+"""Two-qubit gates up to which they are compiled for devices that are asked for by name."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,9 @@ def estimate(
 
     Notes
     -----
-    Gates are those of one circuit with arbitrary angles, compiled for a profile's coupling map (best line of its qubits where the
-    circuit fits a line); for devices of which only the price is known they are counted as if every pair of qubits were connected.
+    Gates are those of one circuit with arbitrary angles, compiled for a profile's qubits and their connections. They are counted as
+    written, as if every pair of qubits were connected, for devices of which only the price is known, and for wide circuits (more than 10
+    qubits or 150 two-qubit gates) unless ``devices`` are named; notes say so.
 
     Examples
     --------
@@ -110,7 +119,10 @@ def estimate(
     m = None if m is None else _positive("m", m)
     example, n_circuits = _demand(kernel, n, m)
     found = [find_device(device) for device in (device_names() if devices is None else devices)]
-    return [_row(device, example, n_circuits, shots, provider, today) for device in found]
+    written = [gate for part in example.parts for gate in part.gates if gate.name in TWO_QUBIT]
+    small = example.n_qubits <= _COMPILED[0] and len(written) <= _COMPILED[1]
+    compiles = small if devices is None else len(written) <= _COMPILED_NAMED
+    return [_row(device, example, n_circuits, shots, compiles, provider, today) for device in found]
 
 
 def estimate_command(arguments: argparse.Namespace) -> int:
@@ -192,44 +204,107 @@ def _demand(kernel: Kernel, n: int, m: int | None) -> tuple[MeasuredCircuit, int
 
 
 def _row(
-    device: DeviceProfile | PricedDevice, circuit: MeasuredCircuit, n_circuits: int, shots: int, provider: str | None, today: date | None
+    device: DeviceProfile | PricedDevice,
+    circuit: MeasuredCircuit,
+    n_circuits: int,
+    shots: int,
+    compiles: bool,
+    provider: str | None,
+    today: date | None,
 ) -> DeviceEstimate:
     calibration = device.snapshot if isinstance(device, DeviceProfile) else ""
-    if circuit.n_qubits > device.n_qubits:
-        reason = f"circuits have {circuit.n_qubits} qubits, the device {device.n_qubits}"
+
+    def refused(reason: str) -> DeviceEstimate:
         return DeviceEstimate(device.name, "modelled", calibration, None, None, math.nan, reason)
+
+    if circuit.n_qubits > device.n_qubits:
+        return refused(f"circuits have {circuit.n_qubits} qubits, the device {device.n_qubits}")
     duration_1q, duration_2q, _ = device_durations(device)
-    counts = count_circuit(circuit, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
-    notes = []
+    notes: list[str] = []
+    fidelity = math.nan
+    compiled: MeasuredCircuit | NativeCircuit = circuit
     if isinstance(device, PricedDevice):
         notes += [device.note] if device.note else []
-        if not device.is_all_to_all:
-            notes.append("gates counted without routing")
+    elif compiles:
+        try:
+            compiled = compile_circuit(circuit, device)
+        except InputError as error:
+            return refused(str(error))
+        fidelity = native_fidelity(compiled)
+    counts = count_circuit(compiled, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
+    if compiled is circuit and not _is_all_to_all(device):
+        notes.append("gates counted without routing" + ("" if isinstance(device, PricedDevice) else "; --qpu NAME compiles"))
+    if compiled is circuit and isinstance(device, DeviceProfile):
+        fidelity = expected_fidelity(device, counts)
+        notes.append("fidelity from the device's median errors")
     cost = cost_of_work(device, [Work(counts, n_circuits, shots)], provider=provider, today=today)
-    fidelity = expected_fidelity(device, counts) if isinstance(device, DeviceProfile) else math.nan
     return DeviceEstimate(device.name, cost.kind, calibration, counts, cost, fidelity, "", tuple(notes))
 
 
-def expected_fidelity(profile: DeviceProfile, counts: CircuitCounts) -> float:
-    """Return the product over pulses, two-qubit gates and measurements of 1 - error, with a device's median errors.
+def _is_all_to_all(device: DeviceProfile | PricedDevice) -> bool:
+    return device.is_all_to_all if isinstance(device, PricedDevice) else device.edges is None
 
-    Medians, as a layout avoids the few bad qubits. Readout counts half of each direction's error.
+
+def native_fidelity(native: NativeCircuit) -> float:
+    """Return what a circuit on its qubits leaves whole: the product over pulses, two-qubit gates, layers of waiting and measurements.
+
+    Process fidelities, 1 - 3/2 e of a pulse and 1 - 5/4 e of a two-qubit gate with average infidelity e; 1 - (p10 + p01) / 2 of a
+    measurement. What the profile does not know of a qubit counts as its median; nan if it knows none.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> from flashket.qpu import compile_pair, load_profile
+    >>> native = compile_pair(fk.ZZ(6, reps=1, entanglement="linear").program(), load_profile("ibm_torino"))
+    >>> 0.5 < native_fidelity(native) < 0.9
+    True
+    """
+    profile = native.profile
+    readout = [a + b for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
+    logs = sum(_log(_known(readout, native.qubits[wire]), 0.5) for wire in native.measured)
+    for part in native.parts:
+        for gate, pulses in zip(part.program.gates, part.pulses, strict=True):
+            if pulses and len(gate.qubits) == 2:
+                logs += pulses * _log(_known(profile.error_2q, native.edge(gate.qubits[0], gate.qubits[1])), 1.25)
+            elif pulses:
+                logs += pulses * _log(_known(profile.error_1q, native.qubits[gate.qubits[0]]), 1.5)
+    if profile.memory_error:
+        counts = count_circuit(native, profile.one_qubit_gate, profile.two_qubit_gate, 0.0, 0.0)
+        logs += (counts.n_qubits * counts.depth_2q - 2 * counts.n_2q) * _log(profile.memory_error, 1.5)
+    return math.exp(logs)
+
+
+def expected_fidelity(profile: DeviceProfile, counts: CircuitCounts) -> float:
+    """Return the same product with a device's median errors, as a layout avoids the few bad qubits.
 
     Examples
     --------
     >>> from flashket.qpu.profile import load_profile
-    >>> 0.7 < expected_fidelity(load_profile("ibm_torino"), CircuitCounts(6, 6, 52, 20, 8, 1e-6)) < 0.9
+    >>> 0.5 < expected_fidelity(load_profile("ibm_torino"), CircuitCounts(6, 6, 52, 20, 8, 1e-6)) < 0.9
     True
     """
-    readout = [(a + b) / 2 for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
-    idle = profile.n_qubits and profile.memory_error * counts.n_qubits * counts.depth_2q
-    logs = counts.n_1q * _log(profile.error_1q) + counts.n_2q * _log(profile.error_2q) + counts.n_measured * _log(readout)
-    return math.exp(logs - idle)
+    readout = [a + b for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
+    waiting = counts.n_qubits * counts.depth_2q - 2 * counts.n_2q
+    kinds = (
+        (counts.n_1q, _median(profile.error_1q), 1.5),
+        (counts.n_2q, _median(profile.error_2q), 1.25),
+        (counts.n_measured, _median(readout), 0.5),
+        (waiting, profile.memory_error, 1.5),
+    )
+    return math.exp(sum(number * _log(error, share) for number, error, share in kinds if number))
 
 
-def _log(errors: Sequence[float]) -> float:
-    known = [error for error in errors if error < 1]  # nan and qubits that are out of order (error 1) are not used
-    return math.log1p(-median(known)) if known else math.nan
+def _log(error: float, share: float) -> float:
+    return math.nan if math.isnan(error) else math.log1p(-min(share * error, 0.999))
+
+
+def _known(errors: Sequence[float], index: int) -> float:
+    return _median(errors) if math.isnan(errors[index]) else errors[index]
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return median(known) if known else math.nan
 
 
 def _cells(row: DeviceEstimate) -> tuple[str, ...]:
