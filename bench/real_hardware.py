@@ -250,9 +250,10 @@ From calibration data alone ([flashket.qpu.hardware](../python/flashket/qpu/hard
 3. **Crosstalk.** Reported errors are of gates run alone. The snapshots also have layer fidelities, of all gates of a layer at once on
    lines of 4 to 100 qubits; two-qubit errors are multiplied by the median ratio of the two, at least 1.
 4. **Drift.** Snapshot and run are months apart, and between the compiler's calibration and the run lie hours. Two snapshots of the same
-   device say how much of an error persists: rank correlation 0.72, 0.43 and 0.20 for two-qubit errors of ibm_fez and ibm_marrakesh (34
-   and 35 days) and ibm_torino (364 days); 0.41, 0.22, 0.31 for one-qubit errors; 0.86, 0.12, 0.53 for readout of a prepared 0 ([bench/calibration_drift.py](../bench/calibration_drift.py)). Errors move with the means 0.45, 0.32 and 0.50 within the device's own distribution; the prediction is
-   the median over 2000 such days.
+   device say how much of an error persists ([bench/calibration_drift.py](../bench/calibration_drift.py)): rank correlation 0.72, 0.43 and
+   0.20 for two-qubit errors of ibm_fez and ibm_marrakesh (34 and 35 days) and ibm_torino (364 days); 0.41, 0.22, 0.31 for one-qubit errors;
+   0.86, 0.12, 0.53 for readout of a prepared 0. Errors move with the means 0.45, 0.32 and 0.50 within the device's own distribution; the
+   prediction is the median over 2000 such days.
 
 **How these choices were made.** No number was fitted to the measurements, and the model sees none of them. But the list of steps was not
 written blind: the first three alone came out far too optimistic on wide circuits, which led us to ask calibration data about drift, and
@@ -267,7 +268,9 @@ Without drift every wide circuit is predicted too well: a compiler picks the qub
 it the prediction is still above the measurement on average. Single runs that met a bad qubit (ibm_fez on 4 to 8 qubits, ibm_pittsburgh on
 8 to 10 and 16 to 20) are outside what a median can say; that is why the error up to 10 qubits stays near that of the plain product, and
 it is the scatter of the measurements: ibm_pittsburgh's own values rise from 0.435 at 20 qubits to 0.615 at 22. Not modelled: coherent
-errors, leakage, correlated readout."""
+errors, leakage, correlated readout.
+
+It is pessimistic on ibm_miami, whose layer fidelities ask for the largest crosstalk factor, 2.6: its runs came out better than that."""
 
 _USAGE = """## QPU time
 
