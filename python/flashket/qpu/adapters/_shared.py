@@ -58,6 +58,14 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
     raise failure
 
 
+def asked_in_vain(place: str, question: Callable[[], Answer]) -> Answer | None:
+    """Return what a provider's SDK answers, None if it does not: for what a result can be without."""
+    try:
+        return asked(place, question)
+    except (JobError, TransientError):
+        return None
+
+
 _TRANSIENT_NAMES = re.compile(
     r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
     r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
