@@ -149,6 +149,8 @@ def _add_qpu(commands: argparse._SubParsersAction[_Parser]) -> None:
     submit.add_argument("--shots", required=True, type=int, help="measurements of each circuit")
     submit.add_argument("--seed", type=int, help="of simulated samples and random measurements")
     submit.add_argument("--estimator", default="auto", metavar="NAME", help="how entries are measured (default: auto)")
+    steps = ("readout", "zne", "average", "split", "clip", "shift", "nearest")
+    submit.add_argument("--mitigate", action="append", default=[], choices=steps, help="an error mitigation's step; repeats")
     submit.add_argument("--max-spend", type=float, default=0.0, metavar="USD", help="the most it may cost (default: 0)")
     submit.add_argument("--max-seconds", type=float, metavar="S", help="the most QPU time (default: 0, or what --max-spend pays for)")
     submit.add_argument("--allow-unknown", action="store_true", help="send it although its price is not known")

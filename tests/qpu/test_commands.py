@@ -67,6 +67,14 @@ def test_a_simulated_job_from_submit_to_fetch(points, tmp_path, capsys):
     assert "local-" in run(capsys, "qpu", "status", 1, "--offline")
 
 
+def test_mitigation(points, tmp_path, capsys):
+    command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "sim:ibm_torino", "--shots", "200"]
+    assert "12 circuits" in run(capsys, *command, "--mitigate", "readout", "--mitigate", "average", "--mitigate", "nearest")
+    out = run(capsys, "qpu", "fetch", 1, tmp_path / "k.npy")
+    assert "readout: 2 more circuits" in out and "rescale: 4 more circuits" in out and "psd: 0 more circuits" in out
+    assert "one step of a kind" in run(capsys, *command, "--mitigate", "clip", "--mitigate", "shift", code=2)
+
+
 def test_a_remote_job_needs_money(points, tmp_path, provider, capsys):
     command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "100"]
     out = run(capsys, *command, code=2)

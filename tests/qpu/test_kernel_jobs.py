@@ -59,6 +59,28 @@ def test_a_simulator_estimates_the_exact_matrix(kernel):
         assert np.array_equal(fk.gram(ROWS, other, kernel=kernel, backend="sim:ideal", shots=4000, seed=5), found.values)
 
 
+def test_mitigation_runs_and_is_read_from_the_journal(journal):
+    """The noise of a device is mostly taken out, by more circuits, which the journal's job has too."""
+    mitigation = fk.qpu.Mitigation(readout=fk.qpu.ReadoutMitigation(method="tensored"), rescale="split", psd="clip")
+    options = {"kernel": KERNEL, "backend": "sim:ibm_torino", "shots": 20000, "seed": 9}
+    found = kernel_jobs.gram(ROWS, mitigation=mitigation, **options)
+    assert found.n_circuits == 6 + 4 + 2 and [step.name for step in found.steps] == ["readout", "rescale", "psd"]
+    raw, exact = kernel_jobs.gram(ROWS, **options), fk.gram(ROWS, kernel=KERNEL)
+    assert np.abs(found.values - exact).mean() < 0.5 * np.abs(raw.values - exact).mean()
+    read = kernel_jobs.open_gram(1, journal=journal).result()
+    assert np.array_equal(read.values, found.values) and read.steps == found.steps
+
+
+def test_random_measurements_are_the_same_when_read_again(provider, journal, spend):
+    device = provider.device()
+    options = {"kernel": fk.Fidelity(fk.Angle(3)), "estimator": "randomised_measurement", "options": {"n_unitaries": 4}}
+    plan = kernel_jobs.plan_gram(ROWS, backend=device, shots=20, **options)
+    job = plan.submit(journal=Journal(journal), retry=QUICK).job
+    found = kernel_jobs.open_gram(job.id, device=device, journal=journal)
+    assert found.measurements.circuits == plan.measurements.circuits
+    assert np.array_equal(found.result().values, plan.measurements.estimate(expected(plan.batch)).values)
+
+
 def test_dtype_and_out():
     options = {"kernel": KERNEL, "backend": "sim:ideal", "shots": SHOTS, "seed": 1}
     plain = fk.gram(ROWS, **options)
@@ -81,6 +103,15 @@ def test_simulators_leave_no_file_unless_asked(journal, monkeypatch, tmp_path):
     assert not journal.exists() and not (tmp_path / "data").exists()
     kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SHOTS, journal=journal)
     assert [record.is_remote for record in Journal(journal).records()] == [False]
+
+
+def test_a_simulator_that_was_killed_runs_again(journal):
+    options = {"kernel": KERNEL, "shots": SHOTS, "seed": 6}
+    first = kernel_jobs.plan_gram(ROWS, backend="sim:ideal", **options).submit(journal=Journal(journal))
+    del first  # and with it the counts, which were in its process only
+    found = kernel_jobs.gram(ROWS, backend="sim:ideal", **options)
+    assert [part.state for part in Journal(journal).parts(1)] == ["done"] and len(Journal(journal).records()) == 1
+    assert np.array_equal(found.values, kernel_jobs.gram(ROWS, backend="sim:ideal", reuse="never", **options).values)
 
 
 def test_fresh_seeds_differ_and_given_ones_do_not():
@@ -163,6 +194,7 @@ def test_a_job_that_is_no_matrix(provider, journal, spend):
         ({"backend": "sim:nothing"}, "nothing"),
         ({"backend": "nobody:device"}, "a QPU backend's name was wanted"),
         ({"backend": 7}, "a Qiskit BackendV2"),
+        ({"backend": "sim:ibm_torino", "kernel": fk.Fidelity(fk.Angle(3)), "shots": 2**31}, "shots must be an integer in 1"),
         ({"X": ROWS[:, :2]}, r"X must be \(n_samples, 3\)"),
         ({"X": [[np.nan, 0, 0]]}, "NaN"),
     ],
@@ -199,6 +231,14 @@ def test_qpus_are_listed_and_auto_never_takes_one():
     assert listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "gram")
     assert not listed["sim:ideal"].capabilities(KERNEL, np.dtype(np.float64), "attention")
     assert ":" not in fk.explain(KERNEL, n=10).backend
+
+
+def test_options_are_plain_data():
+    options = {"kernel": fk.Fidelity(fk.Angle(3)), "backend": "sim:ideal", "shots": 20, "estimator": "randomised_measurement"}
+    plan = kernel_jobs.plan_gram(ROWS, options={"n_unitaries": np.int64(4)}, **options)
+    assert plan.spec["options"] == {"n_unitaries": 4}
+    with pytest.raises(fk.InputError):
+        kernel_jobs.plan_gram(ROWS, options={"n_unitaries": object()}, **options)
 
 
 def test_the_batch_is_what_the_estimator_asks(provider):

@@ -13,8 +13,8 @@ import pytest
 import flashket as fk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest, Hadamard, LocalBloch, RandomisedMeasurement, SwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, fold, readout, repair_psd, rescale, zne
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-1, 1, (4, 3))
 KERNEL = fk.Fidelity(fk.IQP(3, bandwidth=0.6))
@@ -122,7 +122,7 @@ def test_errors_after_readout_mitigation_are_the_scatter(kind: Any) -> None:
 def test_purities_stay_unbiased_after_readout_mitigation() -> None:
     rng = np.random.default_rng(6)
     matrices = confusion(3, rng)
-    work = RandomisedMeasurement(KERNEL, n_unitaries=1200, seed=1).measurements(ROWS[:2], diagonal=True)
+    work = RandomisedMeasurement(KERNEL, n_unitaries=600, seed=1).measurements(ROWS[:2], diagonal=True)
     setting = ReadoutMitigation(matrices)
     estimate = work.estimate([setting.correct(sample(noisy(circuit, matrices=matrices), 8, rng)) for circuit in work.circuits])
     deviation = (estimate.values - fk.gram(ROWS[:2], kernel=KERNEL)) / estimate.standard_errors
@@ -157,10 +157,10 @@ def test_global_depolarisation_is_taken_out(kind: Any, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["average", "split"])
 def test_rescale_of_purities(mode: str) -> None:
     rng = np.random.default_rng(3)
-    estimator = RandomisedMeasurement(KERNEL, n_unitaries=1500, seed=5)
+    estimator = RandomisedMeasurement(KERNEL, n_unitaries=800, seed=5)
     for rows, others in ((ROWS[:2], None), (ROWS[:1], ROWS[1:2])):
         work = Mitigation(rescale=mode).measurements(estimator, rows, others)
-        assert len(work.circuits) == 3000
+        assert len(work.circuits) == 1600
         estimate = work.estimate([sample(noisy(circuit, 0.3), 30, rng) for circuit in work.circuits])
         exact = fk.gram(rows, others, kernel=KERNEL)
         assert estimate.values.shape == exact.shape

@@ -68,6 +68,11 @@ def test_calibrated_mitigation_leaves_what_readout_without_errors_would(kind: An
     found = work.estimate(as_counts(noisy)).values
     # The calibration circuit of ones has the noise of its own pulses.
     assert np.abs(found - wanted).max() < 1e-3 < 0.2 * np.abs(raw - wanted).max()
+    # The simulated device's readout is what its calibration data say.
+    native = compile_together(work.circuits, load_profile("ibm_torino"))[0]
+    known = Mitigation(ReadoutMitigation.from_native(native, "tensored")).measurements(kind(kernel), ROWS[:3, :3])
+    assert known.circuits == work.entries.circuits
+    np.testing.assert_allclose(known.estimate(as_counts(noisy)[:-2]).values, wanted, atol=1e-9)
 
 
 def as_counts(circuits: Any) -> list[dict[int, float]]:
@@ -101,3 +106,11 @@ def test_bloch_vectors_end_to_end() -> None:
         job = adapter.submit(Batch(work.circuits, work.shots(20_000), 5), str(len(errors)))
         errors.append(np.abs(work.estimate(adapter.result(job).counts).values - exact).max())
     assert errors[1] < 0.7 * errors[0]
+
+
+def test_a_profile_without_readout_errors_is_no_confusion() -> None:
+    profile = load_profile("ibm_torino")
+    circuit = ComputeUncompute(fk.Fidelity(fk.Angle(2))).measurements(ROWS[:2, :2]).circuits[0]
+    native = compile_circuit(circuit, replace(profile, readout_p10=(float("nan"),) * profile.n_qubits))
+    with pytest.raises(fk.InputError, match="readout errors of qubit"):
+        ReadoutMitigation.from_native(native)

@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from flashket.cli import FAILED, GOOD, open_npy, write_npy
+from flashket.errors import InputError, explanation
 from flashket.qpu import jobs
 from flashket.qpu.budget import budget, worst_case
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import Journal, Record, default_path
 from flashket.qpu.kernel_jobs import open_gram, plan_gram
+from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise
+from flashket.qpu.mitigation.psd import PSD_METHODS
+from flashket.qpu.mitigation.rescale import RESCALE_MODES
 from flashket.spec import parse_spec
 
 
@@ -68,6 +72,7 @@ def _submit(arguments: argparse.Namespace) -> int:
         shots=arguments.shots,
         seed=arguments.seed,
         estimator=arguments.estimator,
+        mitigation=_mitigation(arguments.mitigate),
         journal=journal,
         reuse=arguments.reuse,
     )
@@ -86,6 +91,22 @@ def _submit(arguments: argparse.Namespace) -> int:
     print(f"Job {sent.job.id}: {sent.job.status(refresh=False).state}, in {journal.path}")
     print(f"Next: flashket qpu fetch {sent.job.id} OUT.npy")
     return GOOD
+
+
+def _mitigation(steps: Sequence[str]) -> Mitigation | None:
+    """Return what ``--mitigate`` asks for."""
+    rescales, repairs = ([step for step in steps if step in known] for known in (RESCALE_MODES, PSD_METHODS))
+    if len(rescales) > 1 or len(repairs) > 1:
+        do = f"one of {', '.join(RESCALE_MODES)} and one of {', '.join(PSD_METHODS)}"
+        raise InputError(explanation("qpu submit", "--mitigate takes one step of a kind", ", ".join((*rescales, *repairs)), do))
+    if not steps:
+        return None
+    return Mitigation(
+        readout=ReadoutMitigation() if "readout" in steps else None,
+        zero_noise=ZeroNoise() if "zne" in steps else None,
+        rescale=next(iter(rescales), None),
+        psd=next(iter(repairs), None),
+    )
 
 
 _HEADS = ("job", "made", "backend", "state", "parts", "USD", "QPU s", "what")
@@ -154,6 +175,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     largest = float(found.standard_errors.max(initial=0.0))
     n, m = found.values.shape
     how = f"{'counted' if record.is_remote else 'simulated'} by {record.backend}"
+    for step in found.steps:
+        print(f"  {step.name}: {step.n_circuits:,} more circuits, {step.n_shots:,.0f} shots; {step.note}")
     print(f"{arguments.output}: {n} x {m} float64, {how}, {found.n_shots:,.0f} shots, standard errors up to {largest:.2g}")
     return GOOD
 

@@ -330,13 +330,14 @@ def submit(
     ]
     if spec is None:
         spec = {"circuits": [entry.digest for entry in entries], "shots": list(batch.shots), "seed": batch.seed}
+    spec = plain_data(spec)
     digest = spec_digest(spec, adapter.name)
     book = as_journal(journal, adapter)
     reserved: list[Reservation] = []
     try:
         record, is_new = book.plan(
             digest=digest,
-            spec={**spec, "extra": dict(extra or {})},
+            spec={**spec, "extra": plain_data(extra or {})},
             backend=adapter.name,
             is_remote=adapter.is_remote,
             version=_version(),
@@ -360,6 +361,25 @@ def submit(
         raise JobError(explanation("submit", f"the circuits of job {record.id} were wanted", got, 'fetch that job, or pass reuse="never"'))
     job.send(retry_unknown)
     return job
+
+
+def plain_data(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what JSON makes of a mapping, NumPy's numbers included; raise InputError for what is no plain data.
+
+    Examples
+    --------
+    >>> plain_data({"shots": np.int64(7), "scales": (1, 3)})
+    {'shots': 7, 'scales': [1, 3]}
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        do = "use numbers, text, lists and dictionaries"
+        raise InputError(explanation("submit", "what a journal keeps must be plain data", repr(value), do))
+
+    found: dict[str, Any] = json.loads(json.dumps(dict(values), default=plain))
+    return found
 
 
 def spec_digest(spec: Mapping[str, Any], backend: str) -> str:

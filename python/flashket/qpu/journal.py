@@ -185,6 +185,11 @@ class Journal:
         with self._lock:
             self._connection.close()
 
+    def __del__(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None and self._process == os.getpid():
+            connection.close()
+
     # Opening
 
     def _open(self) -> None:

@@ -23,7 +23,8 @@ from flashket.qpu.adapters._base import Adapter, Batch
 from flashket.qpu.cost import Cost
 from flashket.qpu.estimators import ESTIMATORS, Estimate, Measurements, make_estimator
 from flashket.qpu.journal import Journal
-from flashket.qpu.kernel_record import read_kernel, write_kernel
+from flashket.qpu.kernel_record import read_kernel, read_mitigation, write_kernel, write_mitigation
+from flashket.qpu.mitigation import MitigatedMeasurements, Mitigation
 from flashket.qpu.retry import Retry
 
 _LARGEST_SHOTS = 2**31 - 1
@@ -37,8 +38,8 @@ class GramPlan:
     ----------
     adapter : Adapter
         The device.
-    measurements : Measurements
-        The estimator's circuits.
+    measurements : Measurements or MitigatedMeasurements
+        The estimator's circuits, and those of the mitigation.
     batch : Batch or None
         What is run; None where nothing has to be measured (one row with itself).
     spec, extra, arrays : dict
@@ -46,7 +47,7 @@ class GramPlan:
     """
 
     adapter: Adapter
-    measurements: Measurements
+    measurements: Measurements | MitigatedMeasurements
     batch: Batch | None
     spec: dict[str, Any]
     extra: dict[str, Any]
@@ -69,7 +70,7 @@ class GramJob:
     """A Gram matrix on its way. ``job`` is None where nothing had to be measured."""
 
     job: jobs.Job | None
-    measurements: Measurements
+    measurements: Measurements | MitigatedMeasurements
 
     def result(self, *, timeout: float | None = None) -> Estimate:
         """Wait for the counts and return the matrix with its standard errors; see :meth:`flashket.qpu.jobs.Job.result`."""
@@ -91,6 +92,7 @@ def plan_gram(
     estimator: str = "auto",
     options: Mapping[str, Any] | None = None,
     diagonal: bool = False,
+    mitigation: Mitigation | None = None,
     journal: Journal | None = None,
     reuse: str = "unfinished",
 ) -> GramPlan:
@@ -98,7 +100,7 @@ def plan_gram(
 
     Parameters
     ----------
-    X, Y, kernel, backend, shots, seed, estimator, options, diagonal, reuse
+    X, Y, kernel, backend, shots, seed, estimator, options, diagonal, mitigation, reuse
         As for :func:`gram`.
     journal : Journal, optional
         Where a job of the same spec may be, whose random choices are then taken over.
@@ -125,9 +127,11 @@ def plan_gram(
         "estimator": made.name,
         "options": dict(options or {}),
         "diagonal": bool(diagonal),
+        "mitigation": write_mitigation(mitigation),
         "shots": n_shots,
         "seed": seed,
     }
+    spec = jobs.plain_data(spec)
     extra = {"drawn_seed": _drawn_seed(seed, spec, adapter, journal, reuse)}
     measurements = _measurements(made.name, kernel, spec, extra, x, y)
     circuits = measurements.circuits
@@ -146,6 +150,7 @@ def gram(
     estimator: str = "auto",
     options: Mapping[str, Any] | None = None,
     diagonal: bool = False,
+    mitigation: Mitigation | None = None,
     journal: Journal | str | os.PathLike[str] | None = None,
     reuse: str = "unfinished",
     retry_unknown: bool = False,
@@ -170,7 +175,10 @@ def gram(
     estimator, options
         See :func:`flashket.qpu.estimators.make_estimator`.
     diagonal : bool
-        Without Y: measure K(x, x) too, which mitigation can use.
+        Without Y and mitigation: measure K(x, x) too.
+    mitigation : Mitigation, optional
+        E.g. ``fk.qpu.Mitigation(readout=fk.qpu.ReadoutMitigation())``; its circuits have as many shots as the others, and ``steps`` of
+        the result say what each step cost and changed.
     journal : Journal or path, optional
         Default: ``$FLASHKET_JOURNAL`` or the user's data folder; local simulators keep none unless one is named.
     reuse : str
@@ -200,7 +208,8 @@ def gram(
     """
     adapter = jobs.as_adapter(backend)
     book = jobs.as_journal(journal, adapter)
-    wanted: dict[str, Any] = {"shots": shots, "seed": seed, "estimator": estimator, "options": options, "diagonal": diagonal}
+    wanted: dict[str, Any] = {"shots": shots, "seed": seed, "estimator": estimator, "options": options}
+    wanted |= {"diagonal": diagonal, "mitigation": mitigation}
     plan = plan_gram(X, Y, kernel=kernel, backend=adapter, journal=book, reuse=reuse, **wanted)
     return plan.submit(journal=book, reuse=reuse, retry_unknown=retry_unknown, retry=retry).result()
 
@@ -272,12 +281,16 @@ def _rows(X: Any, Y: Any, kernel: Kernel, place: str) -> tuple[Array, Array | No
     return arrays[0], None if Y is None else arrays[1]
 
 
-def _measurements(name: str, kernel: Kernel, spec: dict[str, Any], extra: dict[str, Any], x: Array, y: Array | None) -> Measurements:
+def _measurements(
+    name: str, kernel: Kernel, spec: dict[str, Any], extra: dict[str, Any], x: Array, y: Array | None
+) -> Measurements | MitigatedMeasurements:
     """Return the circuits; estimators with random choices take the job's seed unless they are given one."""
     options = dict(spec["options"])
     if any(field.name == "seed" for field in fields(ESTIMATORS[name])):
         options.setdefault("seed", extra["drawn_seed"])
-    return make_estimator(kernel, name, **options).measurements(x, y, diagonal=spec["diagonal"])
+    estimator = make_estimator(kernel, name, **options)
+    mitigation = read_mitigation(spec["mitigation"])
+    return estimator.measurements(x, y, diagonal=spec["diagonal"]) if mitigation is None else mitigation.measurements(estimator, x, y)
 
 
 def _drawn_seed(seed: int | None, spec: dict[str, Any], adapter: Adapter, journal: Journal | None, reuse: str) -> int:

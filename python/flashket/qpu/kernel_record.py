@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels as plain data, so that another process can read a job's counts."""
+"""Kernels and mitigation as plain data, so that another process can read a job's counts."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flashket.errors import JobError, explanation
@@ -11,6 +12,7 @@ from flashket.feature_maps import discovered
 from flashket.feature_maps.circuit import Circuit
 from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
 from flashket.program import Gate, Linear, Program
+from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise
 
 _KERNELS: dict[str, type[Fidelity] | type[HadamardTest] | type[Projected]] = {
     "fidelity": Fidelity,
@@ -64,6 +66,32 @@ def read_kernel(record: dict[str, Any]) -> Kernel:
     if name == Circuit.spec_name:
         return kernel(Circuit(_read_program(described["program"])), **options)
     return kernel(discovered()[name](**described), **options)
+
+
+def write_mitigation(mitigation: Mitigation | None) -> dict[str, Any] | None:
+    """Return mitigation's settings as JSON.
+
+    Examples
+    --------
+    >>> write_mitigation(Mitigation(psd="clip"))
+    {'readout': None, 'zero_noise': None, 'rescale': None, 'psd': 'clip'}
+    """
+    return None if mitigation is None else asdict(mitigation)
+
+
+def read_mitigation(record: dict[str, Any] | None) -> Mitigation | None:
+    """Return what :func:`write_mitigation` wrote.
+
+    Examples
+    --------
+    >>> read_mitigation(write_mitigation(Mitigation(zero_noise=ZeroNoise()))) == Mitigation(zero_noise=ZeroNoise())
+    True
+    """
+    if record is None:
+        return None
+    readout = record["readout"] and ReadoutMitigation(**record["readout"])
+    zero_noise = record["zero_noise"] and ZeroNoise(**record["zero_noise"])
+    return Mitigation(readout, zero_noise, record["rescale"], record["psd"])
 
 
 def _write_program(program: Program) -> dict[str, Any]:

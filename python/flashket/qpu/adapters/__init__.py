@@ -91,7 +91,8 @@ def list_adapters(*, credentials: bool = True) -> list[AdapterInfo]:
             if provider and credentials:
                 need_credential(provider, pattern.partition(":")[0])
         except metadata.PackageNotFoundError:
-            reason = f"the package {distribution} is not installed: pip install 'flashket[{extra}]'"
+            wanted = "pytket-quantinuum[pecos]" if distribution == "pytket-pecos" else f"flashket[{extra}]"
+            reason = f"the package {distribution} is not installed: pip install '{wanted}'"
         except BackendUnavailable as error:
             reason = str(error)
         rows.append(AdapterInfo(pattern, what, extra, bool(provider), not reason, reason))
@@ -104,7 +105,7 @@ def open_adapter(name: str, **options: Any) -> Adapter:
     Parameters
     ----------
     name : str
-        Provider and device, e.g. ``"sim:ibm_torino"``, ``"aer:ideal"``, ``"ibm:ibm_torino"``, ``"braket:sv1"``; see :func:`adapters`.
+        Provider and device, e.g. ``"sim:ibm_torino"``, ``"aer:ideal"``, ``"ibm:ibm_torino"``, ``"braket:sv1"``; see :func:`list_adapters`.
     **options
         What the provider's adapter takes, e.g. ``layout=`` for ``sim`` and ``aer``, ``instance=`` for ``ibm``.
 

@@ -271,8 +271,8 @@ def counts_of_bits(bits: npt.NDArray[Any]) -> dict[int, int]:
 
     Examples
     --------
-    >>> counts_of_bits(np.array([[1, 0], [1, 0], [0, 1]]))
-    {1: 2, 2: 1}
+    >>> counts_of_bits(np.array([[0, 1], [1, 0], [0, 1]]))
+    {2: 2, 1: 1}
     """
     counts: dict[int, int] = {}
     for row, times in zip(*np.unique(np.asarray(bits, np.uint8), axis=0, return_counts=True), strict=True):

@@ -20,7 +20,7 @@ from flashket.arrays import Array
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
-from flashket.program import TWO_QUBIT, Gate, Program
+from flashket.program import TWO_QUBIT, Gate
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators.encoding import checked, encode_row
 
@@ -391,12 +391,6 @@ def two_qubit_size(gates: Sequence[Gate]) -> tuple[int, int]:
             level = 1 + max(layer.get(qubit, 0) for qubit in gate.qubits)
             layer |= dict.fromkeys(gate.qubits, level)
     return count, max(layer.values(), default=0)
-
-
-def shifted(program: Program, offset: int, n_qubits: int) -> Program:
-    """Return the program on the qubits from ``offset`` of a wider circuit."""
-    gates = tuple(Gate(gate.name, tuple(qubit + offset for qubit in gate.qubits), gate.angle) for gate in program.gates)
-    return Program(n_qubits, program.n_features, gates)
 
 
 def check_size_of(place: str, n: int, m: int | None) -> None:

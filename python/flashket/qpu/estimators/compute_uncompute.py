@@ -13,6 +13,7 @@ from flashket.kernels import Fidelity
 from flashket.program import Program
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators._base import PairEstimator
+from flashket.qpu.estimators.encoding import encode_row
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class ComputeUncompute(PairEstimator):
     name = "compute_uncompute"
     kernels = (Fidelity,)
 
-    def _circuit(self, left: Program, right: Program) -> MeasuredCircuit:
-        return MeasuredCircuit((left, right.inverse()), tuple(range(left.n_qubits)))
+    def _prepare(self, row: Array) -> tuple[Program, Program]:
+        program = encode_row(self.feature_map, row)
+        return program, program.inverse()
+
+    def _circuit(self, left: tuple[Program, Program], right: tuple[Program, Program]) -> MeasuredCircuit:
+        return MeasuredCircuit((left[0], right[1]), tuple(range(left[0].n_qubits)))
 
     @property
     def floor(self) -> float:

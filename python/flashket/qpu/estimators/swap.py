@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from flashket.arrays import Array
 from flashket.kernels import Fidelity
 from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.estimators._base import PairEstimator, shifted
+from flashket.qpu.estimators._base import PairEstimator
+from flashket.qpu.estimators.encoding import encode_row
+
+Registers: TypeAlias = tuple[tuple[Gate, ...], tuple[Gate, ...]]
+"""A row's gates on the first and on the second register."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,12 @@ class SwapTest(PairEstimator):
     kernels = (Fidelity,)
     span = 2.0
 
-    def _circuit(self, left: Program, right: Program) -> MeasuredCircuit:
-        n = left.n_qubits
-        swaps = [gate for qubit in range(n) for gate in _controlled_swap(2 * n, qubit, qubit + n)]
-        test = Program(2 * n + 1, 0, (Gate("h", (2 * n,)), *swaps, Gate("h", (2 * n,))))
-        return MeasuredCircuit((_side_by_side(left, right, 2 * n + 1), test), (2 * n,))
+    def _prepare(self, row: Array) -> Registers:
+        return _on_both(encode_row(self.feature_map, row))
+
+    def _circuit(self, left: Registers, right: Registers) -> MeasuredCircuit:
+        n = self.feature_map.n_qubits
+        return MeasuredCircuit((Program(2 * n + 1, 0, left[0] + right[1]), _swaps(n)), (2 * n,))
 
     @property
     def floor(self) -> float:
@@ -102,10 +109,12 @@ class DestructiveSwapTest(PairEstimator):
     kernels = (Fidelity,)
     span = 2.0
 
-    def _circuit(self, left: Program, right: Program) -> MeasuredCircuit:
-        n = left.n_qubits
-        gates = [gate for qubit in range(n) for gate in (Gate("cx", (qubit, qubit + n)), Gate("h", (qubit,)))]
-        return MeasuredCircuit((_side_by_side(left, right, 2 * n), Program(2 * n, 0, tuple(gates))), tuple(range(2 * n)))
+    def _prepare(self, row: Array) -> Registers:
+        return _on_both(encode_row(self.feature_map, row))
+
+    def _circuit(self, left: Registers, right: Registers) -> MeasuredCircuit:
+        n = self.feature_map.n_qubits
+        return MeasuredCircuit((Program(2 * n, 0, left[0] + right[1]), _bell_basis(n)), tuple(range(2 * n)))
 
     @property
     def floor(self) -> float:
@@ -122,9 +131,21 @@ class DestructiveSwapTest(PairEstimator):
         return -1.0 if bin(outcome & outcome >> n & (1 << n) - 1).count("1") % 2 else 1.0
 
 
-def _side_by_side(left: Program, right: Program, n_qubits: int) -> Program:
-    gates = shifted(left, 0, n_qubits).gates + shifted(right, left.n_qubits, n_qubits).gates
-    return Program(n_qubits, 0, gates)
+def _on_both(program: Program) -> Registers:
+    n = program.n_qubits
+    return program.gates, tuple(Gate(gate.name, tuple(qubit + n for qubit in gate.qubits), gate.angle) for gate in program.gates)
+
+
+@functools.cache
+def _swaps(n: int) -> Program:
+    swaps = [gate for qubit in range(n) for gate in _controlled_swap(2 * n, qubit, qubit + n)]
+    return Program(2 * n + 1, 0, (Gate("h", (2 * n,)), *swaps, Gate("h", (2 * n,))))
+
+
+@functools.cache
+def _bell_basis(n: int) -> Program:
+    gates = [gate for qubit in range(n) for gate in (Gate("cx", (qubit, qubit + n)), Gate("h", (qubit,)))]
+    return Program(2 * n, 0, tuple(gates))
 
 
 def _controlled_swap(control: int, a: int, b: int) -> list[Gate]:

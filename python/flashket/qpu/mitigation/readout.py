@@ -18,6 +18,7 @@ from flashket.errors import BackendUnavailable, InputError, ResourceLimit, expla
 from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators._base import Counts, MitigatedCounts, Observable, check_counts
+from flashket.qpu.native import NativeCircuit
 
 _METHODS = ("auto", "mthree", "tensored")
 
@@ -80,6 +81,32 @@ class ReadoutMitigation:
             # Tuples, so that settings compare and hash.
             matrices = checked_confusion(self.confusion)
             object.__setattr__(self, "confusion", tuple(tuple(map(tuple, matrix)) for matrix in matrices.tolist()))
+
+    @classmethod
+    def from_native(cls, native: NativeCircuit, method: str = "auto") -> ReadoutMitigation:
+        """Return the setting with what a device's calibration data say of the qubits that a compiled circuit reads.
+
+        No circuits of its own, but as old as the data.
+
+        Raises
+        ------
+        InputError
+            If the profile lacks a readout error.
+
+        Examples
+        --------
+        >>> from flashket.qpu import compile_circuit, load_profile
+        >>> circuit = MeasuredCircuit((Program(1, 0, (Gate("h", (0,)),)),), (0,))
+        >>> ReadoutMitigation.from_native(compile_circuit(circuit, load_profile("ibm_torino"))).needs_calibration
+        False
+        """
+        profile, qubits = native.profile, [native.qubits[wire] for wire in native.measured]
+        errors = [(profile.readout_p10[qubit], profile.readout_p01[qubit]) for qubit in qubits]
+        for qubit, found in zip(qubits, errors, strict=True):
+            if any(math.isnan(error) for error in found):
+                do = "measure them: ReadoutMitigation()"
+                raise InputError(explanation("readout", f"the readout errors of qubit {qubit} of {profile.name} were wanted", "none", do))
+        return cls([[[1 - p10, p01], [p10, 1 - p01]] for p10, p01 in errors], method)
 
     @property
     def needs_calibration(self) -> bool:

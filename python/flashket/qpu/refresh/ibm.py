@@ -49,13 +49,11 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
     pairs: dict[tuple[int, int], dict[str, float]] = {}
     for gate in properties["gates"]:
         if gate["gate"] == two_qubit_gate:
-            a, b = gate["qubits"]
-            if (b, a) in pairs:
-                a, b = b, a  # listed in both directions: the first one is the gate's own
+            a, b = sorted(gate["qubits"]) if two_qubit_gate == "cz" else gate["qubits"]  # an ecr or cx has a direction
             values = _values(gate["parameters"])
             known = pairs.setdefault((a, b), values)
             if known.get("gate_error", math.nan) < values.get("gate_error", math.nan):
-                pairs[a, b] = values  # should they differ, the worse counts
+                pairs[a, b] = values  # both directions of a cz are listed; should they differ, the worse counts
     edges = sorted(pair for pair, values in pairs.items() if values.get("gate_error", _BROKEN) < _BROKEN)
     broken = sorted(pairs.keys() - set(edges))
 
