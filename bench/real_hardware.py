@@ -3,6 +3,7 @@
 """Predicted beside measured: real QPUs returning to all zeros. Writes docs/real_hardware.md and docs/real_hardware.svg.
 
 python bench/real_hardware.py             # the page and the plot
+python bench/real_hardware.py --rows FILE # errors on other measurements in the same columns, printed; nothing is written
 python bench/real_hardware.py --layouts   # first: the lines that Qiskit's compiler takes on the profiles (needs qiskit)
 
 The measurements are read only after everything has been predicted; nothing is fitted to them.
@@ -370,13 +371,24 @@ def main() -> None:
     parser.add_argument(
         "--layouts", action="store_true", help="ask Qiskit for the lines of qubits and write bench/data/qiskit_layouts.json"
     )
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="print the errors on these measurements instead")
     arguments = parser.parse_args()
-    rows = load_rows()
+    rows = load_rows(arguments.rows) if arguments.rows else load_rows()
     able = [row for row in rows if not why_not(row)]
     if arguments.layouts:
         write_layouts(able)
         return
     found = [predict(row.device, row.n) for row in able]
+    if arguments.rows:
+        for row in rows:
+            reason = why_not(row)
+            value = None if reason else found[able.index(row)]
+            text = reason if value is None else f"predicted {value.value:.3f} ({value.low:.3f}..{value.high:.3f})"
+            print(f"{row.device} {row.n}: measured {row.p:.3f}, {text}")
+        if able:
+            values = [value.value for value in found]
+            print(f"{len(able)} of {len(rows)} rows, mean absolute error {mean_absolute_error(able, values):.3f}")
+        return
     table = {name: [model(row.device, row.n) for row in able] for name, model in VARIANTS.items()}
     (ROOT / "docs" / "real_hardware.svg").write_text(plot(able, found))
     (ROOT / "docs" / "real_hardware.md").write_text(page(rows, found, table))
