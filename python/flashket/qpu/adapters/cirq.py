@@ -20,6 +20,7 @@ from flashket.qpu.adapters._shared import (
     Unlisted,
     angle_of,
     asked,
+    asked_in_vain,
     check_batch,
     circuit_seeds,
     counts_of_bits,
