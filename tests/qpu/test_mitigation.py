@@ -13,8 +13,8 @@ import pytest
 import flashket as fk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest, Hadamard, LocalBloch, RandomisedMeasurement, SwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, fold, readout, repair_psd, rescale, zne
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-1, 1, (4, 3))
 KERNEL = fk.Fidelity(fk.IQP(3, bandwidth=0.6))

@@ -19,7 +19,7 @@ from flashket.noise.exact import many_probabilities
 from flashket.noise.lower import lower
 from flashket.qpu import Mitigation, ReadoutMitigation, compile_circuit, load_profile
 from flashket.qpu.estimators import ComputeUncompute
-from flashket.qpu.estimators._simulate import sample
+from sampling import sample
 
 SHOTS = 4000
 READOUT = ReadoutMitigation(method="tensored")

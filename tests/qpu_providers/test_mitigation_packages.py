@@ -12,8 +12,8 @@ import pytest
 
 import flashket as fk
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, readout
+from sampling import ideal_probabilities, sample
 
 
 def _package(name: str) -> Any:
