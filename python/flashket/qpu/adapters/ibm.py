@@ -39,7 +39,7 @@ def opened(target: str, **options: Any) -> Any:
 
 
 def wrapped(device: Any) -> Any:
-    """Return the adapter of a Qiskit BackendV2 or SamplerV2."""
+    """Return the adapter of a Qiskit BackendV2 or SamplerV2. Of a sampler on IBM's devices only the device is taken."""
     backend: Any = device
     if not hasattr(device, "target"):
         backend = getattr(device, "backend", None)
@@ -52,7 +52,8 @@ def wrapped(device: Any) -> Any:
     name = backend.name if isinstance(backend.name, str) else backend.name()
     module = type(backend).__module__
     if module.startswith(_IN_PROCESS):
-        return SamplerAdapter(f"qiskit:{name}", backend)
+        # A sampler keeps the options that the user gave it, its seed among them.
+        return SamplerAdapter(f"qiskit:{name}", backend, sampler=None if device is backend else device)
     if module.startswith("qiskit_ibm_runtime"):
         return IBMAdapter(name, backend=backend)
     if not hasattr(backend, "run"):
