@@ -21,7 +21,7 @@ def _package(name: str) -> Any:
     try:
         return import_module(name)
     except (ImportError, OSError) as error:
-        pytest.skip(f"{name} cannot be imported: {error}")
+        pytest.skip(f"no {name}, or not a whole one: {error}")
 
 
 def _confusion(n: int, rng: np.random.Generator) -> np.ndarray:

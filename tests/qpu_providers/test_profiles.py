@@ -18,7 +18,7 @@ from flashket.qpu.refresh import PROVIDERS, refresh
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     if not any(is_installed(package) for package in PROVIDERS.values()):
-        pytest.skip("no provider's package is installed")
+        pytest.skip("no provider's package")
     done = refresh(tmp_path_factory.mktemp("devices"))
     assert not done.skipped
     return done.written
