@@ -40,7 +40,7 @@ def without_example() -> list[str]:
             item = getattr(module, name)
             if not callable(item) or (inspect.isclass(item) and issubclass(item, BaseException)):
                 continue
-            if module_name == "flashket.qpu" and inspect.isclass(item):  # records and protocols: the functions that give or take them show them
+            if module_name == "flashket.qpu" and inspect.isclass(item):  # the functions that give or take records show them
                 continue
             if ">>>" not in (inspect.getdoc(item) or ""):
                 missing.append(f"{module_name}.{name}")
