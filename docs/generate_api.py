@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent / "api.md"
-MODULES = ("flashket", "flashket.llm")
+MODULES = ("flashket", "flashket.llm", "flashket.qpu")
 HEADER = """\
 <!--
 SPDX-FileCopyrightText: 2026 The FlashKet authors

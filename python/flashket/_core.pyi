@@ -30,9 +30,12 @@ __all__: list[str] = [
     "mps_states",
     "num_threads",
     "opcodes",
+    "pauli_lanes",
+    "pauli_vectors",
     "read_probabilities",
     "set_num_threads",
     "states",
+    "trajectories",
 ]
 
 def attention(
@@ -179,6 +182,26 @@ def opcodes() -> dict[str, int]:
     Return the opcode of every gate name.
     """
 
+def pauli_lanes() -> int:
+    """
+    Return how many density matrices a thread holds side by side.
+    """
+
+def pauli_vectors(
+    program: tuple[typing.Any, ...],
+    operations: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    channels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pair_channels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    adjoint: bool,
+    only_diagonal: bool,
+) -> None:
+    """
+    Write the Pauli components of each row's density matrix, or pulled back operator, into out.
+    """
+
 def read_probabilities(
     values: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], is_symmetric: bool, power: int, shots: int, seed: int
 ) -> None:
@@ -198,4 +221,25 @@ def states(
 ) -> None:
     """
     Write the statevector of every row of x into out.
+    """
+
+def trajectories(
+    program: tuple[typing.Any, ...],
+    operations: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    kraus: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128],
+    cumulative: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pair_cumulative: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vectors: typing.Annotated[numpy.typing.ArrayLike, numpy.complex128],
+    first_probability: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    first_error: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    per_row: int,
+    first_row: int,
+    first_trajectory: int,
+    seed: int,
+    adjoint: bool,
+) -> None:
+    """
+    Write the unnormalised states of each row's trajectories, real parts and then imaginary parts, into out.
     """

@@ -12,6 +12,7 @@ from email.utils import formatdate
 import numpy as np
 import pytest
 
+import flashket as fk
 from flashket.errors import BackendUnavailable, InputError, JobError
 from flashket.program import Gate, Linear, Program
 from flashket.qpu import Batch, Limits, MeasuredCircuit, list_adapters, open_adapter, wrap
@@ -95,6 +96,16 @@ def test_sim_of_a_profile_is_noisy_and_exact():
     assert not chi_square_is_fine(found.counts[1], probabilities(circuit))
     assert found.raw["profile"] == "ibm_torino"
     assert device.limits().n_qubits == 133
+
+
+def test_sim_of_a_wide_circuit_runs_trajectories():
+    """Beyond exact simulation: near to the Gram matrix by trajectories of half circuits, and below the exact value."""
+    kernel = fk.Fidelity(fk.ZZ(13, reps=1, entanglement="linear", bandwidth=0.3))
+    rows = np.random.default_rng(0).uniform(0, 0.3, (2, 13))
+    found = fk.qpu.gram(rows, kernel=kernel, backend="sim:ibm_boston", shots=2000, seed=1)
+    model = fk.NoiseModel.from_profile("ibm_boston", method="trajectories", trajectories=512)
+    assert abs(found.values[0, 1] - fk.gram(rows, kernel=kernel, noise=model, seed=2)[0, 1]) < 0.08
+    assert found.values[0, 1] < fk.gram(rows, kernel=kernel)[0, 1]
 
 
 def test_names_that_are_not_there():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import flashket as fk
 from flashket.qpu.allocate import allocate, shared_shots, shots_for
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest, Hadamard, RandomisedMeasurement, SwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-2, 2, (6, 3))
 KERNEL = fk.Fidelity(fk.Angle(3))

@@ -37,6 +37,7 @@ def test_every_device_has_a_row():
         (fk.HadamardTest(fk.Angle(4)), 5, None, 10, 5),
         (fk.HadamardTest(fk.Amplitude(8)), 5, None, 10, 4),
         (fk.Fidelity(fk.Amplitude(8)), 5, None, 10, 3),
+        (fk.Projected(fk.ZZ(6, reps=1)), 5, None, 15, 6),
         (ZZ, 4096, None, 4096 * 4095 // 2, 6),
     ],
 )

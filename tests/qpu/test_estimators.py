@@ -22,8 +22,8 @@ from flashket.qpu.estimators import (
     SwapTest,
     make_estimator,
 )
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import ReadoutMitigation
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-2, 2, (4, 3))
 

@@ -14,8 +14,8 @@ import flashket as fk
 from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest, Hadamard, LocalBloch, RandomisedMeasurement, SwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, fold, readout, repair_psd, rescale, zne
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-1, 1, (4, 3))
 KERNEL = fk.Fidelity(fk.IQP(3, bandwidth=0.6))
@@ -398,7 +398,7 @@ def test_scales_that_whole_gates_cannot_make_are_refused() -> None:
     circuit = MeasuredCircuit((half, half.inverse()), (0,))
     for scale in (1.0, 3.0, 5.0, 1 + 2 / 3, 1 + 4 / 3):
         assert sum(len(part.gates) for part in fold(circuit, scale).parts) == round(6 * scale)
-    for scale in (1.2, 2.0, 4.0):
+    for scale in (1.2, 2.0):
         with pytest.raises(fk.InputError, match="use odd scales"):
             fold(circuit, scale)
     assert fold(MeasuredCircuit((Program(1, 0, ()),), (0,)), 2.0).parts[0].gates == ()

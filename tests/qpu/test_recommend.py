@@ -12,9 +12,9 @@ import pytest
 
 import flashket as fk
 from flashket.qpu.estimators import ESTIMATORS, LocalBloch, RandomisedMeasurement
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.profile import load_profile
 from flashket.qpu.recommend import recommend
+from sampling import ideal_probabilities, sample
 
 LINE = fk.Fidelity(fk.ZZ(4, reps=1, entanglement="linear"))
 

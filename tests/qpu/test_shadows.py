@@ -15,10 +15,10 @@ from contract import feature_maps
 from flashket.qpu import shadows
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.estimators import RandomisedMeasurement
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.estimators.encoding import encode
 from flashket.qpu.estimators.randomised import best_shots, pair_variance
 from flashket.qpu.shadows import correlations, overlaps
+from sampling import ideal_probabilities, sample
 
 ROWS = np.random.default_rng(5).uniform(-2, 2, (4, 3))
 

@@ -106,3 +106,11 @@ def test_bloch_vectors_end_to_end() -> None:
         job = adapter.submit(Batch(work.circuits, work.shots(20_000), 5), str(len(errors)))
         errors.append(np.abs(work.estimate(adapter.result(job).counts).values - exact).max())
     assert errors[1] < 0.7 * errors[0]
+
+
+def test_a_profile_without_readout_errors_is_no_confusion() -> None:
+    profile = load_profile("ibm_torino")
+    circuit = ComputeUncompute(fk.Fidelity(fk.Angle(2))).measurements(ROWS[:2, :2]).circuits[0]
+    native = compile_circuit(circuit, replace(profile, readout_p10=(float("nan"),) * profile.n_qubits))
+    with pytest.raises(fk.InputError, match="readout errors of qubit"):
+        ReadoutMitigation.from_native(native)

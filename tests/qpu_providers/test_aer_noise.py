@@ -18,7 +18,7 @@ from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Progr
 from flashket.qpu import DeviceProfile, MeasuredCircuit, NativeCircuit, compile_circuit, load_profile
 from flashket.qpu.schedule import schedule
 
-pytest.importorskip("qiskit_aer", reason="qiskit-aer is not installed")
+pytest.importorskip("qiskit_aer", reason="no qiskit-aer")
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay, Measure, Parameter
 from qiskit.circuit.library import CXGate, CZGate, ECRGate, RYGate, RZGate, RZZGate, SXGate, XGate, XXPlusYYGate
@@ -248,7 +248,7 @@ def test_gates_are_qiskits() -> None:
 
 def test_same_probabilities_as_aer_for_a_fake_backend() -> None:
     """Not our numbers under Aer's definition, but Aer's model of the backend whose snapshot the profile was taken from."""
-    fake = pytest.importorskip("qiskit_ibm_runtime.fake_provider", reason="qiskit-ibm-runtime is not installed")
+    fake = pytest.importorskip("qiskit_ibm_runtime.fake_provider", reason="no qiskit-ibm-runtime")
     native = compile_circuit(random_circuit(np.random.default_rng(11)), load_profile("ibm_torino"))
     wanted = aer_probabilities(native, False, explicit=True, backend=fake.FakeTorino())
     # Fake backends keep one readout error for both outcomes, the mean.

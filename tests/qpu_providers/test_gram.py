@@ -37,7 +37,7 @@ def test_gram(name, kernel):
 
 def test_noise_of_a_named_device_lowers_fidelities():
     if "aer:ideal" not in HERE:
-        pytest.skip("qiskit_aer is not installed")
+        pytest.skip("no qiskit-aer")
     kernel = fk.Fidelity(fk.ZZ(3, reps=2))
     own, theirs = (
         kernel_jobs.gram(ROWS, kernel=kernel, backend=f"{each}:ibm_torino", shots=4000, seed=2, diagonal=True) for each in ("sim", "aer")

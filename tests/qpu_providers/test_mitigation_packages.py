@@ -12,8 +12,8 @@ import pytest
 
 import flashket as fk
 from flashket.qpu.estimators import ComputeUncompute, DestructiveSwapTest
-from flashket.qpu.estimators._simulate import ideal_probabilities, sample
 from flashket.qpu.mitigation import Estimated, Mitigation, ReadoutMitigation, ZeroNoise, readout
+from sampling import ideal_probabilities, sample
 
 
 def _package(name: str) -> Any:
@@ -21,7 +21,7 @@ def _package(name: str) -> Any:
     try:
         return import_module(name)
     except (ImportError, OSError) as error:
-        pytest.skip(f"{name} cannot be imported: {error}")
+        pytest.skip(f"no {name}, or not a whole one: {error}")
 
 
 def _confusion(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -18,7 +18,7 @@ from flashket.qpu.refresh import PROVIDERS, refresh
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     if not any(is_installed(package) for package in PROVIDERS.values()):
-        pytest.skip("no provider's package is installed")
+        pytest.skip("no provider's package")
     done = refresh(tmp_path_factory.mktemp("devices"))
     assert not done.skipped
     return done.written
@@ -40,7 +40,7 @@ def test_refresh_makes_the_bundled_files(fresh: dict[str, Path]) -> None:
 
 
 def test_ibm_against_the_fake_backend() -> None:
-    fake_provider = pytest.importorskip("qiskit_ibm_runtime.fake_provider")
+    fake_provider = pytest.importorskip("qiskit_ibm_runtime.fake_provider", reason="no qiskit-ibm-runtime")
     target = fake_provider.FakeFez().target
     profile = load_profile("ibm_fez")
     assert profile.edges is not None
@@ -59,8 +59,8 @@ def test_ibm_against_the_fake_backend() -> None:
 
 @pytest.mark.parametrize("name", ["weber", "willow_pink"])
 def test_google_against_cirqs_noise_properties(name: str) -> None:
-    cirq = pytest.importorskip("cirq")
-    cirq_google = pytest.importorskip("cirq_google")
+    cirq = pytest.importorskip("cirq", reason="no cirq-core")
+    cirq_google = pytest.importorskip("cirq_google", reason="no cirq-google")
     properties = cirq_google.engine.load_device_noise_properties(name)
     profile = load_profile(f"google_{name}")
     assert profile.edges is not None
@@ -82,9 +82,9 @@ def test_google_against_cirqs_noise_properties(name: str) -> None:
 
 def test_iqm_against_its_own_noise_model() -> None:
     """The average infidelity of the channels that IQM's fake device simulates."""
-    pytest.importorskip("qiskit_aer")
-    fake_backends = pytest.importorskip("iqm.qiskit_iqm.fake_backends.fake_garnet")
-    quantum_info = pytest.importorskip("qiskit.quantum_info")
+    pytest.importorskip("qiskit_aer", reason="no qiskit-aer")
+    fake_backends = pytest.importorskip("iqm.qiskit_iqm.fake_backends.fake_garnet", reason="no iqm-client")
+    quantum_info = pytest.importorskip("qiskit.quantum_info", reason="no qiskit-aer")
     model = fake_backends.IQMFakeGarnet().noise_model
     profile = load_profile("iqm_garnet")
     assert profile.edges is not None
@@ -95,7 +95,7 @@ def test_iqm_against_its_own_noise_model() -> None:
 
 
 def test_quantinuum_against_its_machine_list() -> None:
-    api_wrappers = pytest.importorskip("pytket.extensions.quantinuum.backends.api_wrappers")
+    api_wrappers = pytest.importorskip("pytket.extensions.quantinuum.backends.api_wrappers", reason="no pytket-quantinuum")
     machine = next(machine for machine in api_wrappers.OFFLINE_MACHINE_LIST if machine["name"] == "H2-1")
     profile = load_profile("quantinuum_h2-1")
     assert profile.error_2q == (machine["noise_specs"]["2q_gate_error"]["p2"],)

@@ -16,7 +16,7 @@ from flashket.noise.lower import lower
 from flashket.program import Program
 from flashket.qpu import MeasuredCircuit, NativeCircuit, compile_circuit, compile_pair, load_profile
 
-pytest.importorskip("qiskit", reason="qiskit is not installed")
+pytest.importorskip("qiskit", reason="no qiskit")
 
 DEVICES = ["ibm_torino", "ibm_sherbrooke", "quantinuum_h2-1", "iqm_garnet"]
 MAPS = [fk.ZZ(4, reps=1, entanglement="linear"), fk.IQP(4), fk.HardwareEfficient(4)]

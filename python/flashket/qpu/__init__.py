@@ -11,6 +11,7 @@ from flashket.qpu.cost import Cost, estimate_cost
 from flashket.qpu.credentials import Secret, find_credential, redact
 from flashket.qpu.estimate import DeviceEstimate, estimate
 from flashket.qpu.estimators import ESTIMATORS, Estimate, Estimator, Measurements, encode, make_estimator
+from flashket.qpu.hardware import HardwarePrediction, return_probability
 from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
 from flashket.qpu.journal import Journal
 from flashket.qpu.kernel_jobs import GramJob, GramPlan, gram, open_gram, plan_gram
@@ -35,6 +36,7 @@ __all__ = [
     "Estimator",
     "GramJob",
     "GramPlan",
+    "HardwarePrediction",
     "Job",
     "JobResult",
     "JobStatus",
@@ -80,6 +82,7 @@ __all__ = [
     "redact",
     "repair_psd",
     "result",
+    "return_probability",
     "status",
     "submit",
     "wrap",

@@ -190,17 +190,21 @@ def _positive(name: str, value: int) -> int:
 
 def _demand(kernel: Kernel, n: int, m: int | None) -> tuple[MeasuredCircuit, int]:
     """Return one circuit of a kernel's usual estimator, and how many there are."""
-    from flashket.qpu import estimators
+    from flashket.qpu.estimators import ComputeUncompute, Estimator, Hadamard, LocalBloch
 
-    kinds = ((Fidelity, "ComputeUncompute"), (HadamardTest, "Hadamard"), (Projected, "LocalBloch"))
-    for kind, name in kinds:
-        if isinstance(kernel, kind):
-            estimator = getattr(estimators, name)(kernel)
-            circuits = estimator.demand(n, m).n_circuits
-            if circuits < 1:
-                raise InputError(explanation("estimate", "n must leave something to measure", n, "the diagonal is 1 without a QPU"))
-            return estimator.example(), circuits
-    raise InputError(explanation("estimate", "kernel must have circuits", repr(kernel), "controls are classical"))
+    kinds: tuple[tuple[type[Kernel], type[Estimator]], ...] = (
+        (Fidelity, ComputeUncompute),
+        (HadamardTest, Hadamard),
+        (Projected, LocalBloch),
+    )
+    usual = next((estimator for kind, estimator in kinds if isinstance(kernel, kind)), None)
+    if usual is None:
+        raise InputError(explanation("estimate", "kernel must have circuits", repr(kernel), "controls are classical"))
+    estimator = usual(kernel)
+    circuits = estimator.demand(n, m).n_circuits
+    if circuits < 1:
+        raise InputError(explanation("estimate", "n must leave something to measure", n, "the diagonal is 1 without a QPU"))
+    return estimator.example(), circuits
 
 
 def _row(

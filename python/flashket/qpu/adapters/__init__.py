@@ -91,7 +91,8 @@ def list_adapters(*, credentials: bool = True) -> list[AdapterInfo]:
             if provider and credentials:
                 need_credential(provider, pattern.partition(":")[0])
         except metadata.PackageNotFoundError:
-            reason = f"the package {distribution} is not installed: pip install 'flashket[{extra}]'"
+            wanted = "pytket-quantinuum[pecos]" if distribution == "pytket-pecos" else f"flashket[{extra}]"
+            reason = f"the package {distribution} is not installed: pip install '{wanted}'"
         except BackendUnavailable as error:
             reason = str(error)
         rows.append(AdapterInfo(pattern, what, extra, bool(provider), not reason, reason))
@@ -159,6 +160,14 @@ def wrap(device: Any) -> Adapter:
     Notes
     -----
     An object that is not known to simulate in this process counts as remote: it is used only within a budget.
+
+    Examples
+    --------
+    ``fk.qpu.wrap(cirq.Simulator())``; :func:`flashket.gram` does it with an object given as ``backend``. Others are refused:
+
+    >>> wrap("sim:ideal")
+    Traceback (most recent call last):
+    flashket.errors.InputError: [wrap] a Qiskit BackendV2 or SamplerV2, a Braket Device, ... got str: or name a backend, ...
     """
     if hasattr(device, "submit") and hasattr(device, "find") and hasattr(device, "is_remote"):
         adapter: Adapter = device

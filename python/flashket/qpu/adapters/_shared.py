@@ -58,6 +58,14 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
     raise failure
 
 
+def asked_in_vain(place: str, question: Callable[[], Answer]) -> Answer | None:
+    """Return what a provider's SDK answers, None if it does not: for what a result can be without."""
+    try:
+        return asked(place, question)
+    except (JobError, TransientError):
+        return None
+
+
 _TRANSIENT_NAMES = re.compile(
     r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
     r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
@@ -271,8 +279,8 @@ def counts_of_bits(bits: npt.NDArray[Any]) -> dict[int, int]:
 
     Examples
     --------
-    >>> counts_of_bits(np.array([[1, 0], [1, 0], [0, 1]]))
-    {1: 2, 2: 1}
+    >>> counts_of_bits(np.array([[0, 1], [1, 0], [0, 1]]))
+    {2: 2, 1: 1}
     """
     counts: dict[int, int] = {}
     for row, times in zip(*np.unique(np.asarray(bits, np.uint8), axis=0, return_counts=True), strict=True):

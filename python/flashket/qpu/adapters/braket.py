@@ -39,7 +39,14 @@ NAMES = {
 _ABSENT = {"ionq": {"p", "cz", "cp"}, "rigetti": {"rzz", "rxx", "ryy"}}
 """What devices of a maker do not take."""
 
-_TASK_STATES = {"CREATED": "queued", "QUEUED": "queued", "RUNNING": "running", "COMPLETED": "done", "FAILED": "failed"}
+_TASK_STATES = {
+    "CREATED": "queued",
+    "QUEUED": "queued",
+    "RUNNING": "running",
+    "COMPLETED": "done",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+}
 _TAG = "flashket-token"
 _PROGRAM_SET = "braket.ir.openqasm.program_set"
 
@@ -260,7 +267,7 @@ class BraketAdapter:
     def status(self, job_id: str) -> str:
         """Return the task's state."""
         session = self._session()
-        return _TASK_STATES.get(asked(self.name, lambda: session.get_quantum_task(job_id))["status"], "cancelled")
+        return _TASK_STATES.get(asked(self.name, lambda: session.get_quantum_task(job_id))["status"], "running")
 
     def result(self, job_id: str) -> Result:
         """Return the counts from the task's file in S3."""

@@ -12,14 +12,22 @@ from typing import Any
 from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
-from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, asked, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, asked, asked_in_vain, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
 
 MAX_EXECUTIONS = 5_000_000
 """Circuits times shots of one job, as IBM validates it."""
 
-_STATES = {"INITIALIZING": "queued", "QUEUED": "queued", "VALIDATING": "queued", "RUNNING": "running", "DONE": "done", "ERROR": "failed"}
+_STATES = {
+    "INITIALIZING": "queued",
+    "QUEUED": "queued",
+    "VALIDATING": "queued",
+    "RUNNING": "running",
+    "DONE": "done",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+}
 _IN_PROCESS = ("qiskit_aer", "qiskit.providers.basic_provider", "qiskit.providers.fake_provider", "qiskit_ibm_runtime.fake_provider")
 
 
@@ -31,7 +39,7 @@ def opened(target: str, **options: Any) -> Any:
 
 
 def wrapped(device: Any) -> Any:
-    """Return the adapter of a Qiskit BackendV2 or SamplerV2."""
+    """Return the adapter of a Qiskit BackendV2 or SamplerV2. Of a sampler on IBM's devices only the device is taken."""
     backend: Any = device
     if not hasattr(device, "target"):
         backend = getattr(device, "backend", None)
@@ -44,7 +52,8 @@ def wrapped(device: Any) -> Any:
     name = backend.name if isinstance(backend.name, str) else backend.name()
     module = type(backend).__module__
     if module.startswith(_IN_PROCESS):
-        return SamplerAdapter(f"qiskit:{name}", backend)
+        # A sampler keeps the options that the user gave it, its seed among them.
+        return SamplerAdapter(f"qiskit:{name}", backend, sampler=None if device is backend else device)
     if module.startswith("qiskit_ibm_runtime"):
         return IBMAdapter(name, backend=backend)
     if not hasattr(backend, "run"):
@@ -209,18 +218,18 @@ class IBMAdapter:
         """Return the job's state."""
         job = self._job(job_id)
         said = asked(self.name, job.status)
-        return _STATES.get(str(getattr(said, "name", said)).upper(), "cancelled")
+        return _STATES.get(str(getattr(said, "name", said)).upper(), "running")
 
     def result(self, job_id: str) -> Result:
         """Return the counts, the times of the job and the QPU seconds that IBM charges."""
         job = self._job(job_id)
         found = asked(self.name, job.result)
         counts = tuple(counts_of_keys(entry.data.c.get_counts()) for entry in found)
-        metrics: dict[str, Any] = asked(self.name, job.metrics) or {}
+        metrics: dict[str, Any] = asked_in_vain(self.name, job.metrics) or {}
         created, running, finished = (_time(metrics.get("timestamps", {}).get(name)) for name in ("created", "running", "finished"))
         usage = metrics.get("usage", {})
         charged = usage.get("qpu_charge_time_seconds", usage.get("quantum_seconds"))
-        properties = asked(self.name, job.properties)
+        properties = asked_in_vain(self.name, job.properties)
         updated = getattr(properties, "last_update_date", None)
         return Result(
             counts,
@@ -285,7 +294,7 @@ class BackendAdapter:
         """Return the job's state."""
         job = self._job(job_id)
         said = asked(self.name, job.status)
-        return _STATES.get(str(getattr(said, "name", said)).upper(), "cancelled")
+        return _STATES.get(str(getattr(said, "name", said)).upper(), "running")
 
     def result(self, job_id: str) -> Result:
         """Return the counts."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, circuit_seeds, counts_of_bits, device_cost, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
@@ -22,6 +22,9 @@ QUBITS = {"H1": 20, "H2": 56}
 """Of the machines whose native gates pytket-quantinuum describes."""
 
 MAX_SHOTS = 10_000
+
+TIMEOUT = 60.0
+"""Seconds to wait for an answer of Nexus."""
 
 _STATES = {
     "COMPLETED": "done",
@@ -104,9 +107,11 @@ class _Compiler:
 
 
 def _counts(result: Any, n_bits: int) -> dict[int, int]:
+    """Return the counts of register c, of a pytket BackendResult that holds shots or counts."""
     from pytket.circuit import Bit
 
-    return counts_of_bits(result.get_shots(cbits=[Bit(bit) for bit in range(n_bits)]))
+    found = result.get_counts(cbits=[Bit(bit) for bit in range(n_bits)])
+    return {sum(int(bit) << index for index, bit in enumerate(outcome)): int(times) for outcome, times in found.items()}
 
 
 class LocalEmulatorAdapter(LocalAdapter):
@@ -161,6 +166,8 @@ class QuantinuumAdapter:
             # So that redact() knows them.
             with contextlib.suppress(OSError, ValueError):
                 Secret(tokens.read_token(kind))
+        # It has none, and would wait for ever.
+        sdk("qnexus.client", "qnexus", "quantinuum", self.name).get_nexus_client().timeout = TIMEOUT
         return nexus
 
     def limits(self) -> Limits:
@@ -233,13 +240,23 @@ class QuantinuumAdapter:
     def result(self, job_id: str) -> Result:
         """Return the counts; credits are in ``raw["hqc"]``."""
         nexus = self._nexus()
-        found = asked(self.name, lambda: nexus.jobs.results(nexus.jobs.get(id=job_id)))
+        job = asked(self.name, lambda: nexus.jobs.get(id=job_id))
+        state = asked(self.name, lambda: nexus.jobs.status(job))
+        if state.status.name != "COMPLETED":
+            got = redact(f"{state.status.name} {state.message} {state.error_detail or ''}".strip())
+            raise JobError(explanation(self.name, "a completed job was wanted", got))
+        found = asked(self.name, lambda: nexus.jobs.results(job))
         downloads = [asked(self.name, one.download_result) for one in found]
-        if not downloads:
-            raise JobError(explanation(self.name, "a finished job was wanted", f"no results of {job_id}"))
-        credits = [getattr(one, "cost", None) for one in found]
-        counts = tuple(_counts(one, len(one.c_bits)) for one in downloads)
-        return Result(counts, raw=redact({"job": job_id, "hqc": credits}))
+        if not downloads or not all(hasattr(one, "c_bits") for one in downloads):
+            kinds = ", ".join(sorted({type(one).__name__ for one in downloads})) or "none"
+            raise JobError(explanation(self.name, "results of pytket circuits were wanted", kinds, f"fetch {job_id} with qnexus"))
+        sent, began, ended = state.submitted_time, state.running_time, state.completed_time
+        return Result(
+            tuple(_counts(one, len(one.c_bits)) for one in downloads),
+            queue_seconds=(began - sent).total_seconds() if began and sent else None,
+            execution_seconds=(ended - began).total_seconds() if ended and began else None,
+            raw=redact({"job": job_id, "hqc": [getattr(one, "cost", None) for one in found]}),
+        )
 
     def cancel(self, job_id: str) -> None:
         """Ask Nexus to stop the job."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from flashket.qpu.adapters._shared import LocalAdapter, drawn, flat
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.profile import load_profile
 
+_TRAJECTORIES = 1000
+
 
 def opened(target: str, **options: Any) -> SimAdapter:
     """Return the adapter of ``sim:<target>``."""
@@ -22,9 +25,10 @@ def opened(target: str, **options: Any) -> SimAdapter:
 
 
 class SimAdapter(LocalAdapter):
-    """Exact probabilities, then one multinomial draw for each circuit.
+    """Probabilities, then one multinomial draw for each circuit.
 
-    Equal seeds give equal counts: circuit i of a batch is drawn from the stream (seed, i).
+    Equal seeds give equal counts: circuit i of a batch is drawn from the stream (seed, i). Noisy circuits of up to 12 qubits have exact
+    probabilities; of wider ones they are means over 1000 quantum trajectories, and the result's ``raw["method"]`` says so.
 
     Parameters
     ----------
@@ -44,21 +48,26 @@ class SimAdapter(LocalAdapter):
         super().__init__(f"sim:{target}", profile_limits(self._profile))
 
     def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
-        counts = [
-            drawn(found, shots, batch.seed, index)
-            for index, (found, shots) in enumerate(zip(self._probabilities(batch.circuits), batch.shots, strict=True))
-        ]
-        return counts, {} if self._profile is None else {"profile": self._profile.name, "snapshot": self._profile.snapshot}
+        found, method = self._probabilities(batch.circuits, batch.seed)
+        counts = [drawn(each, shots, batch.seed, index) for index, (each, shots) in enumerate(zip(found, batch.shots, strict=True))]
+        named = {} if self._profile is None else {"profile": self._profile.name, "snapshot": self._profile.snapshot}
+        return counts, {**named, "method": method}
 
-    def _probabilities(self, circuits: Sequence[MeasuredCircuit]) -> list[npt.NDArray[np.float64]]:
+    def _probabilities(self, circuits: Sequence[MeasuredCircuit], seed: int | None) -> tuple[list[npt.NDArray[np.float64]], str]:
         if self._profile is None:
-            return list(map(ideal_probabilities, circuits))
-        from flashket.noise.exact import many_probabilities
+            return list(map(ideal_probabilities, circuits)), "exact"
+        from flashket.noise.exact import MOST_QUBITS, many_probabilities
         from flashket.noise.lower import lower
+        from flashket.noise.trajectories import probabilities
         from flashket.qpu.together import compile_together
 
-        profile = self._profile
-        return many_probabilities(list(map(lower, compile_together(circuits, profile, **self._options))))
+        noisy = list(map(lower, compile_together(circuits, self._profile, **self._options)))
+        if all(len(each.start) <= MOST_QUBITS for each in noisy):
+            return many_probabilities(noisy), "exact"
+        base = secrets.randbits(63) if seed is None else seed
+        return [
+            probabilities(each, trajectories=_TRAJECTORIES, seed=(base + index) % 2**64) for index, each in enumerate(noisy)
+        ], f"{_TRAJECTORIES} trajectories"
 
 
 def profile_limits(profile: Any) -> Limits:

@@ -12,6 +12,7 @@ import pytest
 import flashket as fk
 from flashket.errors import InputError
 from flashket.noise.channels import PAULIS
+from flashket.noise.exact import gram
 from flashket.noise.line import zero_probability
 from flashket.noise.lower import lower
 from flashket.noise.program import GATE, PAIR_CHANNEL, NoisyCircuit, NoisyProgram
@@ -70,6 +71,15 @@ def test_equals_density_matrices(name, n):
         noisy = lower(compile_pair(feature_map.program(), load_profile(name)))
         x, y = rng.uniform(-3, 3, (2, n))
         assert zero_probability(noisy, x, y) == pytest.approx(dense(noisy, (x, y)), abs=1e-12)
+
+
+def test_equals_the_compiled_simulation():
+    program = fk.ZZ(5, reps=2, entanglement="linear").program()
+    noisy = lower(compile_pair(program, load_profile("ibm_fez")))
+    rows = np.random.default_rng(1).uniform(-3, 3, (3, 5))
+    values = gram(noisy, rows, rows[:2])
+    for i, j in ((0, 0), (1, 0), (2, 1)):
+        assert zero_probability(noisy, rows[i], rows[j]) == pytest.approx(values[i, j], abs=1e-12)
 
 
 def test_without_noise_it_is_the_kernel():
