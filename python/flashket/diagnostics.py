@@ -54,7 +54,7 @@ class NoiseReport:
             return f"exact simulation of {self.device} on {self.n_qubits} qubits"
         line = f"effective model of {self.device}: p -> {self.scale:.4f} p + {self.offset:.4f}, {self.n_qubits} qubits"
         if self.is_fitted:
-            return f"{line}, fitted to the exact simulation, error at most {self.error_max:.4f}, RMS {self.error_rms:.4f}"
+            return f"{line}, fitted to the exact simulation, largest error seen {self.error_max:.4f}, RMS {self.error_rms:.4f}"
         return f"{line}, from fidelities alone, not fitted"
 
 

@@ -281,7 +281,8 @@ def _needs_randomised(
 def bloch_shots(gamma: float, n_qubits: int, target_error: float, signal: float, values: Array) -> int:
     """Return the shots of each of a row's three circuits that bring projected kernel values to an error.
 
-    The variance of a distance D between states of uncorrelated qubits is at most ``8 D / S + 24 n / S^2``, its error in K is ``gamma/2 K`` times the root of it.
+    The variance of a distance D between states of uncorrelated qubits is at most ``8 D / S + 24 n / S^2``, its error in K is
+    ``gamma/2 K`` times the root of it.
 
     Examples
     --------

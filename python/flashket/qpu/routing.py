@@ -137,8 +137,7 @@ class _Router:
                     self.waiting[q][index] = None
                 self.n_waiting += 1
                 continue
-            else:
-                self.routed.append(Item(name, tuple(self.at[q] for q in qubits), angle))
+            self.routed.append(Item(name, tuple(self.at[q] for q in qubits), angle))
             queue.extend(self._freed(index))
 
     def _freed(self, index: int) -> list[int]:

@@ -149,7 +149,11 @@ class MitigatedMeasurements:
             after, _, _ = self._read(runs[:n_scale])
             used = f"mean of p(1|0) and p(0|1) {_mean_error(readout):.4f}"
             steps.append(self._step("readout", n_calibration, n_shots(calibration), before.values, after.values, used))
-        points = [self._read(runs[first : first + n_scale]) for first in range(0, len(runs), n_scale)] if runs else [self._read([])] * len(self._scales)
+        points = (
+            [self._read(runs[first : first + n_scale]) for first in range(0, len(runs), n_scale)]
+            if runs
+            else [self._read([])] * len(self._scales)
+        )
         result, left, right = points[0]
         if mitigation.zero_noise is not None:
             extra = runs[n_scale:]
