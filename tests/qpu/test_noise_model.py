@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -349,3 +350,17 @@ def test_refusals(call, error, text):
 def test_importing_flashket_does_not_import_noise():
     result = run_python("import sys, flashket; print([name for name in sys.modules if 'flashket.noise' in name or 'flashket.qpu' in name])")
     assert result.stdout.strip() == "[]", result.stderr
+
+
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_the_memory_asked_for_is_enough(monkeypatch, is_symmetric):
+    kernel, x = fk.Fidelity(fk.ZZ(2, reps=1)), np.random.default_rng(0).uniform(-1, 1, (1000, 2))
+    fk.gram(x[:1], kernel=kernel, noise="ibm_torino")
+    asked = []
+    monkeypatch.setattr("flashket.memory.require", lambda place, what, n_bytes, do: asked.append(n_bytes))
+    monkeypatch.setattr("flashket.noise.applied.require", lambda place, what, n_bytes, do: asked.append(n_bytes))
+    tracemalloc.start()
+    fk.gram(x, None if is_symmetric else x, kernel=kernel, noise="ibm_torino")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.03 * max(asked)

@@ -63,7 +63,7 @@ class AppliedNoise:
         assert left is not None
         values, error = self.model.probabilities(self.kernel, self.report.method, left, right, seed)
         # Rounding may leave 0..1 by an ulp, averages of trajectories by more: estimates are not bounded by themselves.
-        values = np.ascontiguousarray(np.clip(values, 0.0, 1.0), FLOAT64)
+        np.clip(values, 0.0, 1.0, out=values)
         core().read_probabilities(values, y is None, self.kernel.power, shots, seed)
         self._record(replace(self.report, standard_error=error))
         return values

@@ -135,7 +135,7 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
     many = max(lanes, _BLOCK_BYTES // row_bytes // lanes * lanes)
     few = min(max(lanes * get_num_threads(), _BLOCK_BYTES // 2 // row_bytes // lanes * lanes), many)
     kept = min(many, len(x)) + min(few, len(right))
-    _require(place, n_qubits, max(len(x), len(right)), row_bytes * kept + 16 * len(x) * len(right))
+    _require(place, n_qubits, max(len(x), len(right)), row_bytes * kept + 24 * len(x) * len(right))
     start, effect = _start(noisy.start, n_qubits, place), zeros_effect(noisy)
     out = np.empty((len(x), len(right)))
     for i in range(0, len(x), many):
@@ -147,8 +147,7 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
             out[i : i + upper, j : j + few] = product(states[:upper], effects)
     np.clip(out, 0.0, 1.0, out=out)
     if y is None:
-        lower = np.tril_indices(len(x), -1)
-        out[lower] = out.T[lower]
+        mirror(out)
     return out
 
 
@@ -404,6 +403,21 @@ def _run(arrays: tuple[Any, ...], start: Floats, rows: Floats, adjoint: bool, *,
     except ValueError as error:
         raise InputError(explanation("pauli_vectors", str(error))) from None
     return out
+
+
+def mirror(matrix: Floats) -> None:
+    """Write the part of a square matrix above its diagonal below it; row by row, as indices would take more memory than the matrix.
+
+    Examples
+    --------
+    >>> matrix = np.array([[1.0, 2.0], [0.0, 3.0]])
+    >>> mirror(matrix)
+    >>> matrix
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    for i in range(len(matrix) - 1):
+        matrix[i + 1 :, i] = matrix[i, i + 1 :]
 
 
 def product(left: Array, right: Array) -> Array:

@@ -17,7 +17,7 @@ from flashket.arrays import Array
 from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS, is_cptp, kraus
-from flashket.noise.exact import checked_arrays, joined, product, read_out, rows_of, zeros_effect
+from flashket.noise.exact import checked_arrays, joined, mirror, product, read_out, rows_of, zeros_effect
 from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
 from flashket.runtime import get_num_threads
 
@@ -199,9 +199,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
                     values[entries] += size / count * mean
                     variances[entries] += (size / count) ** 2 * variance
     if Y is None:
-        lower = np.tril_indices(len(x), -1)
         for result in (values, variances):
-            result[lower] = result.T[lower]
+            mirror(result)
     return values, np.sqrt(np.maximum(variances, 0.0))
 
 
