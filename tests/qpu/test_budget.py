@@ -135,3 +135,11 @@ def test_what_is_left_is_what_was_not_spent(moves):
             else:
                 reservation.release()
             assert allowed.left.usd == pytest.approx(max(0.0, 40 - spent), abs=1e-9)
+
+
+@pytest.mark.parametrize("odd", [cost(math.nan), cost(1.0, math.nan), cost(-5.0), cost(math.inf), cost(0.0, -1.0)])
+def test_a_cost_that_is_no_amount_is_not_sent(odd):
+    with budget(usd=10, qpu_seconds=10) as allowed:
+        with pytest.raises(fk.BudgetExceeded, match="finite and not negative"):
+            reserve([cost(1.0), odd], "device", is_remote=True)
+        assert allowed.left == Amount(10, 10)

@@ -181,3 +181,30 @@ def test_list_profiles_and_estimate(capsys):
 
 def test_an_empty_journal(points, capsys):
     assert "no jobs in" in run(capsys, "qpu", "status")
+
+
+def test_a_matrix_counts_as_taken_when_it_is_in_a_file(points, tmp_path, capsys):
+    command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "sim:ideal", "--shots", "10", "--seed", "2"]
+    run(capsys, *command)
+    run(capsys, "qpu", "fetch", 1, tmp_path / "missing" / "k.npy", code=2)
+    assert "taken" not in run(capsys, "qpu", "status")
+    assert "Job 1: done" in run(capsys, *command)
+    run(capsys, "qpu", "fetch", 1, tmp_path / "k.npy")
+    assert "taken" in run(capsys, "qpu", "status")
+
+
+def test_nothing_to_measure(points, tmp_path, capsys):
+    for rows, said in ((1, "is [[1.0]]"), (0, "is empty")):
+        path = tmp_path / f"{rows}.npy"
+        np.save(path, np.zeros((rows, 3)))
+        assert said in run(capsys, "qpu", "submit", path, "--kernel", "angle:3", "--backend", "sim:ideal", "--shots", "10")
+
+
+def test_a_user_without_a_home(points, monkeypatch, capsys):
+    monkeypatch.setenv("FLASHKET_JOURNAL", "~nobody-of-this-name/jobs.db")
+    assert "set FLASHKET_JOURNAL" in run(capsys, "qpu", "status", code=1)
+
+
+def test_numbers_beyond_any_device(capsys):
+    for n, shots in (("4", "1" + 400 * "0"), ("1" + 400 * "0", "4")):
+        assert "at most 2,147,483,647" in run(capsys, "estimate", "--kernel", "angle:3", "--n", n, "--shots", shots, code=2)

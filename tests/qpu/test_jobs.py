@@ -19,6 +19,7 @@ import pytest
 import flashket as fk
 from fake_device import HERE, QUICK, FakeDevice, batch_of, expected, running
 from fake_provider import USD_PER_SHOT
+from flashket.errors import JobError
 from flashket.qpu import budget, jobs
 from flashket.qpu.adapters._base import Batch, Limits
 from flashket.qpu.journal import Journal
@@ -517,3 +518,40 @@ def test_interrupted_by_the_keyboard(provider, journal, monkeypatch):
         assert allowed.reserved.usd == pytest.approx(4.4)  # one sent, one nobody knows; the third is free again
     assert submit(provider, journal).result().counts == expected(batch_of(N))
     assert len(provider.ledger) == 3
+
+
+class Unlistable(FakeDevice):
+    """A device whose provider cannot be asked for a job by its token."""
+
+    def find(self, token):
+        raise JobError("[fake:qpu] jobs of this provider cannot be looked up by their token")
+
+
+def test_what_a_provider_cannot_be_asked_for_is_sent_again_only_on_demand(provider, journal):
+    batch = batch_of(1)
+    device = Unlistable(provider.port)
+    provider.faults(("submit", "drop before"))
+    with budget(usd=100, qpu_seconds=100):
+        with pytest.raises(JobError, match="retry_unknown"):
+            jobs.submit(batch, device, journal=journal, retry=QUICK)
+        with pytest.raises(JobError, match="looked up"):
+            jobs.submit(batch, device, journal=journal, retry=QUICK)
+        sent = len(provider.ledger)
+        job = jobs.submit(batch, device, journal=journal, retry=QUICK, retry_unknown=True)
+        assert job.result().counts == expected(batch)
+    assert sent == 0 and len(provider.ledger) == 1
+
+
+def test_what_is_in_the_journal_needs_no_adapter(provider, journal):
+    job = submit(provider, journal)
+    with pytest.raises(fk.InputError):
+        jobs.open_job(job.id, journal=journal)  # no adapter has this name, and the counts are not here yet
+    counts = job.collect().counts
+    opened = jobs.open_job(job.id, journal=journal)
+    assert opened.result().counts == counts and opened.status().state == "done"
+
+
+def test_numbers_that_no_job_can_have(journal):
+    for number in (-1, 10**30):
+        with pytest.raises(JobError, match="a job's number was wanted"):
+            jobs.open_job(number, journal=journal)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import pytest
 
-from flashket.errors import BackendUnavailable, InputError
+from flashket.errors import BackendUnavailable, InputError, JobError
 from flashket.program import Gate, Program
 from flashket.qpu import Batch, MeasuredCircuit, open_adapter, wrap
 from flashket.qpu.adapters.ibm import IBMAdapter
@@ -81,3 +81,33 @@ def test_bundled_devices_that_the_user_passes():
     counts = device.result(device.submit(Batch((FLIP,), (1_000,), seed=2), "token")).counts
     assert counts[0][2] > 900
     assert device.name == "qiskit:fake_manila"
+
+
+def test_circuits_of_one_run_have_streams_of_their_own():
+    flat = MeasuredCircuit((Program(3, 0, tuple(Gate("h", (qubit,)) for qubit in range(3))),), (0, 1, 2))
+    batch = Batch((flat,) * 4, (500, 500, 400, 500), seed=3)
+    first, again = (device.result(device.submit(batch, "token")).counts for device in (open_adapter("ibm:fake_manila") for _ in range(2)))
+    assert first == again
+    assert [sum(counts.values()) for counts in first] == [500, 500, 400, 500]
+    assert first[0] != first[1] != first[3] != first[0]
+
+
+class Service:
+    """As much of an open service as a backend that the user passes brings along."""
+
+    token = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
+
+    def active_account(self):
+        return {"channel": "ibm_quantum_platform", "token": self.token}
+
+    def jobs(self, **options):
+        raise ValueError(f"no jobs for {self.token}")
+
+
+def test_the_token_of_a_backend_that_the_user_passes_is_hidden():
+    from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+    backend = FakeManilaV2()
+    backend.service = Service()
+    with pytest.raises(JobError, match="no jobs for <hidden>"):
+        IBMAdapter("manila", backend=backend).find("token-17")

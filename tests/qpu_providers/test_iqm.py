@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from flashket.errors import JobError
+from flashket.errors import InputError, JobError
 from flashket.program import Gate, Linear, Program
 from flashket.qpu import Batch, MeasuredCircuit, load_profile, open_adapter
 from flashket.qpu.adapters import TransientError
@@ -174,3 +174,12 @@ def test_refusals(server, status, kind):
     assert TOKEN not in str(caught.value)
     if kind is JobError:
         assert device.find("token-1") is None
+
+
+@pytest.mark.parametrize(
+    "address", ["https://joe:hunter2@iqm.example.org", "http://joe:hunter2@iqm.example.org", "https://iqm.example.org?key=hunter2"]
+)
+def test_an_address_does_not_hold_credentials(address):
+    with pytest.raises(InputError, match="IQM_TOKEN") as caught:
+        open_adapter(f"iqm:{address}")
+    assert "hunter2" not in str(caught.value)

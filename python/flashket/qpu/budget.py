@@ -220,6 +220,9 @@ def reserve(costs: Sequence[Cost], name: str, *, is_remote: bool) -> list[Reserv
         return [Reservation(None, Amount()) for _ in costs]
     found = current()
     amounts = [worst_case(cost) for cost in costs]
+    if not all(0 <= value < math.inf for each in amounts for value in (each.usd, each.qpu_seconds)):
+        got = ", ".join(dict.fromkeys(f"{each.usd} USD and {each.qpu_seconds} s" for each in amounts))
+        raise BudgetExceeded(explanation("budget", f"costs of {name} must be finite and not negative", got, "nothing was sent"))
     asked = Amount(math.fsum(each.usd for each in amounts), math.fsum(each.qpu_seconds for each in amounts))
     unknown = [cost for cost in costs if cost.usd_worst is None]
     if unknown and not found.allow_unknown:

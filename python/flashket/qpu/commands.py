@@ -84,7 +84,8 @@ def _submit(arguments: argparse.Namespace) -> int:
     with budget(usd=arguments.max_spend, qpu_seconds=seconds, allow_unknown=arguments.allow_unknown):
         sent = plan.submit(journal=journal, reuse=arguments.reuse, retry_unknown=arguments.retry_unknown)
     if sent.job is None:
-        print("Nothing has to be measured: the matrix is [[1.]].")
+        values = sent.result().values
+        print(f"Nothing has to be measured: the matrix is {values.tolist() if values.size == 1 else 'empty'}.")
         return GOOD
     if not plan.adapter.is_remote:
         sent.job.fetch()  # a local simulator forgets its counts when this process ends
@@ -164,7 +165,7 @@ def _row(journal: Journal, record: Record) -> tuple[str, ...]:
 
 def _fetch(arguments: argparse.Namespace) -> int:
     opened = open_gram(arguments.job)
-    found = opened.result(timeout=arguments.timeout)
+    found = opened.collect(arguments.timeout)
     assert opened.job is not None
     record = opened.job.record
     written: list[tuple[Path, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = [(arguments.output, found.values)]
@@ -172,6 +173,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
         written.append((arguments.errors, found.standard_errors))
     for path, matrix in written:
         write_npy(path, matrix)
+    opened.job.journal.deliver(opened.job.id)  # now that it is in a file: until then the same submit is the same job
     largest = float(found.standard_errors.max(initial=0.0))
     n, m = found.values.shape
     how = f"{'counted' if record.is_remote else 'simulated'} by {record.backend}"

@@ -26,6 +26,8 @@ from flashket.qpu.workload import CircuitCounts, Work, count_circuit
 
 _COMPILED = (10, 150)
 """Qubits and two-qubit gates (as written) up to which circuits are compiled for every device at once, which takes 2 s."""
+_LARGEST = 2**31 - 1
+"""Rows, and shots: no device takes more."""
 _COMPILED_NAMED = 5000
 """Two-qubit gates up to which they are compiled for devices that are asked for by name."""
 
@@ -185,6 +187,8 @@ def _positive(name: str, value: int) -> int:
         number = 0
     if number < 1 or isinstance(value, bool):
         raise InputError(explanation("estimate", f"{name} must be a positive integer", repr(value)))
+    if number > _LARGEST:
+        raise InputError(explanation("estimate", f"{name} must be at most {_LARGEST:,}", "a larger one"))
     return number
 
 

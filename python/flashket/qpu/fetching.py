@@ -213,17 +213,30 @@ class Fetching:
         got = f"{kept} of {n_parts}, which are kept"
         return explanation(f"job {self.record.id} on {self.record.backend}", "every part must be done", got, "; ".join(texts))
 
-    def look_up(self) -> list[Part]:
-        """Ask the provider for parts that were sent without an answer; return those that it does not know, now "unknown"."""
+    def look_up(self, retry_unknown: bool = False) -> list[Part]:
+        """Ask the provider for parts that were sent without an answer; return those that it does not know, now "unknown".
+
+        With ``retry_unknown`` those too that a provider cannot be asked for.
+        """
         lost = []
         for part in self.journal.parts(self.record.id):
             if part.state not in ("submitting", "unknown"):
                 continue
             if not self.adapter.is_remote:
                 self.journal.change(part.id, (part.state,), "planned")  # nothing was paid: run it again
-            elif not self.adopt(part):
+            elif not self._is_found(part, retry_unknown):
                 lost.append(self.journal.part(part.id))
         return lost
+
+    def _is_found(self, part: Part, retry_unknown: bool) -> bool:
+        try:
+            return self.adopt(part)
+        except NoAnswer:
+            raise
+        except JobError:
+            if not retry_unknown:
+                raise
+            return False
 
     def adopt(self, part: Part) -> bool:
         """Look for a part by its token: "submitted" where the provider has it, else "unknown"."""

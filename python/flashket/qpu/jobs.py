@@ -15,11 +15,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from flashket.errors import InputError, JobError, explanation
+from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Adapter, Batch, Limits
 from flashket.qpu.budget import Reservation, reserve
 from flashket.qpu.cost import Cost
@@ -443,7 +443,22 @@ def open_job(job: int, *, device: Any = None, journal: Journal | str | os.PathLi
     """
     book = journal if isinstance(journal, Journal) else Journal(journal)
     record = book.record(job)
-    return Job(book, record, as_adapter(record.backend if device is None else device), retry or Retry())
+    try:
+        adapter = as_adapter(record.backend if device is None else device)
+    except (BackendUnavailable, InputError):
+        # Without the package, or the object that was passed: what is in the journal can be read all the same.
+        if device is not None or any(part.state != "done" for part in book.parts(job)):
+            raise
+        adapter = cast(Adapter, _Absent(record.backend, record.is_remote))
+    return Job(book, record, adapter, retry or Retry())
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """What stands for the adapter of a job whose counts are all in the journal: nobody asks it anything."""
+
+    name: str
+    is_remote: bool
 
 
 def status(job: Job | int, *, journal: Journal | str | os.PathLike[str] | None = None, refresh: bool = True) -> JobStatus:

@@ -127,11 +127,24 @@ class CircuitEntry:
 def default_path() -> Path:
     """Return where the journal is: ``$FLASHKET_JOURNAL``, or ``journal.db`` in the user's data folder.
 
+    Raises
+    ------
+    JobError
+        If the user has no home and $FLASHKET_JOURNAL does not help.
+
     Examples
     --------
     >>> default_path().suffix != ""
     True
     """
+    try:
+        return _default_path()
+    except RuntimeError as error:  # of pathlib, for a user without a home
+        do = "set FLASHKET_JOURNAL to a file that can be written"
+        raise JobError(explanation("journal", "a folder of the user's was wanted", str(error), do)) from error
+
+
+def _default_path() -> Path:
     named = os.environ.get("FLASHKET_JOURNAL")
     if named:
         return Path(named).expanduser()
@@ -369,7 +382,10 @@ class Journal:
             if self._process != os.getpid():
                 self._inherited.append(self._connection)
                 self._open()
-            return self._connection.execute(query, values).fetchall()
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except OverflowError:  # no row has a number of more than 64 bits
+                return []
 
     def records(self, digest: str | None = None) -> list[Record]:
         """Return every job, or those of a digest, oldest first."""

@@ -52,7 +52,7 @@ class Sending(Fetching):
 
     def _resolve(self, retry_unknown: bool) -> None:
         """Find out about parts that were sent without an answer, and plan another attempt at those that ended without counts."""
-        lost = self.look_up()
+        lost = self.look_up(retry_unknown)
         if not self.adapter.is_remote:
             for part in self.journal.parts(self.record.id):
                 if part.state == "submitted" and not part.has_counts and self._is_gone(part):

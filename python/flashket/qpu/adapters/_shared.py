@@ -369,7 +369,7 @@ class Unlisted:
         """Return the id, None if the provider refused the job; raise JobError for what another process sent."""
         if token in self._sent or token in self._refused:
             return self._sent.get(token)
-        do = "look at the provider's own list of jobs"
+        do = "look at the provider's own list of jobs, and only if it is not there submit again with retry_unknown=True (--retry-unknown)"
         raise JobError(explanation(self.place, "jobs of this provider cannot be looked up by their token", repr(token), do))
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -28,6 +29,7 @@ _STATES = {
     "ERROR": "failed",
     "CANCELLED": "cancelled",
 }
+_ON_AER = ("qiskit_aer", "qiskit.providers.fake_provider", "qiskit_ibm_runtime.fake_provider")
 _IN_PROCESS = ("qiskit_aer", "qiskit.providers.basic_provider", "qiskit.providers.fake_provider", "qiskit_ibm_runtime.fake_provider")
 
 
@@ -91,14 +93,32 @@ class SamplerAdapter(LocalAdapter):
         circuits = [quantum_circuit(circuit) for circuit in batch.circuits]
         if self._backend is not None:
             circuits = compiled(circuits, self._backend, **self._compiler)
-        counts: list[dict[int, int]] = []
-        for circuit, shots, seed in zip(circuits, batch.shots, circuit_seeds(batch), strict=True):
+        counts: list[dict[int, int]] = [{} for _ in circuits]
+        seeds = circuit_seeds(batch)
+        for positions in self._runs(batch.shots):
             with warnings.catch_warnings():
                 # Its result is the same with or without; the text is for users of the SDK.
                 warnings.simplefilter("ignore")
-                found = self._made_sampler(seed).run([(circuit, None, shots)]).result()
-            counts.append(counts_of_keys(found[0].data.c.get_counts()))
+                pubs = [(circuits[position], None, batch.shots[position]) for position in positions]
+                found = self._made_sampler(seeds[positions[0]]).run(pubs).result()
+            for position, entry in zip(positions, found, strict=True):
+                counts[position] = counts_of_keys(entry.data.c.get_counts())
         return counts, {"layout": layouts(circuits)}
+
+    def _runs(self, shots: Sequence[int]) -> list[list[int]]:
+        """Return the positions of the circuits of each run.
+
+        Every run with the noise of a whole device costs seconds (20 s for 133 qubits), so circuits of equal shots share one where Aer
+        draws each from a stream of its own; others would draw the same samples from one seed.
+        """
+        module = type(self._backend).__module__
+        if self._sampler is not None or not module.startswith(_ON_AER) or importlib.util.find_spec("qiskit_aer") is None:
+            return [[position] for position in range(len(shots))]
+        alike: dict[int, list[int]] = {}
+        for position, each in enumerate(shots):
+            alike.setdefault(each, []).append(position)
+        # 100: below what any backend takes at once, for a second run would have the first one's streams.
+        return [found[first : first + 100] for found in alike.values() for first in range(0, len(found), 100)]
 
     def _made_sampler(self, seed: int | None) -> Any:
         if self._sampler is not None:
@@ -150,7 +170,9 @@ class IBMAdapter:
         self._target, self._instance, self._profile, self._plan = target, instance, profile or target, plan
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
         self._backend_found = backend
-        self._service_found = None if backend is None else getattr(backend, "service", None)
+        self._service_found: Any = None if backend is None else getattr(backend, "service", None)
+        if hasattr(self._service_found, "active_account"):
+            self._know_token()
 
     def _service(self) -> Any:
         if self._service_found is None:
@@ -158,9 +180,13 @@ class IBMAdapter:
             token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
             instance = {} if self._instance is None else {"instance": self._instance}
             self._service_found = asked(self.name, lambda: self._runtime.QiskitRuntimeService(**token, **instance))
-            # A token that the package read from its file, so that redact() knows it.
-            Secret(str(asked(self.name, self._service_found.active_account).get("token", "")))
+            self._know_token()
         return self._service_found
+
+    def _know_token(self) -> None:
+        """Let redact() know the token that the package read from its file, or that the user gave it."""
+        account: dict[str, Any] = asked_in_vain(self.name, self._service_found.active_account) or {}
+        Secret(str(account.get("token", "")))
 
     def _backend(self) -> Any:
         if self._backend_found is None:

@@ -56,10 +56,14 @@ class IQMAdapter:
         self, target: str, *, computer: str | None = None, profile: str | None = None, layout: Sequence[int] | None = None
     ) -> None:
         self.name = f"iqm:{target}"
-        self._sdk = sdk("iqm.iqm_client", "iqm-client", "iqm", self.name)
         is_address = "://" in target
         self._url, self._computer = (target, computer) if is_address else (RESONANCE, target)
         parsed = urlsplit(self._url)
+        if parsed.username or parsed.password or parsed.query:
+            # The name goes into the journal, and into what is printed.
+            do = "set IQM_TOKEN instead"
+            raise InputError(explanation("open_adapter", "an address without credentials was wanted", f"one of {parsed.hostname}", do))
+        self._sdk = sdk("iqm.iqm_client", "iqm-client", "iqm", self.name)
         if parsed.scheme != "https" and parsed.hostname not in ("localhost", "127.0.0.1"):
             raise InputError(explanation("open_adapter", "the address must be https", repr(self._url), "a token is never sent in clear"))
         name = (computer or "") if is_address else target

@@ -182,15 +182,15 @@ class QuantinuumAdapter:
         """Return the cap of each circuit's credits."""
         if self._max_hqc is not None:
             return [self._max_hqc] * len(batch.circuits)
-        from flashket.qpu.cost import GATE_MARGIN
+        from flashket.economics.prices import load_prices
+        from flashket.qpu.cost import usd_per_hqc
 
-        caps: list[float] = []
-        for circuit, shots in zip(batch.circuits, batch.shots, strict=True):
-            hqc = self.estimate(Batch((circuit,), (shots,))).hqc
-            if hqc is None:
-                return None
-            caps.append(math.ceil(GATE_MARGIN * hqc))
-        return caps
+        # What a budget reserves is the worst case's credits at the dearer plan's price: a cap above would not be reserved.
+        prices = load_prices()
+        usd_a_credit = max(usd_per_hqc(prices[item]) for item in ("quantinuum_10k_hqc", "quantinuum_17k_hqc"))
+        worst = [self.estimate(Batch((circuit,), (shots,))).usd_worst for circuit, shots in zip(batch.circuits, batch.shots, strict=True)]
+        caps = [usd / usd_a_credit for usd in worst if usd is not None]
+        return caps if len(caps) == len(worst) else None
 
     def request(self, batch: Batch, token: str) -> dict[str, Any]:
         """Return the arguments of Nexus' start_execute_job, but for programs and project."""
