@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -158,3 +159,8 @@ def test_a_missing_compiler_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "qiskit", None)
     with pytest.raises(fk.BackendUnavailable, match=r"pip install 'flashket\[ibm\]'"):
         compile_pair(fk.IQP(3).program(), load_profile("ibm_torino"), compiler="qiskit")
+
+
+@pytest.mark.parametrize("module", ["noise.lower", "noise.line", "noise.exact", "noise.trajectories", "noise.model", "qpu", "qpu.compile"])
+def test_modules_can_be_imported_first(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import flashket.{module}"], check=True)

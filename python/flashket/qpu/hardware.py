@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from flashket.errors import InputError, explanation
-from flashket.noise.line import zero_probability
-from flashket.noise.lower import lower
 from flashket.program import Gate, Linear, Program
 from flashket.qpu.compile import compile_pair
 from flashket.qpu.layout import line_layout
@@ -134,6 +132,10 @@ def return_probability(
     native = compile_pair(program, profile, layout=layout)
     # An error of a half leaves nothing of a two-qubit state, and neither does a larger one.
     louder = replace(native, profile=replace(profile, error_2q=tuple(min(factor * error, 0.5) for error in profile.error_2q)))
+    # The noise package imports this one.
+    from flashket.noise.line import zero_probability
+    from flashket.noise.lower import lower
+
     exact = zero_probability(lower(louder), row, row)
     wholes = _drifted(louder, persistence, draws, np.random.default_rng(seed))
     calibrated = _drifted(louder, (1.0, 1.0, 1.0), 1, np.random.default_rng(seed))[0]
