@@ -315,7 +315,7 @@ def _qpu(arguments: argparse.Namespace) -> int:
     try:
         return run(arguments)
     except KeyboardInterrupt:
-        return _refuse("interrupted; jobs are in the journal, go on with: flashket qpu status", INTERRUPTED)
+        return _refuse("interrupted; what was sent is in the journal, see: flashket qpu status", INTERRUPTED)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from flashket.program import Gate, Linear, Program
 from flashket.qpu import Batch, Limits, MeasuredCircuit, list_adapters, open_adapter, wrap
 from flashket.qpu.adapters import TransientError
 from flashket.qpu.adapters._phased import Barrier, Entangling, Pulse, phased
-from flashket.qpu.adapters._shared import asked, check_batch, counts_of_bits, retry_after, rewritten, translated
+from flashket.qpu.adapters._shared import asked, before_sending, check_batch, counts_of_bits, retry_after, rewritten, translated
 from flashket.qpu.adapters.braket import openqasm
 from flashket.qpu.adapters.sim import ideal_probabilities
 from measured import FLIP, chi_square_is_fine, probabilities, random_circuit
@@ -255,3 +255,15 @@ def test_jobs_of_one_number_of_shots():
     for part in parts:
         assert len({shots for _, shots in part}) == 1
         assert len(part) <= 2
+
+
+def test_a_failure_before_sending_leaves_no_doubt():
+    def failing(error):
+        raise error
+
+    with pytest.raises(TransientError) as caught:
+        before_sending(lambda: failing(TransientError("timed out", 3.0)))
+    assert caught.value.refused and caught.value.retry_after == 3.0
+    with pytest.raises(BackendUnavailable, match=r"expired.*nothing was sent"):
+        before_sending(lambda: failing(JobError("the token has expired")))
+    assert before_sending(lambda: 7) == 7

@@ -144,7 +144,7 @@ def test_ctrl_c_leaves_a_saved_job(points, provider, capsys, monkeypatch):
         "--max-seconds",
         9,
     ]
-    assert "jobs are in the journal" in run(capsys, *command, code=4)
+    assert "what was sent is in the journal" in run(capsys, *command, code=4)
     monkeypatch.undo()
 
 

@@ -67,3 +67,23 @@ def test_the_least_trustworthy_date_is_told():
     assert oldest([book["iqm_resonance"], book["ibm_payg"]]) == "2026-05-25"
     assert oldest([book["iqm_resonance"], book["braket_task"]]) == "c. 2025 undated"
     assert oldest([]) == ""
+
+
+@pytest.mark.parametrize(
+    "row", ["ibm_payg,per QPU second,1.2,,s,d,", "ibm_payg,per QPU year,1.2,USD,s,d,", "braket_task,per shot,1,USD,s,d,"]
+)
+def test_a_known_item_keeps_its_currency_and_the_kind_of_its_unit(tmp_path, row):
+    file = tmp_path / "own.csv"
+    file.write_text(HEADER + row + "\n")
+    with pytest.raises(InputError, match=r"must be per (QPU second|task).*, in USD"):
+        load_prices(file)
+    file.write_text(HEADER + "ibm_payg,per QPU minute,72,USD,s,d,\n")
+    assert price("ibm_payg", file).unit == "per QPU minute"
+
+
+def test_a_file_without_a_header_is_refused(tmp_path):
+    file = tmp_path / "own.csv"
+    for text in ("", "not a price\n", "item,value\n"):
+        file.write_text(text)
+        with pytest.raises(InputError, match="header"):
+            load_prices(file)

@@ -18,6 +18,8 @@ from flashket.errors import InputError, explanation
 
 _BUNDLED = Path(__file__).with_name("prices.csv")
 _COLUMNS = ("item", "unit", "value", "currency", "source", "as_of", "note")
+_TIMES = ("per QPU second", "per QPU minute", "per 10 ms")
+"""Units that are converted into each other."""
 STALE_DAYS = 180
 """A price older than this is called stale."""
 
@@ -91,7 +93,7 @@ def load_prices(file: str | Path | None = None) -> dict[str, Price]:
     Raises
     ------
     InputError
-        For a file that cannot be read, or a row that is not as above.
+        For a file that cannot be read, a row that is not as above, or a known item in another unit or currency.
 
     Examples
     --------
@@ -100,7 +102,17 @@ def load_prices(file: str | Path | None = None) -> dict[str, Price]:
     """
     own = file if file is not None else os.environ.get("FLASHKET_PRICES")
     bundled = _read(_BUNDLED)
-    return dict(bundled) if not own else {**bundled, **_parse(Path(own))}
+    if not own:
+        return dict(bundled)
+    replaced = _parse(Path(own))
+    for item in replaced.keys() & bundled.keys():
+        mine, listed = replaced[item], bundled[item]
+        units = _TIMES if listed.unit in _TIMES else (listed.unit,)
+        if mine.unit not in units or mine.currency != listed.currency:
+            # Another unit or currency would be read as this one: the worst case that a budget reserves would be wrong.
+            wanted = f"{item} of {own!r} must be {' or '.join(units)}, in {listed.currency or 'no currency'}"
+            raise InputError(explanation("prices", wanted, f"{mine.unit}, in {mine.currency or 'no currency'}", "convert it"))
+    return {**bundled, **replaced}
 
 
 def price(item: str, file: str | Path | None = None) -> Price:
@@ -130,11 +142,15 @@ def _read(path: Path) -> dict[str, Price]:
 def _parse(path: Path) -> dict[str, Price]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+            reader = csv.DictReader(line for line in file if not line.startswith("#"))
+            rows, columns = list(reader), reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             explanation("prices", "a readable CSV file of prices was wanted", f"{str(path)!r} ({error})", "check it")
         ) from None
+    if set(columns) != set(_COLUMNS):
+        do = f"write the columns {','.join(_COLUMNS)}"
+        raise InputError(explanation("prices", f"{str(path)!r} must have a header of prices", ", ".join(map(str, columns)) or "none", do))
     prices: dict[str, Price] = {}
     for number, row in enumerate(rows, 1):
         try:

@@ -58,6 +58,25 @@ def asked(place: str, question: Callable[[], Answer]) -> Answer:
     raise failure
 
 
+def before_sending(question: Callable[[], Answer]) -> Answer:
+    """Return the answer to what is asked before a job is sent, so that its failure leaves no doubt: the provider took nothing.
+
+    Raises
+    ------
+    TransientError
+        With ``refused``.
+    BackendUnavailable
+        For everything else that the provider says, e.g. that credentials have expired.
+    """
+    try:
+        return question()
+    except TransientError as error:
+        failure: Exception = TransientError(str(error), error.retry_after, refused=True)
+    except JobError as error:
+        failure = BackendUnavailable(f"{error} (nothing was sent)")
+    raise failure
+
+
 def asked_in_vain(place: str, question: Callable[[], Answer]) -> Answer | None:
     """Return what a provider's SDK answers, None if it does not: for what a result can be without."""
     try:

@@ -13,7 +13,17 @@ from typing import Any
 from flashket.errors import InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
-from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, asked, asked_in_vain, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.adapters._shared import (
+    LocalAdapter,
+    Unlisted,
+    asked,
+    asked_in_vain,
+    before_sending,
+    check_batch,
+    circuit_seeds,
+    device_cost,
+    sdk,
+)
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
 
@@ -177,9 +187,14 @@ class IBMAdapter:
     def _service(self) -> Any:
         if self._service_found is None:
             found = need_credential("ibm", self.name)
-            token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
             instance = {} if self._instance is None else {"instance": self._instance}
-            self._service_found = asked(self.name, lambda: self._runtime.QiskitRuntimeService(**token, **instance))
+
+            def connect() -> Any:
+                # The token is in no frame that an error's traceback keeps: asked() raises anew.
+                token = {} if found.secret is None else {"token": found.secret.reveal(), "channel": "ibm_quantum_platform"}
+                return self._runtime.QiskitRuntimeService(**token, **instance)
+
+            self._service_found = asked(self.name, connect)
             self._know_token()
         return self._service_found
 
@@ -216,7 +231,7 @@ class IBMAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        self._backend()
+        before_sending(self._backend)
         check_batch(batch, self.limits(), self.name)
         pubs = self.pubs(batch)
         return asked(self.name, lambda: str(self.sampler(token).run(pubs).job_id()))

@@ -19,7 +19,7 @@ import numpy as np
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
-from flashket.qpu.adapters._shared import Unlisted, asked, check_batch, counts_of_bits, device_cost, sdk
+from flashket.qpu.adapters._shared import Unlisted, asked, before_sending, check_batch, counts_of_bits, device_cost, sdk
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
 from flashket.qpu.native import NativeCircuit
@@ -75,12 +75,13 @@ class IQMAdapter:
     def _client(self) -> Any:
         if self._client_found is None:
             found = need_credential("iqm", self.name)
-            # Without a token iqm-client reads IQM_TOKENS_FILE itself.
-            token = {} if found.secret is None or found.origin.endswith("IQM_TOKEN") else {"token": found.secret.reveal()}
-            make = self._sdk.IQMClient.from_url
-            self._client_found = asked(
-                self.name, lambda: make(self._url, quantum_computer=self._computer, client_signature="flashket", **token)
-            )
+
+            def connect() -> Any:
+                # Without a token iqm-client reads IQM_TOKENS_FILE itself. It is in no frame that an error's traceback keeps.
+                token = {} if found.secret is None or found.origin.endswith("IQM_TOKEN") else {"token": found.secret.reveal()}
+                return self._sdk.IQMClient.from_url(self._url, quantum_computer=self._computer, client_signature="flashket", **token)
+
+            self._client_found = asked(self.name, connect)
         return self._client_found
 
     def _architecture(self) -> Any:
@@ -127,8 +128,8 @@ class IQMAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Route and send the batch as one job."""
         check_batch(batch, self.limits(), self.name)
-        client = self._client()
-        device, names = architecture_profile(self._architecture(), self._profile)
+        client = before_sending(self._client)
+        device, names = architecture_profile(before_sending(self._architecture), self._profile)
         circuits = self.circuits(batch, token, device, names)
         return self._jobs.send(token, lambda: str(client.submit_circuits(circuits, shots=batch.shots[0]).job_id))
 
