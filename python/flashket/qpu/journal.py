@@ -225,8 +225,10 @@ class Journal:
     def _prepare(self) -> None:
         connection = self._connection
         connection.row_factory = sqlite3.Row
+        connection.execute("BEGIN")  # one view of the file, which another process may be making just now
         (application,), (version,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
         is_new = not application and not version and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        connection.execute("COMMIT")
         if not is_new and application != _APPLICATION_ID:
             raise JobError(explanation("journal", f"{self.path} must be a FlashKet journal", "another database", "name another file"))
         if version > SCHEMA_VERSION:
