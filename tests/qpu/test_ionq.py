@@ -84,7 +84,13 @@ def test_cancel(service):
 
 @pytest.mark.parametrize(
     ("status", "kind", "wait"),
-    [(429, TransientError, 7.0), (503, TransientError, None), (500, TransientError, None), (400, JobError, None), (403, JobError, None)],
+    [
+        (429, TransientError, 7.0),
+        (503, TransientError, None),
+        (500, TransientError, None),
+        (400, JobError, None),
+        (403, BackendUnavailable, None),
+    ],
 )
 def test_what_the_service_refuses(service, status, kind, wait):
     device = open_adapter("ionq:simulator", url=service.url)
@@ -101,7 +107,7 @@ def test_what_the_service_refuses(service, status, kind, wait):
 
 def test_a_wrong_key_is_no_transient_error(service, monkeypatch):
     monkeypatch.setenv("IONQ_API_KEY", "wrong-key-0000")
-    with pytest.raises(JobError, match="check the API key") as caught:
+    with pytest.raises(BackendUnavailable, match="check the API key") as caught:
         open_adapter("ionq:simulator", url=service.url).submit(Batch((FLIP,), (10,)), "token")
     assert "wrong-key-0000" not in str(caught.value)
 

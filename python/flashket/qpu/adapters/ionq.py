@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from flashket.errors import InputError, JobError, explanation
+from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.program import Gate, Program
 from flashket.qpu.adapters._base import Batch, Limits, Result, TransientError
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
@@ -51,6 +51,10 @@ _TOKEN, _BITS = "flashket_token", "flashket_bits"
 def opened(target: str, **options: Any) -> IonQAdapter:
     """Return the adapter of ``ionq:<target>``."""
     return IonQAdapter(target, **options)
+
+
+class _NotAllowed(JobError):
+    """The API key is wrong, has expired, or may not do this."""
 
 
 class IonQAdapter:
@@ -137,7 +141,12 @@ class IonQAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Send the batch as one job."""
         need_credential("ionq", self.name)
-        return str(self._ask("POST", "/jobs", self.request(batch, token))["id"])
+        try:
+            return str(self._ask("POST", "/jobs", self.request(batch, token))["id"])
+        except _NotAllowed as error:
+            text = f"{error} (nothing was sent)"
+        # Not a job of unknown outcome: a key that has expired cannot have sent one.
+        raise BackendUnavailable(text)
 
     def find(self, token: str) -> str | None:
         """Return the job with this token in its metadata, among all jobs of the backend."""
@@ -229,8 +238,9 @@ class IonQAdapter:
                     explanation(self.name, "IonQ did not answer", text), retry_after(dict(error.headers or {})), refused=error.code == 429
                 )
             else:
-                do = "check the API key" if error.code in (401, 403) else None
-                failure = JobError(explanation(self.name, "IonQ refused", text, do))
+                is_key = error.code in (401, 403)
+                kind = _NotAllowed if is_key else JobError
+                failure = kind(explanation(self.name, "IonQ refused", text, "check the API key" if is_key else None))
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, OSError) as error:
             cause = error.reason if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException) else error
             reason = redact(f"{type(cause).__name__}: {cause}")
