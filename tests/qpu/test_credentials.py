@@ -181,9 +181,9 @@ def test_a_planted_secret_is_not_in_the_journal(monkeypatch, tmp_path, caplog):
         result = job.result(timeout=30)
         assert result.counts == ({2: 100}, {2: 100})
         seen += [repr(result), repr(job.status()), repr(vars(job))]
-        for code in (400, 403):
+        for code, error in ((400, JobError), (403, BackendUnavailable)):
             service.faults.append((code, {}, json.dumps({"message": f"Authorization: apiKey {CANARY}"})))
-            with pytest.raises(JobError) as caught:
+            with pytest.raises(error) as caught:
                 submit(Batch((FLIP,), (code,)), device, journal=path, retry=Retry()).result(timeout=30)
             seen += [str(caught.value), "".join(traceback.format_exception(caught.value))]
     files = [file for file in path.parent.rglob("*") if file.is_file()]
