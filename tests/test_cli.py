@@ -240,6 +240,7 @@ def test_help_lists_only_what_exists():
     assert "--qpu PROFILE" in command("bench", "--help").stdout
 
 
+@pytest.mark.measured
 def test_help_is_fast():
     """In CPU time, so that a busy machine does not fail it: 0.3 s is the promise on a quiet one."""
     best = min(_cpu_seconds("--help") for _ in range(3))
