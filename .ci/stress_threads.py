@@ -24,6 +24,12 @@ def work() -> None:
             for results in (grams, outs):
                 if not all(np.array_equal(results[0], result) for result in results):
                     failures.append(f"{kernel} with shots={shots} is not repeatable")
+    kernel = fk.Fidelity(fk.ZZ(6, reps=1, entanglement="linear"))
+    for method in ("exact", "trajectories", "effective"):
+        noise = fk.NoiseModel.from_profile("ibm_torino", method=method, trajectories=32)
+        noisy = [fk.gram(x[:20], kernel=kernel, noise=noise, shots=50, seed=1) for _ in range(2)]
+        if not np.array_equal(*noisy):
+            failures.append(f"{kernel} with {noise} is not repeatable")
 
 
 workers = [threading.Thread(target=work) for _ in range(3)]
