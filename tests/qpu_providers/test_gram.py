@@ -21,10 +21,6 @@ HERE = [NAMES[row.pattern] for row in list_adapters(credentials=False) if row.av
 ROWS = np.random.default_rng(8).uniform(-1, 1, (4, 3))
 
 
-def test_there_is_a_provider():
-    assert HERE
-
-
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("kernel", [fk.Fidelity(fk.ZZ(3, reps=1)), fk.HadamardTest(fk.Amplitude(3)), fk.Projected(fk.IQP(3))], ids=repr)
 @pytest.mark.filterwarnings("default")
