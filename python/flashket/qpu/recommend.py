@@ -16,7 +16,7 @@ from flashket.kernels import Kernel, Projected
 from flashket.qpu.allocate import check_target, noisy_variance
 from flashket.qpu.compile import compile_circuit
 from flashket.qpu.cost import Cost, cost_of_work, device_durations
-from flashket.qpu.estimate import expected_fidelity
+from flashket.qpu.estimates import expected_fidelity
 from flashket.qpu.estimators import ESTIMATORS, RandomisedMeasurement
 from flashket.qpu.estimators._base import Estimator, PairEstimator
 from flashket.qpu.estimators.randomised import best_shots, pair_variance
