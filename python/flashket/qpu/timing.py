@@ -129,10 +129,10 @@ _SYCAMORE_DATE = "2019-10-23"
 
 TIME_MODELS = {
     "Quantinuum": TimeModel(
-        "Helios paper, arXiv:2511.05465, section II: 55 ms a layer, the time of ten layers of random pairs on all 98 qubits, divided by ten",
+        "Helios paper, arXiv:2511.05465, section II: 55 ms a layer, ten layers of random pairs on all 98 qubits, divided by ten",
         "2025-11-07",
-        "layers of Helios, the successor, most of it transport and cooling; H1 and H2 publish no such time in the open, so this is an order "
-        "of magnitude. Few qubits need less than a full register; H2 is slower than Helios",
+        "layers of Helios, the faster successor, nearly all of it transport and cooling; H1 and H2 publish no such time in the open, so "
+        "this is an order of magnitude. Few qubits need less than a full register",
         layer=55e-3,
     ),
     "IonQ Aria": TimeModel(
