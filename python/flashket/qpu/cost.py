@@ -100,7 +100,8 @@ def estimate_cost(
         Of each circuit.
     provider : str, optional
         How it is bought, e.g. "ibm_payg" (default for IBM), "ibm_flex", "ibm_premium", "ibm_open", "quantinuum_10k_hqc",
-        "braket_iqm_garnet", "azure_ionq_forte"; by default the usual way.
+        "braket_iqm_garnet", "azure_ionq_forte"; by default the usual way. IBM's plans by their own names too: "open", "pay-as-you-go",
+        "flex", "premium".
     circuits_per_task : int
         For providers that charge tasks (Braket): more than 1 if they are sent as ProgramSets.
     today : datetime.date, optional
@@ -317,10 +318,10 @@ def shot_seconds(device: DeviceProfile | PricedDevice, counts: CircuitCounts) ->
     pause = _first(device.rep_delay if isinstance(device, DeviceProfile) else math.nan, math.nan if timing is None else timing.pause)
     if math.isnan(pause) and not is_ion:
         pause = ASSUMED_PAUSE
-        notes.append("pause between shots not known: 250 us assumed, IBM's")
+        notes.append("pause between shots not known: 250 us assumed, which is IBM's")
     if math.isnan(readout) or math.isnan(counts.duration):
-        what = " and ".join(name for name, value in (("gates", counts.duration), ("readout", readout)) if math.isnan(value))
-        notes.append(f"durations not known: {what} count nothing beside the pause")
+        missing = [name for name, value in (("gates", counts.duration), ("readout", readout)) if math.isnan(value)]
+        notes.append(f"durations not known, counted as nothing: {' and '.join(missing)}")
     reset = math.nan if timing is None else timing.reset
     return sum(_known(seconds) for seconds in (reset, counts.duration, readout, pause)), notes
 

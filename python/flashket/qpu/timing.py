@@ -108,7 +108,8 @@ def parse_time_model(value: Any) -> TimeModel | None:
         raise InputError(explanation("profile", f"fields of timing must be among {', '.join(known)}", repr(name), "correct the profile"))
     for name in ("source", "as_of"):
         _check(name in value, name, "given", None)
-    return TimeModel(**{name: math.nan if item is None and name in _SECONDS else item for name, item in value.items()})
+    given: dict[str, Any] = {name: math.nan if item is None and name in _SECONDS else item for name, item in value.items()}
+    return TimeModel(**given)
 
 
 def time_model_fields(model: TimeModel) -> dict[str, Any]:
@@ -165,11 +166,11 @@ TIME_MODELS = {
     "Rigetti": TimeModel(
         "Azure Quantum's documentation of Rigetti, as long as it listed Aspen-M",
         "2024-01-18",
-        "gates of Aspen-M, an older generation; no source says the readout, which counts nothing",
+        "gates of Aspen-M, an older generation",
         pulse=40e-9,
         pair=180e-9,
     ),
-    "Google Sycamore": TimeModel(_SYCAMORE, _SYCAMORE_DATE, "gates and readout, at most 6 us, count once more", pause=200e-6),
+    "Google Sycamore": TimeModel(_SYCAMORE, _SYCAMORE_DATE, "gates and readout, a few us, count once more", pause=200e-6),
     "Google Willow": TimeModel(_SYCAMORE, _SYCAMORE_DATE, "of Sycamore, the generation before; Willow's is not published", pause=200e-6),
 }
 """By machine; devices of the same kind share one."""

@@ -10,6 +10,7 @@ import operator
 import re
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -392,10 +393,10 @@ class Unlisted:
         raise JobError(explanation(self.place, "jobs of this provider cannot be looked up by their token", repr(token), do))
 
 
-class LocalAdapter:
+class LocalAdapter(ABC):
     """A simulator in this process: ``submit`` runs it. Its jobs end with the process; running them again costs nothing.
 
-    Subclasses have ``_run(batch)``, which returns the counts and what else a Result's ``raw`` should say.
+    ``_run(batch)`` of a subclass returns the counts and what else a Result's ``raw`` should say.
     """
 
     is_remote = False
@@ -407,8 +408,8 @@ class LocalAdapter:
         self._limits = limits
         self._results: dict[str, Result] = {}
 
-    def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]: ...
 
     def limits(self) -> Limits:
         """Say what one job may hold."""

@@ -26,6 +26,7 @@ from flashket.qpu.adapters._shared import (
 )
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
+from flashket.qpu.offers import IBM_PLANS, offer_name
 
 MAX_EXECUTIONS = 5_000_000
 """Circuits times shots of one job, as IBM validates it."""
@@ -141,6 +142,14 @@ class SamplerAdapter(LocalAdapter):
         return BackendSamplerV2(backend=self._backend, options={} if seed is None else {"seed_simulator": seed})
 
 
+def _offer(plan: str, place: str) -> str:
+    """Return the offer of one of IBM's plans."""
+    offer = offer_name(plan)
+    if offer not in IBM_PLANS.values():
+        raise InputError(explanation(place, f"plan must be one of IBM's: {', '.join(IBM_PLANS)}", repr(plan)))
+    return offer
+
+
 class IBMAdapter:
     """A device of IBM Quantum.
 
@@ -157,7 +166,7 @@ class IBMAdapter:
     profile : str, optional
         The device profile that estimates the cost; by default the one of this name.
     plan : str
-        How time is bought: ``"ibm_payg"`` (default), ``"ibm_flex"``, ``"ibm_premium"``, ``"ibm_open"``.
+        How time is bought: ``"pay-as-you-go"`` (default), ``"flex"``, ``"premium"``, ``"open"``.
     backend : IBMBackend, optional
         An open one.
     """
@@ -177,7 +186,8 @@ class IBMAdapter:
     ) -> None:
         self.name = f"ibm:{target}"
         self._runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
-        self._target, self._instance, self._profile, self._plan = target, instance, profile or target, plan
+        self._target, self._instance, self._profile = target, instance, profile or target
+        self._plan = _offer(plan, self.name) if plan else ""
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
         self._backend_found = backend
         self._service_found: Any = None if backend is None else getattr(backend, "service", None)
