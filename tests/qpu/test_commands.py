@@ -78,7 +78,10 @@ def test_mitigation(points, tmp_path, capsys):
 def test_a_remote_job_needs_money(points, tmp_path, provider, capsys):
     command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "100"]
     out = run(capsys, *command, code=2)
-    assert "6 circuits, 600 executions, 0.6 QPU seconds (modelled), 6.00 USD (at most 6.60)" in out and "--max-spend 6.60 --max-seconds 0.6" in out
+    assert (
+        "6 circuits, 600 executions, 0.6 QPU seconds (modelled), 6.00 USD (at most 6.60)" in out
+        and "--max-spend 6.60 --max-seconds 0.6" in out
+    )
     run(capsys, *command, "--max-spend", "6.59", code=2)
     run(capsys, *command, "--max-spend", "6.60", "--max-seconds", "0.5", code=2)
     run(capsys, *command, "--max-seconds", "10", code=2)

@@ -55,7 +55,7 @@ def test_circuits_that_are_too_wide_are_listed_with_the_reason():
 
 
 def test_the_command_prints_every_device(capsys):
-    arguments = argparse.Namespace(kernel="zz:6,reps=1,entanglement=linear", n=20, shots=1000, qpu=[])
+    arguments = argparse.Namespace(kernel="zz:6,reps=1,entanglement=linear", n=20, shots=1000, qpu=[], plan=[])
     assert estimate_command(arguments) == 0
     out = capsys.readouterr().out
     for name in device_names():
@@ -65,7 +65,7 @@ def test_the_command_prints_every_device(capsys):
 
 
 def test_the_command_takes_chosen_devices(capsys):
-    assert estimate_command(argparse.Namespace(kernel="angle:2", n=3, shots=10, qpu=["ionq_forte"])) == 0
+    assert estimate_command(argparse.Namespace(kernel="angle:2", n=3, shots=10, qpu=["ionq_forte"], plan=[])) == 0
     assert "ibm_" not in capsys.readouterr().out.replace("ibm_payg", "")
 
 
