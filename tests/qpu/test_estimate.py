@@ -124,3 +124,14 @@ def test_bad_input():
         estimate(ZZ, 1, 10)
     with pytest.raises(InputError, match="ibm_torino"):
         estimate(ZZ, 3, 10, ["ibm_nowhere"])
+
+
+def test_a_plan_holds_where_it_is_sold():
+    rows = estimate(ZZ, 20, 1000, ["ibm_boston", "ionq_forte"], provider="flex", today=TODAY)
+    assert [row.cost.provider for row in rows] == ["ibm_flex", "braket_ionq_forte"]
+    assert rows[0].cost.usd == pytest.approx(68.5 / 60 * 72)
+    rows = estimate(ZZ, 20, 1000, ["ibm_boston", "ionq_forte"], provider=["premium", "azure_ionq_forte"], today=TODAY)
+    assert [row.cost.provider for row in rows] == ["ibm_premium", "azure_ionq_forte"]
+    assert "ibm_premium" in table(ZZ, rows)
+    with pytest.raises(InputError, match="plan ibm_open must sell one of ionq_forte"):
+        estimate(ZZ, 20, 1000, ["ionq_forte"], provider="open")
