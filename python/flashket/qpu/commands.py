@@ -14,7 +14,7 @@ import numpy as np
 from flashket.cli import FAILED, GOOD, open_npy, write_npy
 from flashket.errors import InputError, explanation
 from flashket.qpu import jobs
-from flashket.qpu.adapters import Adapter, open_adapter
+from flashket.qpu.adapters import Adapter
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import Journal, Record, default_path
 from flashket.qpu.kernel_jobs import open_gram, plan_gram
@@ -98,6 +98,8 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 def _backend(name: str, plan: str | None) -> str | Adapter:
     """Return the backend whose prices are those of ``--plan``."""
+    from flashket.qpu.adapters import open_adapter
+
     if plan is None:
         return name
     offer = offer_name(plan)
