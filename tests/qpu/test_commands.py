@@ -187,7 +187,7 @@ def test_plans(points, capsys, monkeypatch):
 
 
 def test_submit_prices_by_the_plan(points, capsys):
-    pytest.importorskip("qiskit_ibm_runtime")
+    pytest.importorskip("qiskit_ibm_runtime", reason="no qiskit-ibm-runtime")
     submit = ["qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "ibm:ibm_torino"]
     assert "USD (at most 6.40) by ibm_payg" in run(capsys, *submit, code=2)  # 2 s a job and 60 executions: 2.02 s, at worst 4 s
     assert "USD (at most 4.80) by ibm_flex" in run(capsys, *submit, "--plan", "flex", code=2)

@@ -19,7 +19,7 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import cost_of_work, count_on, device_durations, estimate_cost, qpu_seconds, shot_seconds
 from flashket.qpu.offers import PRICED_DEVICES, device_names, find_device
 from flashket.qpu.profile import DEVICES, load_profile, parse_profile
-from flashket.qpu.spending import worst_case
+from flashket.qpu.spending import reserve, worst_case
 from flashket.qpu.timing import TIME_MODELS, TimeModel, parse_time_model, time_model_fields
 from flashket.qpu.workload import CircuitCounts, Work, count
 
@@ -164,3 +164,15 @@ def test_a_time_model_survives_its_file():
     assert parse_time_model(None) is None and math.isnan(parse_time_model({"source": "x", "as_of": "2026-01-01", "pair": None}).pair)
     with pytest.raises(InputError, match="timing must be a TimeModel"):
         replace(load_profile("quantinuum_h2-2"), timing={"layer": 1})
+
+
+def test_an_adapter_reserves_what_the_estimate_says():
+    batch = fk.qpu.Batch((BELL,) * 3, (1000,) * 3)
+    cost = fk.qpu.open_adapter("ionq:qpu.forte-1").estimate(batch)
+    assert cost.qpu_seconds == pytest.approx(3000 * (3 * 130e-6 + 970e-6 + 150e-6)) and cost.qpu_seconds_worst == 7.0
+    with fk.qpu.budget(usd=1e6, qpu_seconds=6.9), pytest.raises(fk.BudgetExceeded, match=r"7 QPU seconds.*qpu_seconds=7\.0"):
+        reserve([cost], "ionq:qpu.forte-1", is_remote=True)
+    with fk.qpu.budget(usd=1e6, qpu_seconds=7) as allowed:
+        (held,) = reserve([cost], "ionq:qpu.forte-1", is_remote=True)
+        assert allowed.left.qpu_seconds == 0.0
+        held.release()

@@ -125,7 +125,7 @@ def time_model_fields(model: TimeModel) -> dict[str, Any]:
 
 _MQT = "mqt-bench 2.3.0 (MIT), mqt/bench/targets/devices/"
 _MQT_DATE = "2026-09-12"
-_SYCAMORE = "Arute et al., Nature 574, 505: about 200 s for a million samples of Sycamore, control included"
+_SYCAMORE = "Arute et al., Nature 574, 505: about 200 s to sample a circuit on Sycamore a million times"
 _SYCAMORE_DATE = "2019-10-23"
 
 TIME_MODELS = {
