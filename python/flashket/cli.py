@@ -188,7 +188,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from flashket.benchmark.runner import Request, interruptible, run
     from flashket.errors import InputError
     from flashket.llm.model import array_module
-    from flashket.qpu.budget import budget
+    from flashket.qpu.spending import budget
 
     if arguments.scheduler:
         raise InputError("[bench] --scheduler is not in this version, which runs on this machine; leave it out")
@@ -303,7 +303,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _estimate(arguments: argparse.Namespace) -> int:
     """Say what a kernel matrix would take on every device: circuits, gates, QPU seconds, dollars. Nothing is sent."""
-    from flashket.qpu.estimate import estimate_command
+    from flashket.qpu.estimates import estimate_command
 
     return estimate_command(arguments)
 

@@ -10,7 +10,7 @@ import flashket as fk
 from flashket.controls import ScaledDot
 from flashket.errors import InputError
 from flashket.qpu import compile_pair, profile_names
-from flashket.qpu.estimate import estimate, estimate_command, expected_fidelity, native_fidelity, table
+from flashket.qpu.estimates import estimate, estimate_command, expected_fidelity, native_fidelity, table
 from flashket.qpu.offers import PRICED_DEVICES, device_names
 from flashket.qpu.profile import load_profile
 from flashket.qpu.workload import CircuitCounts

@@ -53,12 +53,11 @@ def token_cost(model: Model, noise: NoiseModel, *, shots: int, progress: Progres
 
 def circuit_cost(kernel: Kernel, noise: NoiseModel, circuits: int, shots: int) -> dict[str, Any]:
     """Return the size of a kernel's compiled circuit, and the cost of so many of them."""
-    from flashket.qpu.cost import cost_of_work, device_durations
-    from flashket.qpu.workload import Work, count_circuit
+    from flashket.qpu.cost import cost_of_work, count_on
+    from flashket.qpu.workload import Work
 
     native, profile = noise.native(kernel), noise.profile
-    pulse, pair, _ = device_durations(profile)
-    counts = count_circuit(native, profile.one_qubit_gate, profile.two_qubit_gate, pulse, pair)
+    counts = count_on(profile, native)
     cost = cost_of_work(profile, [Work(counts, circuits, shots)])
     return {
         "n_qubits": counts.n_qubits,

@@ -14,13 +14,13 @@ import numpy as np
 from flashket.cli import FAILED, GOOD, open_npy, write_npy
 from flashket.errors import InputError, explanation
 from flashket.qpu import jobs
-from flashket.qpu.budget import budget, worst_case
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import Journal, Record, default_path
 from flashket.qpu.kernel_jobs import open_gram, plan_gram
 from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise
 from flashket.qpu.mitigation.psd import PSD_METHODS
 from flashket.qpu.mitigation.rescale import RESCALE_MODES
+from flashket.qpu.spending import budget, worst_case
 from flashket.spec import parse_spec
 
 

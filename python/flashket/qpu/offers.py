@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flashket.errors import InputError, explanation
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+from flashket.qpu.timing import TIME_MODELS, TimeModel
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class PricedDevice:
         Whether every pair has the two-qubit gate; otherwise routing adds gates that are not counted.
     note : str
         What a user should know.
+    timing : TimeModel or None
+        Published durations, as of a profile.
     """
 
     name: str
@@ -35,15 +38,16 @@ class PricedDevice:
     two_qubit_gate: str
     is_all_to_all: bool
     note: str = ""
+    timing: TimeModel | None = None
 
 
 PRICED_DEVICES = (
-    PricedDevice("iqm_garnet", "IQM", 20, "u", "cz", False),
-    PricedDevice("iqm_emerald", "IQM", 54, "u", "cz", False),
-    PricedDevice("rigetti_ankaa", "Rigetti", 82, "sx", "cz", False),
-    PricedDevice("rigetti_cepheus-1-108q", "Rigetti", 108, "sx", "cz", False),
-    PricedDevice("ionq_forte", "IonQ", 36, "u", "rzz", True),
-    PricedDevice("ionq_aria", "IonQ", 25, "u", "rzz", True, "no longer offered"),
+    PricedDevice("iqm_garnet", "IQM", 20, "u", "cz", False, "", TIME_MODELS["IQM"]),
+    PricedDevice("iqm_emerald", "IQM", 54, "u", "cz", False, "", TIME_MODELS["IQM"]),
+    PricedDevice("rigetti_ankaa", "Rigetti", 82, "sx", "cz", False, "", TIME_MODELS["Rigetti"]),
+    PricedDevice("rigetti_cepheus-1-108q", "Rigetti", 108, "sx", "cz", False, "", TIME_MODELS["Rigetti"]),
+    PricedDevice("ionq_forte", "IonQ", 36, "u", "rzz", True, "", TIME_MODELS["IonQ Forte"]),
+    PricedDevice("ionq_aria", "IonQ", 25, "u", "rzz", True, "no longer offered", TIME_MODELS["IonQ Aria"]),
 )
 
 

@@ -18,7 +18,7 @@ from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
 from flashket.program import TWO_QUBIT
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit
-from flashket.qpu.cost import Cost, cost_of_work, device_durations
+from flashket.qpu.cost import Cost, cost_of_work, count_on
 from flashket.qpu.native import NativeCircuit
 from flashket.qpu.offers import PricedDevice, device_names, find_device
 from flashket.qpu.profile import DeviceProfile
@@ -227,7 +227,6 @@ def _row(
 
     if circuit.n_qubits > device.n_qubits:
         return refused(f"circuits have {circuit.n_qubits} qubits, the device {device.n_qubits}")
-    duration_1q, duration_2q, _ = device_durations(device)
     notes: list[str] = []
     fidelity = math.nan
     compiled: MeasuredCircuit | NativeCircuit = circuit
@@ -239,7 +238,7 @@ def _row(
         except InputError as error:
             return refused(str(error))
         fidelity = native_fidelity(compiled)
-    counts = count_circuit(compiled, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
+    counts = count_on(device, compiled)
     if compiled is circuit and not _is_all_to_all(device):
         notes.append("gates counted without routing" + ("" if isinstance(device, PricedDevice) else "; --qpu NAME compiles"))
     if compiled is circuit and isinstance(device, DeviceProfile):
