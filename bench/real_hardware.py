@@ -31,6 +31,8 @@ from flashket.qpu.layout import line_layout
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "bench" / "data"
+WIDTHS = (*range(2, 31, 2), 50)
+"""Numbers of qubits that the benchmark was run on."""
 FEW_QUBITS = 10
 """Errors are stated up to here and over all rows."""
 
@@ -323,15 +325,18 @@ def plot(rows: Sequence[Row], found: Sequence[HardwarePrediction]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def write_layouts(rows: Sequence[Row]) -> None:
-    """Ask Qiskit for the lines of all rows and write them down."""
+def write_layouts() -> None:
+    """Ask Qiskit for lines on every IBM profile with CZ gates, whether there are rows of it or not, and write them down."""
     import qiskit
     from qiskit.transpiler import generate_preset_pass_manager
 
     layouts: dict[str, dict[str, list[int]]] = {}
-    for device in sorted({row.device for row in rows}):
-        manager = generate_preset_pass_manager(optimization_level=2, target=_target(load_profile(device)), seed_transpiler=0)
-        for n in sorted({row.n for row in rows if row.device == device}):
+    for device in sorted(profile_names()):
+        profile = load_profile(device)
+        if profile.vendor != "IBM" or profile.two_qubit_gate != "cz":
+            continue
+        manager = generate_preset_pass_manager(optimization_level=2, target=_target(profile), seed_transpiler=0)
+        for n in WIDTHS:
             half = line_circuit(n).bind(angles(n))
             circuit = qiskit.QuantumCircuit(n)
             for part in (half, half.inverse()):
@@ -376,7 +381,7 @@ def main() -> None:
     rows = load_rows(arguments.rows) if arguments.rows else load_rows()
     able = [row for row in rows if not why_not(row)]
     if arguments.layouts:
-        write_layouts(able)
+        write_layouts()
         return
     found = [predict(row.device, row.n) for row in able]
     if arguments.rows:

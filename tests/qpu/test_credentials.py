@@ -18,7 +18,7 @@ import pytest
 from flashket.errors import BackendUnavailable, JobError
 from flashket.qpu import Batch, open_adapter
 from flashket.qpu.adapters import TransientError
-from flashket.qpu.adapters._shared import asked
+from flashket.qpu.adapters._asking import asked
 from flashket.qpu.credentials import Secret, find_credential, need_credential, redact
 from ionq_service import IonQService
 from measured import FLIP

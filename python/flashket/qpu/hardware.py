@@ -26,8 +26,17 @@ Floats = npt.NDArray[np.float64]
 PERSISTENCE = (0.47, 0.33, 0.52)
 """How far errors of two-qubit gates, one-qubit gates and readout are those of the snapshot: see :func:`return_probability`."""
 
+DEVICE_DRIFT = (0.17, 0.16, 0.64)
+"""How far the errors of a whole device move together, as the standard deviation of the logarithm: see :func:`return_probability`."""
+
 _SHORTEST_LINE = 10
 """Layer fidelities of shorter lines say little about crosstalk: a few gates, the best of the device."""
+
+_PULSES_OF_CLIFFORD = 20 / 24
+"""Of the 24 one-qubit Cliffords 4 are turns about z, which are virtual; the others take one pulse each."""
+
+_MIXED_1Q, _MIXED_2Q = 0.999 * 3 / 4, 0.999 * 15 / 16
+"""Most that an error takes of a process fidelity: what is fully mixed keeps a quarter or a sixteenth."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +52,11 @@ class HardwarePrediction:
     as_calibrated : float
         If no error had changed since the snapshot: exact simulation, crosstalk included.
     crosstalk : float
-        What two-qubit errors were multiplied by.
+        How much worse two-qubit errors were taken than alone: the factor, or the median of factors where each edge has its own.
     layout : tuple of int, (n_qubits,)
         The line of qubits.
+    expected_error : float
+        Mean distance of a run from ``value`` over drift: what is left to be wrong if everything here is right.
     """
 
     value: float
@@ -54,6 +65,7 @@ class HardwarePrediction:
     as_calibrated: float
     crosstalk: float
     layout: tuple[int, ...]
+    expected_error: float
 
 
 def return_probability(
@@ -63,6 +75,7 @@ def return_probability(
     program: Program | None = None,
     layout: Sequence[int] | None = None,
     persistence: Sequence[float] = PERSISTENCE,
+    device_drift: Sequence[float] = DEVICE_DRIFT,
     crosstalk: float | None = None,
     draws: int = 2000,
     seed: int = 0,
@@ -82,8 +95,11 @@ def return_probability(
     persistence : sequence of float, (3,)
         Correlation between the snapshot and the run of the errors of two-qubit gates, one-qubit gates and readout: 1 for a device that
         has not changed, 0 for one of which only the distribution of errors is known.
+    device_drift : sequence of float, (3,)
+        Standard deviation of the logarithm of a factor that all errors of a kind share; errors with persistence 1 have none.
     crosstalk : float, optional
-        Factor on two-qubit errors while neighbouring gates run; by default the snapshot's, see :func:`crosstalk_factor`.
+        Factor on two-qubit errors while neighbouring gates run; by default the snapshot's own, each edge's where it has them
+        (``error_2q_parallel``), else :func:`crosstalk_factor`.
     draws : int
         Samples of drift.
     seed : int
@@ -103,12 +119,13 @@ def return_probability(
     Exact simulation of the line at any width (:func:`flashket.noise.line.zero_probability`) with each qubit's and edge's own errors,
     relaxation while waiting, readout of a prepared 0, and crosstalk. Then drift: a snapshot is not the day of the run, and the line that
     looked best will on average be worse. Each error's place z in the device's distribution (as a normal deviate) becomes
-    ``c z + sqrt(1 - c^2) xi`` with the persistence c and a normal xi, and the error is that of the device at the new place. The return
-    probability follows the product of what every operation leaves whole, to the power that makes this product agree with the exact
+    ``c z + sqrt(1 - c^2) xi`` with the persistence c and a normal xi, and the error is that of the device at the new place; then the
+    errors of a kind are multiplied by one log-normal factor, as devices get better and worse as a whole. The return probability follows the product of what every operation leaves whole, to the power that makes this product agree with the exact
     simulation of the snapshot.
 
     The defaults of c come from calibration data alone: the rank correlation between two snapshots of the same device, mean of three
-    IBM Heron devices (fez 34 days apart, marrakesh 35, torino 364), as the normal deviates' correlation 2 sin(pi r / 6).
+    IBM Heron devices (fez 34 days apart, marrakesh 35, torino 364), as the normal deviates' correlation 2 sin(pi r / 6). Those of the
+    whole device are the root mean square of log(median after / median before) over nine devices, bench/calibration_drift.py.
 
     Examples
     --------
@@ -128,20 +145,24 @@ def return_probability(
             raise InputError(explanation(place, "x must be one row", row.shape, "pass (n_features,) numbers"))
         program = line_circuit(len(row))
         layout = line_layout(profile, len(row)) if layout is None else layout
-    factor = crosstalk_factor(profile) if crosstalk is None else crosstalk
+    if len(device_drift) != 3 or not all(0 <= s < math.inf for s in device_drift):
+        raise InputError(explanation(place, "device_drift must be three numbers of 0 and more", device_drift, "leave it out"))
+    together = _side_by_side(profile, crosstalk)
     native = compile_pair(program, profile, layout=layout)
-    # An error of a half leaves nothing of a two-qubit state, and neither does a larger one.
-    louder = replace(native, profile=replace(profile, error_2q=tuple(min(factor * error, 0.5) for error in profile.error_2q)))
+    louder = replace(native, profile=replace(profile, error_2q=together))
     # The noise package imports this one.
     from flashket.noise.line import zero_probability
     from flashket.noise.lower import lower
 
     exact = zero_probability(lower(louder), row, row)
-    wholes = _drifted(louder, persistence, draws, np.random.default_rng(seed))
-    calibrated = _drifted(louder, (1.0, 1.0, 1.0), 1, np.random.default_rng(seed))[0]
+    wholes = _drifted(louder, persistence, device_drift, draws, np.random.default_rng(seed))
+    calibrated = _drifted(louder, (1.0, 1.0, 1.0), device_drift, 1, np.random.default_rng(seed))[0]
     power = math.log(exact) / calibrated if calibrated < 0 < exact < 1 else 1.0
     low, value, high = np.exp(power * np.quantile(wholes, [0.16, 0.5, 0.84])).tolist()
-    return HardwarePrediction(value, low, high, exact, factor, native.qubits)
+    expected_error = float(np.abs(np.exp(power * wholes) - value).mean())
+    ratios = [new / old for new, old in zip(together, profile.error_2q, strict=True) if 0 < old < FAULTY]
+    factor = float(np.median(ratios)) if ratios else 1.0
+    return HardwarePrediction(value, low, high, exact, factor, native.qubits, expected_error)
 
 
 def line_circuit(n_qubits: int) -> Program:
@@ -165,9 +186,12 @@ def line_circuit(n_qubits: int) -> Program:
 def crosstalk_factor(profile: DeviceProfile) -> float:
     """Return how much worse two-qubit gates are side by side than alone, 1 where the profile does not know.
 
-    The profile's layer fidelities are of two layers of gates that cover a line, all gates of a layer at once; the gates' own errors
-    predict them as a product of process fidelities 1 - 5/4 e. The factor is the median over lines of ten and more qubits of
-    log(measured) / log(predicted), and at least 1, as gates cannot gain from company.
+    Sycamore profiles have both errors of each edge: the ratio of their medians. IBM's have layer fidelities, of two layers of gates that
+    cover a line, all gates of a layer at once and between random one-qubit Cliffords (McKay et al., arXiv:2311.05933). The line's lone
+    errors predict them as a product of process fidelities: 1 - 5/4 e of each gate, and 1 - 3/2 e of the pulses, 5/6 of one for each qubit
+    and layer, as 20 of the 24 Cliffords take one. Pulses have no company to suffer from, so with their share taken off both sides the
+    factor is the median over lines of ten and more qubits of log(measured) / log(predicted), and at least 1, as gates cannot gain from
+    company.
 
     Examples
     --------
@@ -175,19 +199,33 @@ def crosstalk_factor(profile: DeviceProfile) -> float:
     >>> 1.0 <= crosstalk_factor(load_profile("ibm_boston")) < crosstalk_factor(load_profile("ibm_miami")) < 4
     True
     """
+    if profile.error_2q_parallel is not None:
+        return max(1.0, profile.median("error_2q_parallel") / profile.median("error_2q"))
     if profile.edges is None:
         return 1.0
     alone = {frozenset(pair): error for pair, error in zip(profile.edges, profile.error_2q, strict=True)}
+    pulse = np.log1p(-np.minimum(1.5 * np.nan_to_num(np.array(profile.error_1q)), _MIXED_1Q))
     ratios = []
     for line, fidelity in profile.layer_fidelity:
         errors = [alone.get(frozenset(pair), math.nan) for pair in pairwise(line)]
-        predicted = sum(math.log1p(-1.25 * error) for error in errors)
+        predicted = sum(math.log1p(-min(1.25 * error, _MIXED_2Q)) for error in errors)
         if len(line) >= _SHORTEST_LINE and predicted < 0 < fidelity < 1:  # a line over an edge of unknown error compares with nothing
-            ratios.append(math.log(fidelity) / predicted)
+            pulses = 2 * _PULSES_OF_CLIFFORD * float(pulse[list(line)].sum())
+            ratios.append((math.log(fidelity) - pulses) / predicted)
     return max(1.0, float(np.median(ratios))) if ratios else 1.0
 
 
-def _drifted(native: NativeCircuit, persistence: Sequence[float], draws: int, generator: np.random.Generator) -> Floats:
+def _side_by_side(profile: DeviceProfile, crosstalk: float | None) -> tuple[float, ...]:
+    """Return the errors of two-qubit gates while others run. An error of a half leaves nothing of a state, and neither does a larger one."""
+    factor = crosstalk_factor(profile) if crosstalk is None else crosstalk
+    known = profile.error_2q_parallel if crosstalk is None and profile.error_2q_parallel is not None else (math.nan,) * len(profile.error_2q)
+    pairs = zip(profile.error_2q, known, strict=True)
+    return tuple(min(factor * alone if math.isnan(together) else together, 0.5) for alone, together in pairs)
+
+
+def _drifted(
+    native: NativeCircuit, persistence: Sequence[float], device_drift: Sequence[float], draws: int, generator: np.random.Generator
+) -> Floats:
     """Return, for each draw of drift, the logarithm of the product of what every operation leaves whole."""
     profile = native.profile
     edges: dict[int, int] = {}
@@ -201,17 +239,19 @@ def _drifted(native: NativeCircuit, persistence: Sequence[float], draws: int, ge
                 pulses[gate.qubits[0]] += count
     used = np.array(native.qubits)
     read = used[list(native.measured)]
-    # Process fidelities: 1 - (d + 1) / d of the average infidelity; what is fully mixed keeps a sixteenth or a quarter.
+    # Process fidelities: 1 - (d + 1) / d of the average infidelity.
     kinds = (
-        (profile.error_2q, np.array(list(edges), int), np.array(list(edges.values()), float), 1.25, 15 / 16),
-        (profile.error_1q, used, pulses, 1.5, 3 / 4),
-        (profile.readout_p10, read, np.ones(len(read)), 1.0, 1.0),
+        (profile.error_2q, np.array(list(edges), int), np.array(list(edges.values()), float), 1.25, _MIXED_2Q),
+        (profile.error_1q, used, pulses, 1.5, _MIXED_1Q),
+        (profile.readout_p10, read, np.ones(len(read)), 1.0, 0.999),
     )
     logs = np.zeros(draws)
-    for c, (errors, where, counts, share, most) in zip(persistence, kinds, strict=True):
+    for c, wide, (errors, where, counts, share, most) in zip(persistence, device_drift, kinds, strict=True):
         device = np.nan_to_num(np.array(errors, np.float64))
         error = _moved(device, where, c, draws, generator)
-        logs += np.log1p(-np.minimum(share * error, most * 0.999)) @ counts
+        if c < 1.0 and wide > 0.0:
+            error = error * np.exp(wide * generator.standard_normal((draws, 1)))
+        logs += np.log1p(-np.minimum(share * error, most)) @ counts
     return logs
 
 

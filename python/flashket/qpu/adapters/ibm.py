@@ -11,14 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
+from flashket.qpu.adapters._asking import Unlisted, asked, asked_in_vain, before_sending, sent
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
 from flashket.qpu.adapters._shared import (
     LocalAdapter,
-    Unlisted,
-    asked,
-    asked_in_vain,
-    before_sending,
     check_batch,
     circuit_seeds,
     device_cost,
@@ -243,8 +240,9 @@ class IBMAdapter:
         check_batch(batch, self.limits(), self.name)
         before_sending(self._backend)
         check_batch(batch, self.limits(), self.name)
-        pubs = self.pubs(batch)
-        return asked(self.name, lambda: str(self.sampler(token).run(pubs).job_id()))
+        pubs = before_sending(lambda: asked(self.name, lambda: self.pubs(batch)))
+        sampler = before_sending(lambda: asked(self.name, lambda: self.sampler(token)))
+        return sent(self.name, lambda: str(sampler.run(pubs).job_id()))
 
     def pubs(self, batch: Batch) -> list[Any]:
         """Return the batch as the primitive's inputs, compiled for the open device."""
@@ -321,7 +319,8 @@ class BackendAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        circuits = compiled(map(quantum_circuit, batch.circuits), self._backend, **self._compiler)
+        made = map(quantum_circuit, batch.circuits)
+        circuits = before_sending(lambda: asked(self.name, lambda: compiled(made, self._backend, **self._compiler)))
 
         def send() -> str:
             job = self._backend.run(circuits, shots=batch.shots[0])
