@@ -31,7 +31,7 @@ from flashket.backends._registry import select
 from flashket.backends.qpu import requested_qpu
 from flashket.errors import BackendUnavailable, InputError, explanation
 from flashket.feature_maps import FeatureMap
-from flashket.kernels import Kernel
+from flashket.kernels import Kernel, Projected
 
 if TYPE_CHECKING:
     from flashket.noise.applied import AppliedNoise
@@ -237,8 +237,8 @@ def check_sampling(kernel: Kernel, shots: Any, seed: Any, place: str, *, is_nois
         if kernel.is_control or not kernel.is_probability:
             do = "a classical control is exact; pass shots=None"
             raise InputError(explanation(place, "shots need a quantum kernel", repr(kernel), do))
-        if not kernel.can_sample:
-            do = "its rows are measured, not its pairs; pass shots=None"
+        if not kernel.can_sample and not (is_noisy and isinstance(kernel, Projected)):
+            do = 'its rows are measured, not its pairs; pass shots=None, a noise model, or use fk.qpu.gram(..., backend="sim:ideal")'
             raise InputError(explanation(place, "shots need values that are the probability of one outcome", repr(kernel), do))
     if seed is None:
         return n_shots, secrets.randbits(64) if n_shots or is_noisy else 0
