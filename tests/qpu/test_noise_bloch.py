@@ -115,13 +115,13 @@ def test_nine_qubits_take_trajectories():
     assert abs(found - wanted).max() < 6 * report.standard_error
 
 
-@pytest.mark.parametrize("noise", [EXACT, RUNS], ids=["exact", "trajectories"])
-@pytest.mark.parametrize("shots", [2, 30, 500])
-def test_counts_scatter_about_the_noisy_value(noise, shots):
+@pytest.mark.parametrize(("method", "shots"), [("exact", 2), ("exact", 30), ("exact", 500), ("trajectories", 30)])
+def test_counts_scatter_about_the_noisy_value(method, shots):
     """Distances are unbiased; their exponential is where it is close to linear."""
-    kernel = fk.Projected(fk.ZZ(3), gamma=1e-3)
-    wanted = -np.log(fk.gram(X3, Y3, kernel=kernel, noise=EXACT))
-    found = np.array([-np.log(fk.gram(X3, Y3, kernel=kernel, noise=noise, shots=shots, seed=seed)) for seed in range(200)])
+    kernel, x, y = fk.Projected(fk.ZZ(2), gamma=1e-3), X3[:3, :2], Y3[:3, :2]
+    noise = fk.NoiseModel.from_profile("ibm_torino", method, trajectories=32)
+    wanted = -np.log(fk.gram(x, y, kernel=kernel, noise=fk.NoiseModel.from_profile("ibm_torino", "exact")))
+    found = np.array([-np.log(fk.gram(x, y, kernel=kernel, noise=noise, shots=shots, seed=seed)) for seed in range(100)])
     deviation = (found.mean(axis=0) - wanted) / (found.std(axis=0) / np.sqrt(len(found)))
     assert np.abs(deviation).max() < 5
     assert 0.5 < np.sqrt((deviation**2).mean()) < 2
@@ -129,9 +129,9 @@ def test_counts_scatter_about_the_noisy_value(noise, shots):
 
 def test_counts_scatter_as_the_estimator_says():
     device = fk.qpu.gram(X3, kernel=KERNEL, backend="sim:ibm_torino", shots=400, seed=3)
-    spread = np.std([fk.gram(X3, kernel=KERNEL, noise=EXACT, shots=400, seed=seed) for seed in range(200)], axis=0)
+    spread = np.std([fk.gram(X3, kernel=KERNEL, noise=EXACT, shots=400, seed=seed) for seed in range(100)], axis=0)
     upper = np.triu_indices(6, 1)
-    np.testing.assert_allclose(spread[upper], device.standard_errors[upper], rtol=0.35)
+    np.testing.assert_allclose(spread[upper], device.standard_errors[upper], rtol=0.4)
     assert (np.diag(spread) == 0).all()
 
 
