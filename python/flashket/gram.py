@@ -112,7 +112,8 @@ def gram(
     (i, j) prepares X[i] and undoes Y[j]; when Y is None each pair is one circuit, i <= j, and the diagonal is measured as well and lies
     below 1. Of a Projected kernel rows are measured, in three circuits each: Bloch components as the device reads them give the value,
     shots (2 or more, of each circuit) are drawn for a row and shared by its entries, their noise is taken off the distances, so that a
-    value may exceed 1, and the diagonal stays 1. Inside :func:`flashket.diagnostics.record` the method and its error are told. Noise is simulated on the host.
+    value may exceed 1, and the diagonal stays 1. Angles beyond 2^30 rad, which rounding moves by more than 1e-7, are refused under
+    noise. Inside :func:`flashket.diagnostics.record` the method and its error are told. Noise is simulated on the host.
 
     Device arrays stay on their device: the work is put on the caller's current stream (of JAX, ordered with its own) and nothing
     waits, so rows are not looked at: NaN, infinity and rows of zeros give NaN in their own rows and columns. The stream must live

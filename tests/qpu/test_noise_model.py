@@ -357,6 +357,22 @@ def test_refusals(call, error, text):
         call()
 
 
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(2)), fk.Fidelity(fk.ZZ(2)), fk.Projected(fk.ZZ(2))], ids=repr)
+@pytest.mark.parametrize("method", ["exact", "trajectories"])
+def test_angles_that_rounding_would_lose_are_refused(kernel, method):
+    model = fk.NoiseModel.from_profile("ibm_torino", method, trajectories=4)
+    for size in (1.1e9, 1e17, 1e60):
+        rows = np.array([[0.3, 1.0], [0.5, size]])
+        for x, y, name in ((rows, None, "X"), (rows[:1], rows, "Y")):
+            with pytest.raises(fk.InputError, match=rf"\[gram\] {name} must keep angles within 1.07374e\+09 rad"):
+                fk.gram(x, y, kernel=kernel, noise=model)
+    # What is not refused is right: turns do nothing.
+    kernel, near = type(kernel)(fk.Angle(2)), np.array([[0.3, 1.0], [0.5, 2.0]])
+    np.testing.assert_allclose(
+        fk.gram(near + 2 * np.pi * 1e8, kernel=kernel, noise=model, seed=1), fk.gram(near, kernel=kernel, noise=model, seed=1), atol=2e-6
+    )
+
+
 def test_importing_flashket_does_not_import_noise():
     result = run_python("import sys, flashket; print([name for name in sys.modules if 'flashket.noise' in name or 'flashket.qpu' in name])")
     assert result.stdout.strip() == "[]", result.stderr

@@ -72,6 +72,9 @@ def gram(
     """
     if shots == 1:
         raise InputError(explanation("gram", "shots of a projected kernel must be 2 or more", 1, "one shot has no spread"))
+    for name, rows in (("X", X), ("Y", X if Y is None else Y)):
+        n_features = circuits[0].parts[0].program.n_features
+        exact.check_angles(circuits[0].parts[0].program, exact.rows_of(rows, n_features, "gram", name), "gram", name)
     x, variances = _rows(circuits, X, shots, runs, seed, 0)
     y, others = (x, variances) if Y is None else _rows(circuits, Y, shots, runs, seed, 1)
     # In place: beside the result nothing of its size exists.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from flashket.runtime import get_num_threads
 
 MOST_QUBITS = 12
 """Density matrices of more qubits are refused: trajectories take over."""
+
+LARGEST_ANGLE = 2.0**30
+"""Radians up to which float64 keeps an angle to 1e-7."""
 
 _BLOCK_BYTES = 2**28
 """Pauli vectors of so many bytes are kept while the other side of a kernel matrix is computed."""
@@ -75,6 +79,7 @@ def pauli_vectors(noisy: NoisyProgram, start: Any, X: Any, *, adjoint: bool = Fa
     """
     place = "pauli_vectors"
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(noisy.program.n_qubits, place)
     _require(place, noisy.program.n_qubits, len(rows), 8 * len(rows) * 4**noisy.program.n_qubits)
     return _run(checked_arrays(noisy, place), _start(start, noisy.program.n_qubits, place), rows, adjoint)
@@ -129,6 +134,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
     x = rows_of(X, n_features, place, "X")
     y = None if Y is None else rows_of(Y, n_features, place, "Y")
     right = x if y is None else y
+    for name, side in (("X", x), ("Y", right)):
+        check_angles(noisy.parts[0].program, side, place, name)
     _check_width(n_qubits, place)
     row_bytes = 8 * 4**n_qubits
     lanes = core().pauli_lanes()
@@ -242,6 +249,7 @@ def diagonals(noisy: NoisyProgram, start: Any, X: Any) -> Iterator[Floats]:
     place = "diagonals"
     n_qubits = noisy.program.n_qubits
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(n_qubits, place)
     arrays, first = checked_arrays(noisy, place), _start(start, n_qubits, place)
     lanes = core().pauli_lanes()
@@ -399,6 +407,29 @@ def rows_of(value: Any, n_features: int, place: str, name: str) -> Floats:
     if not np.isfinite(rows).all():
         raise InputError(explanation(place, f"{name} must be finite", "NaN or infinity", "clean the data first"))
     return rows
+
+
+def check_angles(program: Program, rows: Floats, place: str, name: str) -> None:
+    """Raise InputError for rows that make an angle too large: compiled gates add constants to it, which rounding would lose.
+
+    Examples
+    --------
+    >>> check_angles(Program(1, 1, (Gate("ry", (0,), (Linear(2.0, 0),)),)), np.array([[1e9]]), "gram", "X")
+    Traceback (most recent call last):
+        ...
+    flashket.errors.InputError: [gram] X must keep angles within 1.07374e+09 rad under noise, got 2e+09: scale the data
+    """
+    if not rows.size:
+        return
+    largest = np.abs(rows).max(axis=0)
+
+    def bound(gate: Gate) -> float:
+        return math.prod((abs(a) * float(largest[feature]) if feature >= 0 else 0.0) + abs(b) for a, feature, b in gate.angle)
+
+    found = max((bound(gate) for gate in program.gates if gate.angle), default=0.0)
+    if not found <= LARGEST_ANGLE:
+        wanted = f"{name} must keep angles within {LARGEST_ANGLE:g} rad under noise"
+        raise InputError(explanation(place, wanted, f"{found:g}", "scale the data"))
 
 
 def _start(value: Any, n_qubits: int, place: str) -> Floats:

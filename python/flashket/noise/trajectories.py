@@ -18,7 +18,7 @@ from flashket.arrays import Array
 from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS, is_cptp, kraus
-from flashket.noise.exact import checked_arrays, joined, mirror, product, read_out, rows_of, zeros_effect
+from flashket.noise.exact import check_angles, checked_arrays, joined, mirror, product, read_out, rows_of, zeros_effect
 from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
 from flashket.runtime import get_num_threads
 
@@ -105,6 +105,7 @@ def trajectory_states(
     place = "trajectory_states"
     n_qubits = noisy.program.n_qubits
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(n_qubits, place)
     count = _count(trajectories, 1, place)
     precision = np.dtype(dtype)
@@ -171,6 +172,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
     _check_width(n_qubits, place)
     x = rows_of(X, n_features, place, "X")
     y = x if Y is None else rows_of(Y, n_features, place, "Y")
+    for name, rows in (("X", x), ("Y", y)):
+        check_angles(noisy.parts[0].program, rows, place, name)
     count, key, precision = _count(trajectories, 2, place), _seed(seed, place), np.dtype(dtype)
     forward = _Side(noisy.parts[0], _start_matrices(noisy.start, n_qubits, False, place), False, place)
     backward = _Side(noisy.parts[1], _start_matrices(zeros_effect(noisy), n_qubits, True, place), True, place)
@@ -294,6 +297,7 @@ def row_probabilities(
     place = "row_probabilities"
     n_qubits = noisy.program.n_qubits
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(n_qubits, place)
     count, key = _count(trajectories, 2, place), _seed(seed, place)
     side = _Side(noisy, _start_matrices(start, n_qubits, False, place), False, place)
