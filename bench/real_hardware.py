@@ -12,126 +12,22 @@ The measurements are read only after everything has been predicted; nothing is f
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
 from datetime import date
-from functools import cache
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from flashket.qpu import DeviceProfile, MeasuredCircuit, estimate_cost, load_profile, profile_names
-from flashket.qpu.hardware import HardwarePrediction, line_circuit, return_probability
-from flashket.qpu.layout import line_layout
+from flashket.qpu import MeasuredCircuit, estimate_cost, load_profile, profile_names
+from flashket.qpu.hardware import HardwarePrediction, line_circuit
+from hardware_models import VARIANTS, medians
+from hardware_rows import ROOT, Row, RowsError, angles, load_rows, mean_absolute_error, predict, why_not, write_layouts
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "bench" / "data"
-WIDTHS = (*range(2, 31, 2), 50)
-"""Numbers of qubits that the benchmark was run on."""
 FEW_QUBITS = 10
 """Errors are stated up to here and over all rows."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement. ``device`` as in our profiles where there is one."""
-
-    provider: str
-    device: str
-    n: int
-    shots: int
-    p: float
-    uncertainty: float
-    day: str
-    qpu_seconds: float
-
-
-def load_rows(path: Path = DATA / "real_qpu_kernel.csv") -> list[Row]:
-    """Return every measurement in the file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(line for line in file if not line.startswith("#")))
-
-    def number(text: str) -> float:
-        return float(text) if text else math.nan
-
-    return [
-        Row(
-            r["provider"], r["device"], int(r["qubits"]), int(r["shots"]), float(r["p_all_zero"]),
-            number(r["uncertainty"]), r["date"], number(r["qpu_seconds"]),
-        )
-        for r in found
-    ]  # fmt: skip
-
-
-def why_not(row: Row) -> str:
-    """Return why a row is not predicted, "" if it is."""
-    if row.device not in profile_names():
-        return "no calibration data of the device"
-    profile = load_profile(row.device)
-    if not profile.snapshot:
-        return "its profile is a vendor's undated example, not a calibration"
-    if row.n > profile.n_qubits:
-        return f"the profile has {profile.n_qubits} qubits"
-    return ""
-
-
-def angles(n: int) -> np.ndarray:
-    """Return the row of angles that the benchmark uses for every run: uniform in [0, 2 pi), NumPy's legacy generator with seed 0."""
-    return 2 * np.pi * np.random.RandomState(0).random_sample(n)
-
-
-@cache
-def _layouts() -> dict[str, dict[str, list[int]]]:
-    found: dict[str, dict[str, list[int]]] = json.loads((DATA / "qiskit_layouts.json").read_text())["layouts"]
-    return found
-
-
-def layout_of(profile: DeviceProfile, n: int) -> tuple[int, ...]:
-    """Return the line that Qiskit's compiler takes on the profile, our own best line where that was not recorded."""
-    recorded = _layouts().get(profile.name, {}).get(str(n))
-    return tuple(recorded) if recorded else line_layout(profile, n)
-
-
-def predict(device: str, n: int, *, own_line: bool = False, **options: object) -> HardwarePrediction:
-    """Predict one device and width."""
-    profile = load_profile(device)
-    layout = line_layout(profile, n) if own_line else layout_of(profile, n)
-    return return_probability(profile, angles(n), program=line_circuit(n), layout=layout, **options)  # type: ignore[arg-type]
-
-
-def medians(device: str, n: int) -> float:
-    """Return the plain product of median fidelities: 4 (n - 1) two-qubit gates and n readouts."""
-    profile = load_profile(device)
-    readout = [(a + b) / 2 for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
-    return float((1 - np.nanmedian(profile.error_2q)) ** (4 * (n - 1)) * (1 - np.nanmedian(readout)) ** n)
-
-
-def medians_and_pulses(device: str, n: int) -> float:
-    """Return the same with 8 one-qubit pulses a qubit."""
-    return medians(device, n) * float(1 - np.nanmedian(load_profile(device).error_1q)) ** (8 * n)
-
-
-UNCHANGED = (1.0, 1.0, 1.0)
-VARIANTS: dict[str, Callable[[str, int], float]] = {
-    "**the prediction**": lambda device, n: predict(device, n).value,
-    "plain product of median fidelities": medians,
-    "the same with 8 one-qubit pulses a qubit": medians_and_pulses,
-    "no drift, no crosstalk": lambda device, n: predict(device, n, persistence=UNCHANGED, crosstalk=1.0, draws=1).as_calibrated,
-    "no drift": lambda device, n: predict(device, n, persistence=UNCHANGED, draws=1).as_calibrated,
-    "no crosstalk": lambda device, n: predict(device, n, crosstalk=1.0).value,
-    "the best line instead of Qiskit's": lambda device, n: predict(device, n, own_line=True).value,
-    "errors of a random place in the device (persistence 0)": lambda device, n: predict(device, n, persistence=(0.0, 0.0, 0.0)).value,
-}
-
-
-def mean_absolute_error(rows: Sequence[Row], values: Sequence[float], most: int | None = None) -> float:
-    """Return the error over rows of at most so many qubits."""
-    return fmean(abs(value - row.p) for row, value in zip(rows, values, strict=True) if most is None or row.n <= most)
 
 
 def usage_seconds(row: Row) -> float:
@@ -143,9 +39,8 @@ def usage_seconds(row: Row) -> float:
     return seconds
 
 
-def page(rows: Sequence[Row], found: Sequence[HardwarePrediction], table: dict[str, list[float]]) -> str:
+def page(rows: Sequence[Row], able: Sequence[Row], found: Sequence[HardwarePrediction], table: dict[str, list[float]]) -> str:
     """Return the page."""
-    able = [row for row in rows if not why_not(row)]
     errors = [value.value - row.p for row, value in zip(able, found, strict=True)]
     inside = fmean(value.low <= row.p <= value.high for row, value in zip(able, found, strict=True))
     few, every = (mean_absolute_error(able, table["**the prediction**"], most) for most in (FEW_QUBITS, None))
@@ -208,7 +103,11 @@ def page(rows: Sequence[Row], found: Sequence[HardwarePrediction], table: dict[s
         span = f"{value.low:.3f}..{value.high:.3f}"
         text.append(f"| {row.device} | {row.n} | {measured} | {value.value:.3f} | {span} | {value.as_calibrated:.3f} | {error:+.3f} |")
     text += ["", "## Not predicted", "", "| provider | device | qubits | measured | why |", "|---|---|---|---|---|"]
-    text += [f"| {row.provider} | {row.device} | {row.n} | {row.p:.3f} | {why_not(row)} |" for row in rows if why_not(row)]
+    text += [
+        f"| {row.provider} | {row.device} | {row.n} | {row.p:.3f} | {why_not(row).removeprefix('unpredicted: ')} |"
+        for row in rows
+        if why_not(row)
+    ]
     return "\n".join(text) + "\n"
 
 
@@ -325,51 +224,6 @@ def plot(rows: Sequence[Row], found: Sequence[HardwarePrediction]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def write_layouts() -> None:
-    """Ask Qiskit for lines on every IBM profile with CZ gates, whether there are rows of it or not, and write them down."""
-    import qiskit
-    from qiskit.transpiler import generate_preset_pass_manager
-
-    layouts: dict[str, dict[str, list[int]]] = {}
-    for device in sorted(profile_names()):
-        profile = load_profile(device)
-        if profile.vendor != "IBM" or profile.two_qubit_gate != "cz":
-            continue
-        manager = generate_preset_pass_manager(optimization_level=2, target=_target(profile), seed_transpiler=0)
-        for n in WIDTHS:
-            half = line_circuit(n).bind(angles(n))
-            circuit = qiskit.QuantumCircuit(n)
-            for part in (half, half.inverse()):
-                for gate in part.gates:
-                    getattr(circuit, gate.name)(*(factor.offset for factor in gate.angle), *gate.qubits)
-                circuit.barrier()
-            circuit.measure_all()
-            layouts.setdefault(device, {})[str(n)] = manager.run(circuit).layout.final_index_layout(filter_ancillas=True)
-    made = f"bench/real_hardware.py --layouts, qiskit {qiskit.__version__}, optimization_level 2, seed 0"
-    devices = (f'"{name}": {{\n' + ",\n".join(f'"{n}": {line}' for n, line in lines.items()) + "}" for name, lines in layouts.items())
-    (DATA / "qiskit_layouts.json").write_text(f'{{"made_by": "{made}",\n"layouts": {{\n' + ",\n".join(devices) + "}}\n")
-
-
-def _target(profile: DeviceProfile) -> Any:
-    """Return the profile as what Qiskit compiles for."""
-    from qiskit.circuit import Measure, Parameter
-    from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
-    from qiskit.transpiler import InstructionProperties, Target
-
-    assert profile.edges is not None
-    target, qubits = Target(num_qubits=profile.n_qubits), range(profile.n_qubits)
-    pulses = {(q,): InstructionProperties(profile.duration_1q[q], profile.error_1q[q]) for q in qubits}
-    reads = [(a + b) / 2 for a, b in zip(profile.readout_p10, profile.readout_p01, strict=True)]
-    pairs = zip(profile.edges, profile.duration_2q, profile.error_2q, strict=True)
-    target.add_instruction(SXGate(), pulses)
-    target.add_instruction(XGate(), pulses)
-    target.add_instruction(RZGate(Parameter("t")), {(q,): InstructionProperties(0.0, 0.0) for q in qubits})
-    target.add_instruction(Measure(), {(q,): InstructionProperties(profile.duration_readout[q], reads[q]) for q in qubits})
-    both = {way: InstructionProperties(length, error) for pair, length, error in pairs for way in (pair, pair[::-1])}
-    target.add_instruction(CZGate(), both)
-    return target
-
-
 def main() -> None:
     """Write the page and the plot, or the layouts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -378,25 +232,43 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=Path, metavar="FILE", help="print the errors on these measurements instead")
     arguments = parser.parse_args()
-    rows = load_rows(arguments.rows) if arguments.rows else load_rows()
-    able = [row for row in rows if not why_not(row)]
     if arguments.layouts:
         write_layouts()
         return
-    found = [predict(row.device, row.n) for row in able]
+    try:
+        rows = load_rows(arguments.rows) if arguments.rows else load_rows()
+    except RowsError as error:
+        parser.exit(2, f"{error}\n")
+    able = [row for row in rows if not why_not(row)]
+    found = [predict(row.device, row.n, row.day) for row in able]
     if arguments.rows:
-        for row in rows:
-            reason = why_not(row)
-            value = None if reason else found[able.index(row)]
-            text = reason if value is None else f"predicted {value.value:.3f} ({value.low:.3f}..{value.high:.3f})"
-            print(f"{row.device} {row.n}: measured {row.p:.3f}, {text}")
-        if able:
-            values = [value.value for value in found]
-            print(f"{len(able)} of {len(rows)} rows, mean absolute error {mean_absolute_error(able, values):.3f}")
+        print_errors(rows, able, found)
         return
-    table = {name: [model(row.device, row.n) for row in able] for name, model in VARIANTS.items()}
+    table = {name: [model(row) for row in able] for name, model in VARIANTS.items()}
     (ROOT / "docs" / "real_hardware.svg").write_text(plot(able, found))
-    (ROOT / "docs" / "real_hardware.md").write_text(page(rows, found, table))
+    (ROOT / "docs" / "real_hardware.md").write_text(page(rows, able, found, table))
+
+
+def print_errors(rows: Sequence[Row], able: Sequence[Row], found: Sequence[HardwarePrediction]) -> None:
+    """Print every row beside its prediction, then the errors."""
+    predictions = iter(found)
+    for row in rows:
+        reason = why_not(row)
+        text = f"{row.device} {row.n}: measured {row.p:.3f}, "
+        if not reason:
+            value = next(predictions)
+            text += f"predicted {value.value:.3f} ({value.low:.3f}..{value.high:.3f})"
+        if not math.isnan(row.qpu_seconds) and row.device in profile_names():
+            text += f", {row.qpu_seconds:.2f} s, modelled {usage_seconds(row):.2f} s" if not reason else ""
+        print(text + reason)
+    values = [value.value for value in found]
+    plain = [medians(row.device, row.n) for row in able]
+    for most, what in ((FEW_QUBITS, f"up to {FEW_QUBITS} qubits"), (None, "all")):
+        n = sum(most is None or row.n <= most for row in able)
+        if n:
+            model, base = (mean_absolute_error(able, each, most) for each in (values, plain))
+            print(f"{what}: {n} rows predicted, mean absolute error {model:.3f}; plain product of medians {base:.3f}")
+    print(f"{len(able)} of {len(rows)} rows predicted")
 
 
 if __name__ == "__main__":
