@@ -122,7 +122,10 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     -----
     One compilation serves every row: pulses are counted for generic angles. Where merged angles would be no product of two linear
     factors (a run with more than one symbolic rotation between turns that do not commute with them), the gates stay as they are and two of
-    them, the first and the last, carry the cost of the two pulses that a compiler of numbers would need.
+    them, the first and the last, carry the cost of the two pulses that a compiler of numbers would need. In square roots of iSWAP an RZZ
+    of a symbolic angle keeps its gate too, at the cost of its two roots and the pulse between them, as the angle between the roots is no
+    product of linear factors. Depolarising commutes with it, relaxation between the roots does not: on google_weber and google_rainbow
+    entries of ZZ and IQP maps of 2 and 4 qubits differ from those of circuits compiled with numbers by 0.001 on average, at most 0.013.
 
     Examples
     --------
