@@ -83,12 +83,22 @@ FLASHKET_INLINE Vec<double> at_least(double least, Vec<double> v) {  // in size
 constexpr double kModerateAngle = 1e5;
 constexpr double kRounding = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low bits
 
+FLASHKET_INLINE IntVec<double> is_large(Vec<double> angle) { return size_of(angle) > kModerateAngle; }
+
+// Half the angles of feature j.
+template <class T>
+FLASHKET_INLINE Vec<double> angles_of(const T* x, int64_t j, const EncoderArgs& args) {
+  Vec<double> angle = load_doubles(x + j * kPanelCols<T>);
+  if (args.centre) angle -= args.centre[j];
+  return angle * (0.5 * args.params[1]);
+}
+
 // Sine and cosine of angle + turn, without rounding the sum of both; the turn is within half a turn. Angles up to
-// kModerateAngle: reduced by pi / 2 in three parts. Larger ones by the C library.
+// kModerateAngle: reduced by pi / 2 in three parts. Larger ones, if there may be such, by the C library.
+template <bool kHasLarge>
 FLASHKET_INLINE void sincos_turned(Vec<double> angle, double turn, Vec<double>& sine, Vec<double>& cosine) {
-  const IntVec<double> is_large = size_of(angle) > kModerateAngle;
   const Vec<double> given = angle;
-  angle = select<double>(is_large, Vec<double>{}, angle);
+  if constexpr (kHasLarge) angle = select<double>(is_large(angle), Vec<double>{}, angle);
   const double quarters = 0.63661977236758134308;  // of a turn in a radian
   const Vec<double> shifted = (angle * quarters + turn * quarters) + kRounding;
   const Vec<double> n = shifted - kRounding;
@@ -98,9 +108,9 @@ FLASHKET_INLINE void sincos_turned(Vec<double> angle, double turn, Vec<double>& 
   Vec<double> s, c;
   sincos_octant<double>(x, s, c);
   turn_quadrants<double>((IntVec<double>)shifted, s, c);
-  if (any_lane(is_large)) {
+  if constexpr (kHasLarge) {
     for (int64_t l = 0; l < kLanes<double>; ++l) {
-      if (!is_large[l]) continue;
+      if (!is_large(given)[l]) continue;
       const double s0 = ::sin(given[l]), c0 = ::cos(given[l]), turn_sine = ::sin(turn), turn_cosine = ::cos(turn);
       s[l] = s0 * turn_cosine + c0 * turn_sine;
       c[l] = c0 * turn_cosine - s0 * turn_sine;
@@ -114,11 +124,11 @@ FLASHKET_INLINE void sincos_turned(Vec<double> angle, double turn, Vec<double>& 
 // and of the sines of the angles that these then stand for: what is left of their rounding is second order in a row's
 // overlap with itself. The overlap does not depend on the turn. It keeps common angles away from the poles (multiples
 // of a quarter turn), and differs from feature to feature, as equal factors would all round the same way.
-template <class T>
-TangentRange tangent_panel(const T* x, T* panel, const EncoderArgs& args) {
+template <class T, bool kHasLarge>
+TangentRange tangents_of_panel(const T* x, T* panel, const EncoderArgs& args) {
   constexpr int64_t D = kLanes<double>, N = kPanelCols<T>;
   const int64_t n = n_features(args), group = args.group;
-  const double half_bandwidth = 0.5 * args.params[1], mean_turn = args.centre ? M_PI / 4 : 3 * M_PI / 16;
+  const double mean_turn = args.centre ? M_PI / 4 : 3 * M_PI / 16;
   // Nearer to a pole the angle is off by no more than this, which no overlap shows, and four factors do not overflow.
   const double least = sizeof(T) == 4 ? 3e-8 : 1e-17;
   const T* last_row_group = x + N;
@@ -132,9 +142,8 @@ TangentRange tangent_panel(const T* x, T* panel, const EncoderArgs& args) {
       for (int64_t j = first; j < last; ++j, out += N, other += N) {
         const double part = static_cast<double>(j) * 0.6180339887498949;
         const double turn = (part - ((part + kRounding) - kRounding)) * 0.2 + mean_turn;
-        Vec<double> angle = load_doubles(x + j * N), s, c;
-        if (args.centre) angle -= args.centre[j];
-        sincos_turned(angle * half_bandwidth, turn, s, c);
+        Vec<double> s, c;
+        sincos_turned<kHasLarge>(angles_of(x, j, args), turn, s, c);
         s = at_least(least, s);
         c = at_least(least, c);
         const Vec<double> inverse = 1.0 / (s * c);
@@ -160,6 +169,16 @@ TangentRange tangent_panel(const T* x, T* panel, const EncoderArgs& args) {
     range.least_factor = least_factor[l] < range.least_factor ? least_factor[l] : range.least_factor;
   }
   return range;
+}
+
+template <class T>
+TangentRange tangent_panel(const T* x, T* panel, const EncoderArgs& args) {
+  IntVec<double> has_large{};
+  for (int64_t j = 0; j < n_features(args); ++j) {
+    FLASHKET_UNROLL
+    for (int64_t r = 0; r < kPanelCols<T>; r += kLanes<double>) has_large |= is_large(angles_of(x + r, j, args));
+  }
+  return any_lane(has_large) ? tangents_of_panel<T, true>(x, panel, args) : tangents_of_panel<T, false>(x, panel, args);
 }
 
 const Encoder tangent_encoder = {
