@@ -74,10 +74,12 @@ class GramRun {
         compute(i0, j0, rows, cols, values, result);
         return;
       }
-      for (int64_t i = i0; i < i0 + rows; i += kTileRows) {  // across the diagonal, in strips that begin on it
+      const int64_t beyond = std::min(i0 + rows, j0 + cols);  // the end of what lies across the diagonal
+      for (int64_t i = i0; i < beyond; i += kTileRows) {      // in strips that begin on it
         const int64_t first = std::max(i, j0);
-        if (first < j0 + cols) compute(i, first, std::min(kTileRows, i0 + rows - i), j0 + cols - first, values, result);
+        compute(i, first, std::min(kTileRows, i0 + rows - i), beyond - first, values, result);
       }
+      if (beyond < j0 + cols) compute(i0, beyond, rows, j0 + cols - beyond, values, result);
     });
   }
 

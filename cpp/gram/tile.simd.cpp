@@ -36,16 +36,16 @@ FLASHKET_INLINE Vec<T> kernel_value(const Score& score, Vec<T> re, Vec<T> im) {
   return raise<T>(vmin<T>(splat(T(1)), re), score.power);  // in this order NaN stays NaN
 }
 
-template <class T, int R, int64_t kStride = kTileStride>
-FLASHKET_INLINE void store_values(const Score& score, const Vec<T> (&overlap)[R][2], T* to) {
+template <class T, int R, int W>
+FLASHKET_INLINE void store_values(const Score& score, const Vec<T> (&overlap)[R][W], T* to) {
   // The common case without the questions that kernel_value asks for every vector.
   const bool is_plain = score.similarity == Similarity::fidelity && score.power == 1;
   FLASHKET_UNROLL
   for (int r = 0; r < R; ++r) {
     FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
+    for (int h = 0; h < W; ++h) {
       const Vec<T> v = overlap[r][h];
-      store<T>(to + r * kStride + h * kLanes<T>,
+      store<T>(to + r * kTileStride + h * kLanes<T>,
                is_plain ? vmin<T>(splat(T(1)), v * v) : kernel_value<T>(score, v, Vec<T>{}));
     }
   }
@@ -98,7 +98,7 @@ struct ProductBlock {
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     Vec<T> acc[R][2];
     product_overlaps<T>(score, score.pair == PairKind::tangent, a, b, acc);
-    store_values<T, R>(score, acc, values + at);
+    store_values<T>(score, acc, values + at);
   }
 };
 
@@ -149,23 +149,29 @@ constexpr ScoreStreaming score_streaming = nullptr;
 // kernel values in the same breath.
 template <class T, bool kIsDistance>
 struct SumBlock {
-  int64_t length;
+  static constexpr int64_t kRows = kBlockRows, kPlanes = 1;
+  int64_t length, im_offset;
   bool is_first;
   const Score* finished;
   T* values;
+  int64_t plane;
 
-  template <int R>
+  template <int R, int W>
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
-    Vec<T> acc[R][2] = {};
+    Vec<T> acc[R][W] = {};
     for (int64_t d = 0; d < length; ++d) {
-      const Vec<T> b0 = load(b + d * N), b1 = load(b + d * N + L);
+      Vec<T> y[W];
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) y[w] = load(b + d * N + w * L);
       FLASHKET_UNROLL
       for (int r = 0; r < R; ++r) {
         const Vec<T> x = splat(a[d * N + r]);
-        // Differences are squared one by one: |a|^2 + |b|^2 - 2 a.b would lose the digits of near rows.
-        acc[r][0] += kIsDistance ? (x - b0) * (x - b0) : x * b0;
-        acc[r][1] += kIsDistance ? (x - b1) * (x - b1) : x * b1;
+        FLASHKET_UNROLL
+        for (int w = 0; w < W; ++w) {
+          // Differences are squared one by one: |a|^2 + |b|^2 - 2 a.b would lose the digits of near rows.
+          acc[r][w] += kIsDistance ? (x - y[w]) * (x - y[w]) : x * y[w];
+        }
       }
     }
     T* to = values + at;
@@ -173,31 +179,106 @@ struct SumBlock {
       FLASHKET_UNROLL
       for (int r = 0; r < R; ++r) {
         FLASHKET_UNROLL
-        for (int h = 0; h < 2; ++h) acc[r][h] += load(to + r * kTileStride + h * L);
+        for (int w = 0; w < W; ++w) acc[r][w] += load(to + r * kTileStride + w * L);
       }
     }
     if (finished) {
-      store_values<T, R>(*finished, acc, to);
+      store_values<T>(*finished, acc, to);
       return;
     }
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
       FLASHKET_UNROLL
-      for (int h = 0; h < 2; ++h) store<T>(to + r * kTileStride + h * L, acc[r][h]);
+      for (int w = 0; w < W; ++w) store<T>(to + r * kTileStride + w * L, acc[r][w]);
     }
   }
 };
 
-// rows' re + sign im over one depth block, packed with kDepthBlock elements a row.
+// The same for complex rows, im_offset from re to im: three real products instead of four, p = re re', q = im im',
+// s = (re - im) (re' + im'), in one pass. Adders are idle beside multipliers: sums and differences cost nothing.
 template <class T>
-FLASHKET_INLINE void combine_planes(const T* re, int64_t im_offset, int64_t panel_stride, int64_t rows, int64_t length,
-                                    T sign, T* out) {
-  constexpr int64_t N = kPanelCols<T>;
-  for (int64_t i = 0; i < rows; i += N) {
-    const T* from = packed_row(re, i, panel_stride);
-    T* to = out + i * kDepthBlock;
-    for (int64_t e = 0; e < length * N; e += kLanes<T>)
-      store<T>(to + e, load(from + e) + sign * load(from + im_offset + e));
+struct ComplexBlock {
+  static constexpr int64_t kRows = kBlockRows / 2, kPlanes = 2;
+  int64_t length, im_offset;
+  bool is_first;
+  const Score* finished;
+  T* values;
+  int64_t plane;
+
+  template <int R, int W>
+  FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
+    constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
+    Vec<T> p[R][W] = {}, q[R][W] = {}, s[R][W] = {};
+    for (int64_t d = 0; d < length; ++d) {
+      Vec<T> re[W], im[W], sum[W];
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) {
+        re[w] = load(b + d * N + w * L);
+        im[w] = load(b + im_offset + d * N + w * L);
+        sum[w] = re[w] + im[w];
+      }
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> x = broadcast(a + d * N + r), y = broadcast(a + im_offset + d * N + r), difference = x - y;
+        FLASHKET_UNROLL
+        for (int w = 0; w < W; ++w) {
+          p[r][w] += x * re[w];
+          q[r][w] += y * im[w];
+          s[r][w] += difference * sum[w];
+        }
+      }
+    }
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) {
+      FLASHKET_UNROLL
+      for (int w = 0; w < W; ++w) {
+        T* to = values + at + r * kTileStride + w * L;
+        Vec<T> re = p[r][w] + q[r][w], im = s[r][w] - p[r][w] + q[r][w];
+        if (!is_first) {
+          re += load(to);
+          im += load(to + plane);
+        }
+        if (finished) {
+          store<T>(to, kernel_value<T>(*finished, re, im));
+        } else {
+          store<T>(to, re);
+          store<T>(to + plane, im);
+        }
+      }
+    }
+  }
+};
+
+// One of n_parts of a range of a panel comes nearer. Panels are too far apart for the machine to foresee which is next.
+template <class T, class Block>
+FLASHKET_INLINE void prefetch_part(const Block& block, const T* panel, int64_t part, int64_t n_parts) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t n_lines = block.length * kPanelCols<T> / kLine;
+  for (int64_t line = part * n_lines / n_parts; line < (part + 1) * n_lines / n_parts; ++line)
+    for (int64_t p = 0; p < Block::kPlanes; ++p) __builtin_prefetch(panel + p * block.im_offset + line * kLine, 0, 2);
+}
+
+// A range of the depth of a tile: blocks of rows by whole or half panels of columns. What comes next, the panel beside
+// and the rows' next range, is fetched meanwhile.
+template <class T, class Block>
+FLASHKET_INLINE void sum_blocks(const T* a, const T* b, int64_t panel_stride, int64_t rows, int64_t cols,
+                                const Block& block) {
+  constexpr int64_t N = kPanelCols<T>, R = Block::kRows, kBlocks = N / R;
+  const int64_t n_panels = (cols + N - 1) / N, n_blocks = (rows + R - 1) / R, next = block.length * N;
+  for (int64_t p = 0; p < n_panels; ++p) {
+    const T* panel = b + p * panel_stride;
+    for (int64_t i = 0; i < rows; i += R) {
+      prefetch_part(block, p + 1 < n_panels ? panel + panel_stride : b + next, i / R, n_blocks);
+      prefetch_part(block, a + i / N * panel_stride + next, p * kBlocks + i % N / R, n_panels * kBlocks);
+      const T* row = packed_row(a, i, panel_stride);
+      const int64_t at = i * kTileStride + p * N;
+      if (rows - i == 1)
+        block.template run<1, 2>(row, panel, at);
+      else if (cols - p * N <= kLanes<T>)
+        block.template run<R, 1>(row, panel, at);
+      else
+        block.template run<R, 2>(row, panel, at);
+    }
   }
 }
 
@@ -206,7 +287,7 @@ struct DepthRange {
   bool is_first, is_last;
 };
 
-// Adds a range of the depth to the planes of sums: one of a real kernel, three of a complex one.
+// Adds a range of the depth to the planes of sums: re, and of a complex kernel im.
 template <class T>
 FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
                                const DepthRange& range, T* values, int64_t plane) {
@@ -215,49 +296,15 @@ FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64
   const Score* finished = range.is_last ? &score : nullptr;
   a += range.begin * N;
   b += range.begin * N;
-  if (score.pair == PairKind::real_dot) {
-    for_blocks(a, b, stride, rows, cols, SumBlock<T, false>{length, range.is_first, finished, values});
-    return;
-  }
-  if (score.pair == PairKind::distance) {
-    for_blocks(a, b, stride, rows, cols, SumBlock<T, true>{length, range.is_first, finished, values});
-    return;
-  }
-  // Three real products instead of four: p = re re', q = im im', s = (re - im) (re' + im').
-  const int64_t im = score.depth * N;
-  for_blocks(a, b, stride, rows, cols, SumBlock<T, false>{length, range.is_first, nullptr, values});
-  for_blocks(a + im, b + im, stride, rows, cols, SumBlock<T, false>{length, range.is_first, nullptr, values + plane});
-  T* left = values + 9 * plane;
-  T* right = left + plane / kTileStride * kDepthBlock;
-  combine_planes<T>(a, im, stride, rows, length, T(-1), left);
-  combine_planes<T>(b, im, stride, cols, length, T(1), right);
-  for_blocks(left, right, kDepthBlock * N, rows, cols,
-             SumBlock<T, false>{length, range.is_first, nullptr, values + 2 * plane});
-}
-
-// Sums to kernel values where that was not done in registers: sums of a complex kernel, and those kept in double.
-template <class T, class Sum>
-FLASHKET_INLINE void finish(const Score& score, const Sum* sums, int64_t rows, int64_t cols, T* values, int64_t plane) {
-  const bool is_complex = score.pair == PairKind::complex_dot;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
-      Vec<T> re, im = {};
-      if constexpr (sizeof(Sum) == sizeof(T)) {
-        re = load(sums + at);
-        if (is_complex) {
-          const Vec<T> p = re, q = load(sums + plane + at);
-          re = p + q;
-          im = load(sums + 2 * plane + at) - p + q;
-        }
-      } else {
-        for (int64_t l = 0; l < kLanes<T>; ++l) {
-          const Sum p = sums[at + l], q = is_complex ? sums[plane + at + l] : 0;
-          re[l] = static_cast<T>(p + q);
-          if (is_complex) im[l] = static_cast<T>(sums[2 * plane + at + l] - p + q);
-        }
-      }
-      store<T>(values + at, kernel_value<T>(score, re, im));
-    }
+  const auto add = [&]<class Block>() {
+    sum_blocks(a, b, stride, rows, cols, Block{length, score.depth * N, range.is_first, finished, values, plane});
+  };
+  if (score.pair == PairKind::real_dot)
+    add.template operator()<SumBlock<T, false>>();
+  else if (score.pair == PairKind::distance)
+    add.template operator()<SumBlock<T, true>>();
+  else
+    add.template operator()<ComplexBlock<T>>();
 }
 
 template <class T>
@@ -286,15 +333,16 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     return;
   }
   const bool is_complex = score.pair == PairKind::complex_dot, is_long = score.depth > kLongDepth;
-  const int n_planes = is_complex ? 3 : 1;
-  double* sums = reinterpret_cast<double*>(values + 3 * plane);
+  const int64_t depth_block = is_complex ? kDepthBlock / 2 : kDepthBlock;
+  const int n_planes = is_complex ? 2 : 1;
+  double* sums = reinterpret_cast<double*>(values + 2 * plane);
   for (int64_t start = 0; start < score.depth; start += kLongDepth) {
     const int64_t stop = start + kLongDepth < score.depth ? start + kLongDepth : score.depth;
-    for (int64_t begin = start; begin < stop; begin += kDepthBlock) {
-      const int64_t end = begin + kDepthBlock < stop ? begin + kDepthBlock : stop;
+    for (int64_t begin = start; begin < stop; begin += depth_block) {
+      const int64_t end = begin + depth_block < stop ? begin + depth_block : stop;
       sum_range(score, a, b, rows, cols, {begin, end - begin, begin == start, !is_long && end == stop}, values, plane);
     }
-    if (!is_long) break;
+    if (!is_long) return;
     for (int p = 0; p < n_planes; ++p)
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t at = p * plane + i * kTileStride; at < p * plane + i * kTileStride + cols; ++at) {
@@ -302,10 +350,15 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
           sums[at] = start == 0 ? part : sums[at] + part;
         }
   }
-  if (is_long)
-    finish<T, double>(score, sums, rows, cols, values, plane);
-  else if (is_complex)
-    finish<T, T>(score, values, rows, cols, values, plane);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
+      Vec<T> re = {}, im = {};
+      for (int64_t l = 0; l < kLanes<T>; ++l) {
+        re[l] = static_cast<T>(sums[at + l]);
+        if (is_complex) im[l] = static_cast<T>(sums[plane + at + l]);
+      }
+      store<T>(values + at, kernel_value<T>(score, re, im));
+    }
 }
 
 template <class T>
