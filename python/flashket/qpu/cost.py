@@ -168,7 +168,13 @@ def cost_of_work(
     if offer.scheme == "seconds":
         usd, usd_worst = _usd_of_seconds(offer, prices[0], seconds, worst_seconds, notes)
     elif offer.scheme == "shots":
-        tasks = sum(math.ceil(item.circuits / circuits_per_task) for item in work)
+        alike: dict[int, int] = {}  # circuits by shots: those of one ProgramSet are the same
+        for item in work:
+            alike[item.shots] = alike.get(item.shots, 0) + item.circuits
+        tasks = sum(math.ceil(number / circuits_per_task) for number in alike.values())
+        if tasks == circuits > len(alike):
+            sets = len(alike) * prices[0].value + executions * prices[1].value
+            notes.append(f"as ProgramSets, where the device takes them, {sets:,.2f} USD")
         usd = tasks * prices[0].value + executions * prices[1].value
         usd_worst = circuits * prices[0].value + executions * prices[1].value
     elif offer.scheme == "gate-shots":
