@@ -276,7 +276,7 @@ def count_on(device: DeviceProfile | PricedDevice, circuit: MeasuredCircuit | Na
     --------
     >>> from flashket.program import Gate, Program
     >>> bell = MeasuredCircuit((Program(2, 0, (Gate("h", (0,)), Gate("cx", (0, 1)))),), (0, 1))
-    >>> [count_on(find_device(name), bell).duration for name in ("ionq_forte", "quantinuum_h2-1")]
+    >>> [round(count_on(find_device(name), bell).duration, 6) for name in ("ionq_forte", "quantinuum_h2-1")]
     [0.00136, 0.055]
     """
     pulse, pair, _ = device_durations(device)
