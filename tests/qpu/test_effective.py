@@ -102,6 +102,14 @@ def test_fitted_model_predicts_other_pairs(kernel):
     assert f"RMS {found.error_rms:.4f}" in str(found)
 
 
+def test_hadamard_tests_are_fitted_up_to_ten_qubits():
+    model = fk.NoiseModel.from_profile("ibm_torino")
+    found = model.effective(fk.HadamardTest(fk.Angle(9)))
+    assert found.n_qubits == 10 and found.is_fitted and found.error_rms < 0.002
+    assert found.unfitted_error_rms > 10 * found.error_rms  # fidelities alone are pessimistic
+    assert not model.effective(fk.HadamardTest(fk.Angle(10))).is_fitted
+
+
 def test_power_does_not_matter():
     model = fk.NoiseModel.from_profile("ibm_torino")
     assert model.effective(fk.Fidelity(fk.ZZ(2), power=3)) == model.effective(fk.Fidelity(fk.ZZ(2)))

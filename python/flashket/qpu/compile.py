@@ -122,7 +122,10 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     -----
     One compilation serves every row: pulses are counted for generic angles. Where merged angles would be no product of two linear
     factors (a run with more than one symbolic rotation between turns that do not commute with them), the gates stay as they are and two of
-    them, the first and the last, carry the cost of the two pulses that a compiler of numbers would need.
+    them, the first and the last, carry the cost of the two pulses that a compiler of numbers would need. In square roots of iSWAP an RZZ
+    of a symbolic angle keeps its gate too, at the cost of its two roots and the pulse between them, as the angle between the roots is no
+    product of linear factors. Depolarising commutes with it, relaxation between the roots does not: on google_weber and google_rainbow
+    entries of ZZ and IQP maps of 2 and 4 qubits differ from those of circuits compiled with numbers by 0.001 on average, at most 0.013.
 
     Examples
     --------
@@ -141,6 +144,31 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     native = NativeCircuit(profile, qubits, (), ())
     parts = tuple(Writer(native, program.n_features).write(half) for half in (way, inverted(way)))
     return NativeCircuit(profile, qubits, parts, tuple(range(program.n_qubits)))
+
+
+def compile_program(
+    program: Program, profile: DeviceProfile, *, layout: Sequence[int] | None = None, compiler: str = "auto"
+) -> NativeCircuit:
+    """Return one program in a device's gates, with features for angles, all qubits measured: what :func:`compile_pair` does of one half.
+
+    Parameters, errors and notes as there.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> from flashket.qpu import load_profile
+    >>> native = compile_program(fk.IQP(4).program(), load_profile("ibm_torino"))
+    >>> len(native.parts), native.n_two_qubit
+    (1, 17)
+    """
+    place = "compile_program"
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, (program,), tuple(range(program.n_qubits)), profile, layout)
+    items, names = without_swaps(interactions(program), list(range(program.n_qubits)))
+    qubits = _layout(place, (items,), program.n_qubits, profile, layout, tuple(names))
+    way, end = route(items, range(program.n_qubits), _neighbours(qubits, profile))
+    native = NativeCircuit(profile, qubits, (), ())
+    return NativeCircuit(profile, qubits, (Writer(native, program.n_features).write(way),), tuple(end[name] for name in names))
 
 
 def _is_qiskit(place: str, compiler: str) -> bool:
