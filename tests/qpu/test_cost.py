@@ -52,6 +52,18 @@ def test_published_dollars(name, options, usd, kind):
     assert cost.usd_worst >= cost.usd and cost.is_stale and cost.price_date and cost.provider
 
 
+def test_circuits_of_the_same_shots_share_a_program_set():
+    circuit = MeasuredCircuit((HALF.bind(np.zeros(6)),), tuple(range(6)))
+    apart, together, halves = (
+        estimate_cost("iqm_garnet", [circuit] * 190, [1000] * 190, circuits_per_task=n, today=TODAY) for n in (1, 190, 100)
+    )
+    assert apart.usd == pytest.approx(190 * 0.3 + 275.5) and "as ProgramSets, where the device takes them, 275.80 USD" in apart.notes
+    assert together.usd == pytest.approx(0.3 + 275.5) and halves.usd == pytest.approx(0.6 + 275.5)
+    assert together.usd_worst == apart.usd_worst == apart.usd  # a budget does not count on it
+    mixed = estimate_cost("iqm_garnet", [circuit] * 3, [10, 20, 10], circuits_per_task=3, today=TODAY)
+    assert mixed.usd == pytest.approx(2 * 0.3 + 40 * 0.00145)
+
+
 def test_published_seconds_and_credits():
     assert cost_of("ibm_torino").qpu_seconds == 68.5
     # Compiled: 18 one-qubit and 9 ZZPhase gates, 6 qubits prepared and measured.

@@ -168,7 +168,13 @@ def cost_of_work(
     if offer.scheme == "seconds":
         usd, usd_worst = _usd_of_seconds(offer, prices[0], seconds, worst_seconds, notes)
     elif offer.scheme == "shots":
-        tasks = sum(math.ceil(item.circuits / circuits_per_task) for item in work)
+        alike: dict[int, int] = {}  # circuits by shots: those of one ProgramSet are the same
+        for item in work:
+            alike[item.shots] = alike.get(item.shots, 0) + item.circuits
+        tasks = sum(math.ceil(number / circuits_per_task) for number in alike.values())
+        if tasks == circuits > len(alike):
+            sets = len(alike) * prices[0].value + executions * prices[1].value
+            notes.append(f"as ProgramSets, where the device takes them, {sets:,.2f} USD")
         usd = tasks * prices[0].value + executions * prices[1].value
         usd_worst = circuits * prices[0].value + executions * prices[1].value
     elif offer.scheme == "gate-shots":
@@ -270,7 +276,7 @@ def count_on(device: DeviceProfile | PricedDevice, circuit: MeasuredCircuit | Na
     --------
     >>> from flashket.program import Gate, Program
     >>> bell = MeasuredCircuit((Program(2, 0, (Gate("h", (0,)), Gate("cx", (0, 1)))),), (0, 1))
-    >>> [count_on(find_device(name), bell).duration for name in ("ionq_forte", "quantinuum_h2-1")]
+    >>> [round(count_on(find_device(name), bell).duration, 6) for name in ("ionq_forte", "quantinuum_h2-1")]
     [0.00136, 0.055]
     """
     pulse, pair, _ = device_durations(device)
