@@ -12,9 +12,9 @@
 namespace flashket {
 namespace {
 
-constexpr int64_t kFoldKeys = 512;      // keys of a run at most: summed in C before they go to the totals in double
+constexpr int64_t kFoldKeys = 512;  // keys of a run at most: summed in C before they go to the totals in double
 constexpr int64_t kRunElements = int64_t{1} << 18;  // factors of the rows of a run that are kept, or a chunk's
-constexpr int64_t kSegmentKeys = 4096;  // keys of one task at least; a multiple of every chunk
+constexpr int64_t kSegmentKeys = 4096;              // keys of one task at least; a multiple of every chunk
 constexpr int64_t kMaxSegments = 16;
 // Of the bound, what rounding of the keys' features and of their sums takes: at most 0.34 where all keys are equal,
 // 0.25 elsewhere (measured; all of it: 1.3 and 0.7).
@@ -335,7 +335,8 @@ class LinearRun {
     for (int64_t first = 0; first < rows; first += chunk_) {
       const int64_t n = std::min(chunk_, rows - first), chunk = first / chunk_;
       if (answers && begin + first > 0) {
-        ops_.norms(current, scale_.data() + block.offset, block.features, v_stride_, s.norms.data() + chunk * v_stride_);
+        ops_.norms(current, scale_.data() + block.offset, block.features, v_stride_,
+                   s.norms.data() + chunk * v_stride_);
         for (int64_t f = 0; f < block.features; ++f) {
           const double w = static_cast<double>(current_weights[f]);
           s.chunk_norms[chunk].weights += w * w / scale[f];
@@ -385,7 +386,8 @@ class LinearRun {
 
   // Queries of the chunk of n rows from `first` on of a run that begins with key `begin` and with `query`, for every
   // query head of the group: what they read of the state, and the chunk's own keys up to the diagonal.
-  void answer_chunk(int64_t batch, int64_t kv_head, int64_t begin, int64_t first, int64_t n, int64_t query, Scratch& s) {
+  void answer_chunk(int64_t batch, int64_t kv_head, int64_t begin, int64_t first, int64_t n, int64_t query,
+                    Scratch& s) {
     const int64_t width = tile_ops<C>().panel_cols;
     const int64_t elements = score_.pitch();
     const C* chunk_values = s.values.data() + first * v_stride_;

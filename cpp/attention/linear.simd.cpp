@@ -263,7 +263,8 @@ void norms(const T* current, const T* scale, int64_t n_features, int64_t width, 
       even += splat(T(1) / scale[f]) * (x * x);
       odd += splat(T(1) / scale[f + 1]) * (y * y);
     }
-    if (f < n_features) even += splat(T(1) / scale[f]) * (load(current + f * width + c) * load(current + f * width + c));
+    if (f < n_features)
+      even += splat(T(1) / scale[f]) * (load(current + f * width + c) * load(current + f * width + c));
     store<T>(norms + c, even + odd);
   }
 }
@@ -336,7 +337,8 @@ T divide(const T* numerator, const double* wide, double inverse, int64_t width, 
 
 template <class T>
 constexpr LinearOps<T> make_ops() {
-  return {prepare<T>, generate<T>, accumulate<T>, apply<T>, start<T>, norms<T>, advance<T>, fold<T>, divide<T>, largest<T>};
+  return {prepare<T>, generate<T>, accumulate<T>, apply<T>,  start<T>,
+          norms<T>,   advance<T>,  fold<T>,       divide<T>, largest<T>};
 }
 
 }  // namespace
