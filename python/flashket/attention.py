@@ -27,7 +27,7 @@ from flashket.arrays import (
     to_host,
     too_large_text,
 )
-from flashket.backends._registry import select
+from flashket.backends._registry import is_host_alone, select
 from flashket.backends.cpu import CPU, core
 from flashket.errors import InputError, explanation
 from flashket.feature_maps._base import finite_float
@@ -275,13 +275,9 @@ def _decode_again(q: Any, k: Any, v: Any, kernel: Kernel, causal: bool, backend:
         batch, head, row, column = array.strides
         if array.dtype != FLOAT32 or column != FLOAT32.itemsize or (batch | head | row) % FLOAT32.itemsize or not array.flags.aligned:
             return None
-    place, shape = "attention", last[2]
-
-    def not_worth() -> str:
-        return planner.not_worth_sending(kernel, place, math.prod(shape[:3]), k.shape[2], FLOAT32, shape[3])
-
-    if select(backend, kernel, FLOAT32, place, place, not_worth=not_worth) is not CPU:
+    if not is_host_alone(backend):
         return None
+    place, shape = "attention", last[2]
     require(place, "the result", math.prod(shape) * FLOAT32.itemsize, "pass fewer heads at a time")
     result = np.empty(shape, FLOAT32)
     zero_rows = CPU.attention_in_place(kernel, q, k, v, result, causal=causal, kv_lens=None)
