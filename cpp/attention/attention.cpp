@@ -305,6 +305,12 @@ class AttentionRun {
   template <class C, class Keys>
   void weigh(const Block& b, BlockScratch<C>& scratch, Weighing weighing, const Keys& keys,
              int64_t* n_admissible) const {
+    if constexpr (sizeof(C) == 4 && sizeof(T) == 4) {
+      if (weighing == Weighing::exact_sum && streams_values(b)) {
+        weigh_streaming(b, scratch, n_admissible);
+        return;
+      }
+    }
     const bool is_softmax = weighing == Weighing::softmax || weighing == Weighing::log_sum;
     const ConsumeTile<C> consume = consumer<C>(is_softmax ? Normalization::softmax : Normalization::sum);
     const C scale = weighing == Weighing::softmax ? static_cast<C>(1 / o_.temperature) : C(1);
@@ -336,6 +342,46 @@ class AttentionRun {
         if (is_read && !o_.readings.is_noisy()) sample(b, b.first + i, j0, cols, row);
       }
       consume(values, scale, b.rows, cols, packed_keys.values, state);
+    }
+  }
+
+  bool streams_values(const Block& b) const {
+    return is_direct_ && spec_.encoder->score_rows_streaming != nullptr && b.rows == 1 && v_dim_ == kStreamedValues;
+  }
+
+  // weigh() for one query that reads keys and values in place: the values of a tile are weighed while the keys of the
+  // next one are scored.
+  void weigh_streaming(const Block& b, BlockScratch<float>& scratch, int64_t* n_admissible) const {
+    const MatrixView<const T> q = a_.q.matrix(b.batch, b.head), k = a_.k.matrix(b.batch, b.kv_head);
+    const MatrixView<const T> v = a_.v.matrix(b.batch, b.kv_head);
+    const EncoderArgs args = spec_.args();
+    const ConsumeTile<float> consume = consumer<float>(Normalization::sum);
+    float* query = scratch.queries.data();
+    for (int64_t d = 0; d < q.cols; ++d) query[d] = q(b.first, d);
+    double *numerator = scratch.numerator.data(), *denominator = scratch.denominator.data(), unused = 0;
+    std::fill_n(numerator, v_stride_, 0.0);
+    *denominator = 0;
+    *n_admissible = 0;
+    float* last = nullptr;  // weights of the tile before, which is a whole one
+    for (int64_t j0 = 0; j0 < b.n_keys; j0 += kTileCols) {
+      const int64_t cols = std::min(kTileCols, b.n_keys - j0);
+      float* row = scratch.tile.data() + j0 / kTileCols % 2 * kTileStride;
+      alignas(64) float sums[kStreamedValues] = {};
+      const WeighedValues beside{last, last ? &v(j0 - kTileCols, 0) : nullptr, v.row_stride, sums};
+      spec_.encoder->score_rows_streaming(query, &k(j0, 0), k.row_stride, cols, row, args, beside);
+      tile_ops<float>().finish(score_, row, cols);
+      *n_admissible += exclude(b, b.first, j0, cols, row, 0.0f);
+      consume(row, 1.0f, 1, cols, {}, {numerator, denominator, nullptr, 0});
+      if (last != nullptr) {
+        for (int64_t c = 0; c < kStreamedValues; ++c) numerator[c] += static_cast<double>(sums[c]);
+        const int64_t done = cols / kStreamedRows * kStreamedRows;
+        if (done < kTileCols)
+          consume(last + done, 1.0f, 1, kTileCols - done, {&v(j0 - kTileCols + done, 0), v.row_stride, kValuePanel},
+                  {numerator, &unused, nullptr, v_stride_});
+      }
+      last = row;
+      if (j0 + kTileCols >= b.n_keys)
+        consume(row, 1.0f, 1, cols, {&v(j0, 0), v.row_stride, kValuePanel}, {numerator, &unused, nullptr, v_stride_});
     }
   }
 

@@ -28,7 +28,7 @@ void consume_sum(T* weights, T, int64_t rows, int64_t cols, const ValueTile<T>& 
   for (; i + kConsumeRows <= rows; i += kConsumeRows)
     add_row_sums<T, kConsumeRows>(weights + i * kTileStride, cols, state.denominator + i);
   for (; i < rows; ++i) add_row_sums<T, 1>(weights + i * kTileStride, cols, state.denominator + i);
-  clear_surplus(weights, rows);
+  if (rows > 1) clear_surplus(weights, rows);
   multiply(weights, rows, cols, values, state.numerator, state.v_stride);
 }
 

@@ -98,6 +98,20 @@ template <class T>
 using ScoreRows = void (*)(const T* query, const T* rows, int64_t row_stride, int64_t count, T* overlaps,
                            const EncoderArgs& args);
 
+// Values that are weighed while rows are scored: sums[c] += sum_j weights[j] values[j * row_stride + c].
+constexpr int64_t kStreamedValues = 64;  // columns
+constexpr int64_t kStreamedRows = 16;    // as many as are scored at a time, the rest is left
+struct WeighedValues {
+  const float *weights, *values;  // weights == nullptr: nothing to do
+  int64_t row_stride;
+  float* sums;
+};
+
+// As ScoreRows, and weighs as many values as whole vectors of rows are scored: the arithmetic of scores hides behind
+// the reading of values, which takes longer.
+using ScoreRowsStreaming = void (*)(const float* query, const float* rows, int64_t row_stride, int64_t count,
+                                    float* overlaps, const EncoderArgs& args, const WeighedValues& beside);
+
 struct Encoder {
   const char* name;
   PairKind pair;
@@ -114,6 +128,7 @@ struct Encoder {
   ScoreRows<double> score_rows_f64 = nullptr;
   EncodePanel<float> panel_f32 = nullptr;  // of tangent maps
   EncodePanel<double> panel_f64 = nullptr;
+  ScoreRowsStreaming score_rows_streaming = nullptr;  // nullptr where nothing is gained
 };
 
 }  // namespace flashket

@@ -239,9 +239,32 @@ FLASHKET_INLINE Vec<float> join(HalfVec low, HalfVec high, std::index_sequence<I
   return __builtin_shufflevector(low, high, I...);
 }
 
+struct NothingBeside {
+  FLASHKET_INLINE void step(int64_t) {}
+};
+
+// Values of as many keys as a vector has floats, two of them a step: their sums stay in registers.
+struct ValuesBeside {
+  static constexpr int64_t L = kLanes<float>, W = kStreamedValues / L;
+
+  FLASHKET_INLINE void step(int64_t i) {
+    FLASHKET_UNROLL
+    for (int64_t j = 2 * i; j < 2 * i + 2; ++j) {
+      const Vec<float> weight = splat(weights[j]);
+      FLASHKET_UNROLL
+      for (int64_t w = 0; w < W; ++w) acc[w] += weight * load(values + j * row_stride + w * L);
+    }
+  }
+
+  const float *weights, *values;
+  int64_t row_stride;
+  Vec<float> acc[W];
+};
+
 // product[i] *= cosines of D features, as many as a vector has doubles, for rows i and i + D.
+template <class Beside>
 FLASHKET_INLINE void multiply_cosines(const float* query, const float* rows, int64_t row_stride, double turns_each,
-                                      Vec<float>* product, Vec<double>& turns) {
+                                      Vec<float>* product, Vec<double>& turns, Beside& beside) {
   constexpr int64_t D = kLanes<double>;
   const Vec<double> to = load_doubles(query);
   FLASHKET_UNROLL
@@ -250,24 +273,34 @@ FLASHKET_INLINE void multiply_cosines(const float* query, const float* rows, int
                       high = beyond_zero(load_doubles(rows + (i + D) * row_stride) - to, turns_each, turns);
     product[i] *= sine_of_turns(join(__builtin_convertvector(low, HalfVec), __builtin_convertvector(high, HalfVec),
                                      std::make_index_sequence<kLanes<float>>()));
+    beside.step(i);
   }
 }
 
 // Overlaps with as many rows as a vector has floats: cosines of differences in float, reduced in double, so exact to a
 // few ulp, also near their zeros. Adds squares of whole turns to `turns`.
+template <class Beside>
 FLASHKET_INLINE Vec<float> score_block(const float* query, const float* rows, int64_t row_stride, int64_t n,
-                                       double turns_each, Vec<double>& turns) {
+                                       double turns_each, Vec<double>& turns, Beside& beside) {
   constexpr int64_t L = kLanes<float>, D = kLanes<double>;
   Vec<float> product[D];
   FLASHKET_UNROLL
   for (int64_t i = 0; i < D; ++i) product[i] = splat(1.0f);
   int64_t f = 0;
-  for (; f + D <= n; f += D) multiply_cosines(query + f, rows + f, row_stride, turns_each, product, turns);
+  NothingBeside nothing;
+  if (n >= D) {
+    multiply_cosines(query, rows, row_stride, turns_each, product, turns, beside);
+    f = D;
+  }
+  for (; f + D <= n; f += D) multiply_cosines(query + f, rows + f, row_stride, turns_each, product, turns, nothing);
   if (f < n) {  // differences of 0 behind the last feature
     float rest[L + 1][D] = {};
     for (int64_t r = 0; r <= L; ++r)
       for (int64_t e = 0; e < n - f; ++e) rest[r][e] = r < L ? rows[r * row_stride + f + e] : query[f + e];
-    multiply_cosines(rest[L], rest[0], D, turns_each, product, turns);
+    if (n < D)
+      multiply_cosines(rest[L], rest[0], D, turns_each, product, turns, beside);
+    else
+      multiply_cosines(rest[L], rest[0], D, turns_each, product, turns, nothing);
   }
   multiply_rows<1>(product);
   if constexpr (D > 2) multiply_rows<2>(product);
@@ -276,16 +309,29 @@ FLASHKET_INLINE Vec<float> score_block(const float* query, const float* rows, in
 }
 
 // False, and overlaps of no use, if an angle is too large.
-bool score_near_rows(const float* query, const float* rows, int64_t row_stride, int64_t count, float* overlaps,
-                     const EncoderArgs& args) {
+template <bool kIsStreaming = false>
+FLASHKET_INLINE bool score_near_rows(const float* query, const float* rows, int64_t row_stride, int64_t count,
+                                     float* overlaps, const EncoderArgs& args, const WeighedValues& values = {}) {
   constexpr int64_t L = kLanes<float>;
   const int64_t n = n_features(args);
   const double turns_each = 0.25 / M_PI * args.params[1];
   Vec<double> turns{};
-  for (int64_t j = 0; j + L <= count; j += L)
-    store<float>(overlaps + j, score_block(query, rows + j * row_stride, row_stride, n, turns_each, turns));
+  NothingBeside nothing;
+  for (int64_t j = 0; j + L <= count; j += L) {
+    if constexpr (kIsStreaming) {
+      ValuesBeside beside{values.weights + j, values.values + j * values.row_stride, values.row_stride, {}};
+      store<float>(overlaps + j, score_block(query, rows + j * row_stride, row_stride, n, turns_each, turns, beside));
+      FLASHKET_UNROLL
+      for (int64_t w = 0; w < ValuesBeside::W; ++w) {
+        float* sum = values.sums + w * L;
+        store<float>(sum, load(sum) + beside.acc[w]);
+      }
+    } else {
+      store<float>(overlaps + j, score_block(query, rows + j * row_stride, row_stride, n, turns_each, turns, nothing));
+    }
+  }
   for (int64_t j = count / L * L; j < count; ++j)  // the row as often as a vector has floats
-    overlaps[j] = score_block(query, rows + j * row_stride, 0, n, turns_each, turns)[0];
+    overlaps[j] = score_block(query, rows + j * row_stride, 0, n, turns_each, turns, nothing)[0];
   double sum = 0;
   for (int64_t l = 0; l < kLanes<double>; ++l) sum += turns[l];
   return sum < kModerateAngle * kModerateAngle;
@@ -378,6 +424,14 @@ void score_rows(const T* query, const T* rows, int64_t row_stride, int64_t count
     score_any_rows(query, rows, row_stride, count, overlaps, args);
 }
 
+void score_rows_streaming(const float* query, const float* rows, int64_t row_stride, int64_t count, float* overlaps,
+                          const EncoderArgs& args, const WeighedValues& beside) {
+  const bool is_near = beside.weights != nullptr
+                           ? score_near_rows<true>(query, rows, row_stride, count, overlaps, args, beside)
+                           : score_near_rows(query, rows, row_stride, count, overlaps, args);
+  if (!is_near) score_any_rows(query, rows, row_stride, count, overlaps, args);
+}
+
 template <class T>
 void qubits(const T* x, int64_t count, T* cosine, T* sine, const EncoderArgs& args) {
   half_angles(x, count * n_features(args), 0.5 * args.params[1], cosine, sine);
@@ -398,6 +452,8 @@ const Encoder angle_encoder = {
     .qubits_f64 = qubits<double>,
     .score_rows_f32 = score_rows<float>,
     .score_rows_f64 = score_rows<double>,
+    // Of narrower vectors the sums would leave no registers.
+    .score_rows_streaming = FLASHKET_VECTOR_BYTES == 64 ? score_rows_streaming : nullptr,
 };
 
 }  // namespace flashket::FLASHKET_ISA_NAMESPACE

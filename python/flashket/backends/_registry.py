@@ -224,6 +224,14 @@ def select(
     raise InputError(explanation(place, f"{where} must name a backend", repr(name), do))
 
 
+def is_host_alone(requested: str) -> bool:
+    """Say whether :func:`select` is sure to return the CPU for host arrays: it is asked for by name, or no device is there to ask."""
+    from flashket.backends.cuda import CUDA
+
+    name = (os.environ.get("FLASHKET_BACKEND") or "auto") if requested == "auto" else requested
+    return name == "cpu" or (name == "auto" and not CUDA.available)
+
+
 def refusals(
     kernel: Kernel, dtype: np.dtype[Any], op: str, not_worth: Callable[[], str] | None = None, *, on_device: bool = False
 ) -> dict[str, str]:
