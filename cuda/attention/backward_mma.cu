@@ -24,7 +24,6 @@
 #include <math.h>
 
 #include <cmath>
-#include <type_traits>
 
 #include "attention/backward_mma.hpp"
 #include "attention/fragments.hpp"
@@ -37,9 +36,9 @@ namespace {
 constexpr int kOwn = 128, kTile = kFactorTile;
 // Beyond this an overlap's rounding shows in softmax weights: exp(2 * 1.5e-4 / T).
 constexpr double kLargestInverseTemperature = 16;
-// Mean kernel value of a row at power 1 below which it is left to the general path: |s| of about 0.03, whose rounding
-// is then half a per cent.
-constexpr double kLeastMean = 1e-3, kLeastSum = 1e-24;
+// A row's sum at power 1 below which it is left to the general path: a mean |s| of about 0.03, whose rounding is then
+// half a per cent, and of few keys, whose errors do not average out, a larger one.
+constexpr double kLeastMean = 1e-3, kLeastSum = 0.03;
 
 struct Pass {
   Problem problem;
@@ -52,7 +51,7 @@ struct Pass {
   Similarity similarity;
   int power;
   bool is_sum;
-  float inverse_temperature, least_mean;
+  float inverse_temperature, least_mean, least_sum;
 };
 
 enum class Want : int { sums, queries, keys };
@@ -66,26 +65,29 @@ struct Layout {
   static constexpr int tile_rows = kTile * row_pitch, tile_values = kTile * value_pitch;
   static constexpr size_t bytes =
       2 * (own_rows + own_values + 2 * (tile_rows + tile_values)) + (owns_keys ? 2 * kTile * sizeof(RowFactor) : 0);
-  // Fragments of the own rows and values in registers, beside the sums.
-  static constexpr bool keeps_rows = true, keeps_values = !owns_keys || length == 128;
+  // Steps of 16 of the own rows and values whose fragments stay in registers: what the sums leave room for.
+  static constexpr int kept_rows = !owns_keys || length != 80 ? length / 16 : 1;
+  static constexpr int kept_values = !has_values ? 0 : !owns_keys ? width / 16 : length == 128 ? 7 : 0;
 };
 
-template <class T>
-struct alignas(16) Pair4 {
-  T x[4];
+struct alignas(16) Two {
+  RowFactor of[2];
 };
 
-FK_DEVICE float power_of(float x, int n) { return __powf(x, static_cast<float>(n)); }
+// Weight, to be divided by the row's sum, and half of dL / ds without that divisor.
+struct Slope {
+  float weight, slope;
+};
 
-// Weight (to be divided by the row's sum) and half of dL / ds without that divisor, of any similarity.
-FK_DEVICE void general_slope(const Pass& pass, float s, float t, float& weight, float& slope) {
+// Of any similarity. Powers by the logarithm: relative error power 2^-21.
+FK_DEVICE Slope general_slope(const Pass& pass, float s, float t) {
+  const auto raise = [](float x, int n) { return __powf(x, static_cast<float>(n)); };
   const bool is_fidelity = pass.similarity == Similarity::fidelity;
-  const auto raise = [](float x, int n) { return power_of(x, n); };
   const KernelSlope<float> k =
       is_fidelity ? fidelity_slope(s * s, pass.power, raise) : hadamard_slope(s, pass.power, raise);
-  weight = pass.is_sum ? k.value : __expf((k.value - 1.0f) * pass.inverse_temperature);
+  const float weight = pass.is_sum ? k.value : __expf((k.value - 1.0f) * pass.inverse_temperature);
   const float by_value = value_slope(pass.is_sum, weight, 1.0f, t, pass.inverse_temperature);
-  slope = 0.5f * by_value * k.slope * (is_fidelity ? s : 1.0f);
+  return {weight, 0.5f * by_value * k.slope * (is_fidelity ? s : 1.0f)};
 }
 
 template <Want want, int length, int width>
@@ -108,12 +110,16 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
   // Under causality the last queries and the first keys have the most to do: they begin.
   const int first_own = (L::owns_keys ? in_pair : n_blocks - 1 - in_pair) * kOwn;
   const int kv_len = static_cast<int>(kv_length(p, (p.first_pair + pair) / p.n_key_heads));
+  // key_limit() in 32 bits
+  const int diagonal = kv_len - static_cast<int>(p.n_queries) + 1;
   const auto limit_of = [&](int row) {
-    return p.is_causal ? static_cast<int>(key_limit(p, row / group, kv_len)) : kv_len;
+    if (!p.is_causal) return kv_len;
+    const int limit = row / group + diagonal;
+    return limit < 0 ? 0 : limit > kv_len ? kv_len : limit;
   };
   int begin = 0, end = L::owns_keys ? n_rows : limit_of((first_own + kOwn < n_own ? first_own + kOwn : n_own) - 1);
   if (L::owns_keys) {
-    const int first_query = p.is_causal ? first_own - kv_len + static_cast<int>(p.n_queries) : 0;
+    const int first_query = p.is_causal ? first_own + 1 - diagonal : 0;
     if (first_query > 0) begin = first_query * group / kTile * kTile;
     if (first_own >= kv_len) end = 0;
   }
@@ -144,11 +150,10 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
   copy_async_wait<0>();
   __syncthreads();
   const int warp_first = first_own + warp * 16 * M;
-  const LeftRows<M, k_steps, L::row_pitch, L::keeps_rows> left_rows(own_rows + warp * 16 * M * L::row_pitch +
-                                                                    left_offset(lane, L::row_pitch));
-  const LeftRows<M, L::has_values ? v_steps : 1, L::has_values ? L::value_pitch : L::row_pitch, L::keeps_values>
-      left_values(L::has_values ? own_values + warp * 16 * M * L::value_pitch + left_offset(lane, L::value_pitch)
-                                : own_rows + left_offset(lane, L::row_pitch));
+  const LeftRows<M, k_steps, L::row_pitch, L::kept_rows> left_rows(own_rows + warp * 16 * M * L::row_pitch +
+                                                                   left_offset(lane, L::row_pitch));
+  const LeftRows<M, v_steps, L::value_pitch, L::kept_values> left_values(own_values + warp * 16 * M * L::value_pitch +
+                                                                         left_offset(lane, L::value_pitch));
   // The lane's own rows: warp_first + 16 m + 8 u + lane / 4. Of queries: their limits and factors.
   const auto own_of = [&](int m, int u) { return warp_first + m * 16 + u * 8 + lane / 4; };
   int limit[M][2];
@@ -161,7 +166,7 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
       for (int u = 0; u < 2; ++u) {
         const int row = own_of(m, u);
         limit[m][u] = row < n_rows ? limit_of(row) : 0;
-        factor[m][u] = row < n_rows ? factors[row] : RowFactor{0.0f, 0.0f};
+        factor[m][u] = want == Want::queries && row < n_rows ? factors[row] : RowFactor{0.0f, 0.0f};
       }
     if (warp_first < n_rows) {
       least_limit = limit_of(warp_first);
@@ -175,7 +180,8 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
   float d_rows[L::has_values ? M : 1][L::has_values ? 2 * k_steps : 1][4] = {};
   float d_values[L::owns_keys ? M : 1][L::owns_keys ? 2 * v_steps : 1][4] = {};
   float sum[M][2] = {};
-  int n_seen[M][2] = {};
+  int n_seen[M][2] = {};  // of queries, where a mask decides
+  uint32_t seen = 0;      // of keys, bit 2 m + u: any query sees it
 
   if (begin < end) load_tile(0, begin);
   for (int at = begin, buffer = 0; at < end; at += kTile, buffer ^= 1) {
@@ -198,90 +204,88 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
     const bfloat16_t* const value_tile = value_tiles + buffer * L::tile_values;
     const RowFactor* const factor_tile = factor_tiles + buffer * kTile;
 
-    // 16 of the tile's rows. A plain strip has no branch.
-    const auto strip = [&](int n, auto is_plain) {
-      constexpr bool is_general = !decltype(is_plain)::value;
-      const bfloat16_t* const row_strip = row_tile + n * 16 * L::row_pitch;
-      const bfloat16_t* const value_strip = value_tile + n * 16 * L::value_pitch;
-      float s[M][2][4], t[M][2][4];  // in the end slopes and weights
-      dots(left_rows, row_strip + dot_offset(lane, L::row_pitch), s);
-      if constexpr (L::has_values) dots(left_values, value_strip + dot_offset(lane, L::value_pitch), t);
+    if (!is_idle) {
+#pragma unroll 1
+      for (int n = 0; n < kTile / 16; ++n) {
+        const bfloat16_t* const row_strip = row_tile + n * 16 * L::row_pitch;
+        const bfloat16_t* const value_strip = value_tile + n * 16 * L::value_pitch;
+        float s[M][2][4], t[M][2][4];  // in the end slopes (of sums: weights) and weights
+        dots(left_rows, row_strip + dot_offset(lane, L::row_pitch), s);
+        if constexpr (L::has_values) dots(left_values, value_strip + dot_offset(lane, L::value_pitch), t);
+        // f(m, u, h, c, s, t) for the pair of own row 16 m + 8 u and the tile's row 8 h + c; of keys with its factor.
+        const auto each = [&](const auto& f) {
 #pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const int first_other = n * 16 + h * 8 + lane % 4 * 2;
-        float of_tile[4] = {1.0f, 0.0f, 1.0f, 0.0f};  // two RowFactors
-        if constexpr (L::owns_keys) {
-          const auto both = *reinterpret_cast<const Pair4<float>*>(factor_tile + first_other);
+          for (int h = 0; h < 2; ++h) {
+            Two both{};
+            if constexpr (L::owns_keys)
+              both = *reinterpret_cast<const Two*>(factor_tile + n * 16 + h * 8 + lane % 4 * 2);
 #pragma unroll
-          for (int e = 0; e < 4; ++e) of_tile[e] = both.x[e];
-        }
+            for (int c = 0; c < 2; ++c)
 #pragma unroll
-        for (int c = 0; c < 2; ++c) {
-          const int other = at + first_other + c;
-          const int other_limit = is_general && L::owns_keys && !is_whole && other < n_rows ? limit_of(other) : 0;
+              for (int m = 0; m < M; ++m)
 #pragma unroll
-          for (int m = 0; m < M; ++m)
+                for (int u = 0; u < 2; ++u)
+                  f(m, u, L::owns_keys ? both.of[c] : factor[m][u], s[m][h][2 * u + c], t[m][h][2 * u + c]);
+          }
+        };
+        if (is_call_plain)
+          each([&](int, int, const RowFactor& by, float& x, float& y) {
+            const float by_sum = L::owns_keys ? x * by.inverse : x, weight = by_sum * x;
+            x = want == Want::sums ? weight : by_sum * (y - by.delta);
+            if (L::owns_keys) y = weight;
+          });
+        else
+          each([&](int, int, const RowFactor& by, float& x, float& y) {
+            const Slope of = general_slope(pass, x, want == Want::sums ? 0.0f : y - by.delta);
+            const float inverse = L::owns_keys ? by.inverse : 1.0f;
+            x = want == Want::sums ? of.weight : of.slope * inverse;
+            if (L::owns_keys) y = of.weight * inverse;
+          });
+        if (!is_whole) {
 #pragma unroll
-            for (int u = 0; u < 2; ++u) {
-              float &x = s[m][h][2 * u + c], &y = t[m][h][2 * u + c];
-              const float inverse = of_tile[2 * c];
-              float weight, slope = 0;
-              if constexpr (!is_general) {
-                if constexpr (want == Want::sums) {
-                  weight = x * x;
-                } else {
-                  const float by_sum = L::owns_keys ? x * inverse : x;
-                  weight = by_sum * x;
-                  slope = by_sum * (y - (L::owns_keys ? of_tile[2 * c + 1] : factor[m][u].delta));
-                }
-              } else {
-                const float of_value =
-                    want == Want::sums ? 0.0f : y - (L::owns_keys ? of_tile[2 * c + 1] : factor[m][u].delta);
-                general_slope(pass, x, of_value, weight, slope);
-                if (L::owns_keys) {
-                  weight *= inverse;
-                  slope *= inverse;
-                }
-                if (!is_whole) {
+          for (int h = 0; h < 2; ++h)
+#pragma unroll
+            for (int c = 0; c < 2; ++c) {
+              const int other = at + n * 16 + h * 8 + lane % 4 * 2 + c;
+              const int other_limit = L::owns_keys && other < n_rows ? limit_of(other) : 0;
+#pragma unroll
+              for (int m = 0; m < M; ++m)
+#pragma unroll
+                for (int u = 0; u < 2; ++u) {
                   const int row = L::owns_keys ? other : own_of(m, u), key = L::owns_keys ? own_of(m, u) : other;
                   bool is_seen = key < (L::owns_keys ? other_limit : limit[m][u]);
                   if (is_seen && p.mask != nullptr)
                     is_seen = mask_row(p, place_of(p, pair, row))[key * p.mask_stride[3]] != 0;
-                  if (!is_seen) weight = slope = 0;
-                  n_seen[m][u] += is_seen;
-                  if (want == Want::sums && is_seen && is_pair_bad && pass.is_key_bad[pair * n_keys + key])
-                    weight = NAN;
+                  float& x = s[m][h][2 * u + c];
+                  if (!is_seen) {
+                    x = 0;
+                    if (L::owns_keys) t[m][h][2 * u + c] = 0;
+                  } else if (L::owns_keys) {
+                    seen |= 1u << (2 * m + u);
+                  } else if (want == Want::sums) {
+                    ++n_seen[m][u];
+                    if (is_pair_bad && pass.is_key_bad[pair * n_keys + key] != 0) x = NAN;
+                  }
                 }
-              }
-              if (want == Want::sums)
-                sum[m][u] += weight;
-              else
-                x = slope;
-              if (L::owns_keys) y = weight;
             }
         }
-      }
-      if constexpr (L::has_values) {
-        uint32_t left[M][4];
-        pack_left(s, left);
-        add_weighed<M, k_steps>(left, row_strip + weighed_offset(lane, L::row_pitch), d_rows);
-      }
-      if constexpr (L::owns_keys) {
-        uint32_t left[M][4];
-        pack_left(t, left);
-        add_weighed<M, v_steps>(left, value_strip + weighed_offset(lane, L::value_pitch), d_values);
-      }
-    };
-    if (!is_idle && is_whole && is_call_plain) {
-#pragma unroll 1
-      for (int n = 0; n < kTile / 16; ++n) strip(n, std::true_type{});
-    } else if (!is_idle) {
-#pragma unroll 1
-      for (int n = 0; n < kTile / 16; ++n) strip(n, std::false_type{});
-    }
-    if (L::owns_keys && !is_idle && is_whole) {
+        if constexpr (want == Want::sums) {
 #pragma unroll
-      for (int m = 0; m < M; ++m) n_seen[m][0] = n_seen[m][1] = 1;
+          for (int m = 0; m < M; ++m)
+#pragma unroll
+            for (int e = 0; e < 8; ++e) sum[m][e / 2 % 2] += s[m][e / 4][e % 4];
+        }
+        uint32_t left[M][4];
+        if constexpr (L::has_values) {
+          pack_left(s, left);
+          add_weighed<M, k_steps>(left, row_strip + weighed_offset(lane, L::row_pitch), d_rows);
+        }
+        if constexpr (L::owns_keys) {
+          pack_left(t, left);
+          add_weighed<M, v_steps>(left, value_strip + weighed_offset(lane, L::value_pitch), d_values);
+        }
+      }
+      if (L::owns_keys && is_whole) seen = 0xfu;
     }
     __syncthreads();  // the buffer is free for the tile after next
   }
@@ -291,25 +295,25 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
 #pragma unroll
     for (int u = 0; u < 2; ++u) {
       const int own = own_of(m, u), first_col = lane % 4 * 2;
-      int seen = n_seen[m][u];
+      int count = L::owns_keys ? static_cast<int>(seen >> (2 * m + u) & 1u) : n_seen[m][u];
       float total = sum[m][u];
+      if constexpr (want != Want::queries) {
 #pragma unroll
-      for (int lanes = 1; lanes < 4; lanes *= 2) {
-        seen += __shfl_xor_sync(0xffffffffu, seen, lanes);
-        total += __shfl_xor_sync(0xffffffffu, total, lanes);
+        for (int lanes = 1; lanes < 4; lanes *= 2) {
+          count += __shfl_xor_sync(0xffffffffu, count, lanes);
+          if (want == Want::sums) total += __shfl_xor_sync(0xffffffffu, total, lanes);
+        }
       }
       if (own >= n_own) continue;
       if constexpr (want == Want::sums) {
         if (lane % 4 != 0) continue;
-        if (p.mask == nullptr) seen = limit[m][u];
-        const float least = static_cast<float>(seen) * pass.least_mean;
-        // NaN is left, too.
-        const bool is_left = seen > 0 && (pass.is_row_bad[pair * n_rows + own] != 0 ||
-                                          !(total >= (least > kLeastSum ? least : static_cast<float>(kLeastSum))));
+        if (p.mask == nullptr) count = limit[m][u];
+        const float least = static_cast<float>(count) * pass.least_mean + pass.least_sum;
+        const bool is_left = count > 0 && (pass.is_row_bad[pair * n_rows + own] != 0 || !(total >= least));  // NaN, too
         pass.results.is_left[pair * n_rows + own] = is_left;
-        pass.results.is_query_seen[query_row(p, pair, own)] = seen > 0;
-        const bool has_weights = seen > 0 && !is_left;
-        factors[own] = {has_weights ? 1.0f / total : 0.0f, has_weights ? factor[m][u].delta : 0.0f};
+        pass.results.is_query_seen[query_row(p, pair, own)] = count > 0;
+        const bool has_weights = count > 0 && !is_left;
+        factors[own] = {has_weights ? 1.0f / total : 0.0f, has_weights ? factors[own].delta : 0.0f};
       } else {
         const int64_t row = L::owns_keys ? pair * n_keys + own : query_row(p, pair, own);
         double* const to = (L::owns_keys ? pass.results.d_keys : pass.results.d_queries) + row * pass.row_elements;
@@ -328,7 +332,7 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
             for (int c = 0; c < 2; ++c)
               if (d * 8 + first_col + c < p.v_dim)
                 to_value[d * 8 + first_col + c] = static_cast<double>(d_values[m][d][2 * u + c]);
-          if (lane % 4 == 0) pass.results.is_key_seen[row] = seen > 0;
+          if (lane % 4 == 0) pass.results.is_key_seen[row] = count > 0;
         }
       }
     }
@@ -401,7 +405,10 @@ void matrix_backward(const KernelSpec& spec, const Problem& problem, const Atten
   pass.power = spec.power;
   pass.is_sum = options.normalization == Normalization::sum;
   pass.inverse_temperature = static_cast<float>(1 / options.temperature);
-  pass.least_mean = pass.is_sum ? static_cast<float>(std::pow(kLeastMean, spec.power)) : 0.0f;
+  if (pass.is_sum) {
+    pass.least_mean = static_cast<float>(std::pow(kLeastMean, spec.power));
+    pass.least_sum = static_cast<float>(std::pow(kLeastSum, spec.power));
+  }
   const BackwardShape& shape = operands.shape;
   if (shape.length == 64)
     launch_all<64, 64>(pass, stream);

@@ -15,22 +15,21 @@ FK_DEVICE int left_offset(int lane, int pitch) { return lane % 16 * pitch + lane
 FK_DEVICE int dot_offset(int lane, int pitch) { return (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 8; }
 FK_DEVICE int weighed_offset(int lane, int pitch) { return left_offset(lane, pitch); }
 
-// 16 x M rows of bf16 values as left operands, in registers or taken from shared memory again whenever they are used.
-template <int M, int steps, int pitch, bool are_kept>
+// 16 x M rows of bf16 values as left operands: the first `kept` steps of 16 values in registers, the others taken from
+// shared memory whenever they are used.
+template <int M, int steps, int pitch, int kept>
 struct LeftRows {
   const bfloat16_t* first;  // the lane's address
-  uint32_t fragments[are_kept ? M : 1][are_kept ? steps : 1][4];
+  uint32_t fragments[M][kept > 0 ? kept : 1][4];
 
   FK_DEVICE explicit LeftRows(const bfloat16_t* at) : first(at) {
-    if constexpr (are_kept) {
 #pragma unroll
-      for (int m = 0; m < M; ++m)
+    for (int m = 0; m < M; ++m)
 #pragma unroll
-        for (int k = 0; k < steps; ++k) load_matrix_x4(fragments[m][k], at + m * 16 * pitch + k * 16);
-    }
+      for (int k = 0; k < kept; ++k) load_matrix_x4(fragments[m][k], at + m * 16 * pitch + k * 16);
   }
   FK_DEVICE void get(int m, int k, uint32_t (&a)[4]) const {
-    if constexpr (are_kept) {
+    if (k < kept) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) a[e] = fragments[m][k][e];
     } else {
@@ -41,8 +40,8 @@ struct LeftRows {
 
 // sum = left rows times 16 rows of the tile; sum[m][h][e]: row 16 m + 8 (e / 2) + lane / 4, tile row 8 h + 2 (lane % 4)
 // + e % 2.
-template <int M, int steps, int pitch, bool are_kept>
-FK_DEVICE void dots(const LeftRows<M, steps, pitch, are_kept>& left, const bfloat16_t* tile, float (&sum)[M][2][4]) {
+template <int M, int steps, int pitch, int kept>
+FK_DEVICE void dots(const LeftRows<M, steps, pitch, kept>& left, const bfloat16_t* tile, float (&sum)[M][2][4]) {
 #pragma unroll
   for (int m = 0; m < M; ++m)
 #pragma unroll
