@@ -67,7 +67,7 @@ struct Layout {
       2 * (own_rows + own_values + 2 * (tile_rows + tile_values)) + (owns_keys ? 2 * kTile * sizeof(RowFactor) : 0);
   // Steps of 16 of the own rows and values whose fragments stay in registers: what the sums leave room for.
   static constexpr int kept_rows = !owns_keys || length != 80 ? length / 16 : 1;
-  static constexpr int kept_values = !has_values ? 0 : !owns_keys ? width / 16 : length == 128 ? 7 : 0;
+  static constexpr int kept_values = !has_values ? 0 : !owns_keys ? width / 16 : length == 128 ? 4 : 0;
 };
 
 struct alignas(16) Two {
