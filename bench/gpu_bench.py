@@ -27,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import gpu_backward_cases  # noqa: F401  # enters its rows
 from gpu_cases import CASES, Unavailable
 
 REPEATS = 15

@@ -21,7 +21,7 @@ from flashket.spec import parse_spec
 NAMES = [
     *("Angle", "Amplitude", "IQP", "ZZ", "HardwareEfficient", "Circuit", "Fidelity", "HadamardTest", "Projected", "AttentionState"),
     *("Program", "Gate", "Linear", "states", "mps_states", "MPSStates", "NoiseModel", "gram", "gram_matvec", "nystrom", "attention"),
-    *("explain", "backends", "set_num_threads", "get_num_threads", "isa"),
+    *("attention_backward", "explain", "backends", "set_num_threads", "get_num_threads", "isa"),
     *("FlashKetError", "InputError", "BackendUnavailable", "ResourceLimit", "BudgetExceeded", "JobError"),
 ]
 

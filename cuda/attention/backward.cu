@@ -9,15 +9,19 @@
 //   d_v_j = sum_i w_ij d_out_i,   dL / dlog K_ij = w_ij t_ij (sum),   dL / dK_ij = w_ij t_ij / T (softmax),
 //
 // and from there through the similarity and the overlap to encoded rows, then through the encoder's pull_back to the
-// rows. Everything in double, sums in the log domain: rows whose values underflow float have gradients too. Three
-// launches (row sums, queries, keys) that each compute every overlap again; nothing of size Lq x Lk exists. Rows
-// without admissible key have gradient 0; rows of zeros, which are plain means, have one only with respect to v. Cost:
-// 3 Lq Lk (row_elements + v_dim) FMA in double, and as much again for the accumulation.
+// rows. The general path does everything in double, sums in the log domain: rows whose values underflow float have
+// gradients too. Three launches (row sums, queries, keys) that each compute every overlap again; nothing of size Lq x
+// Lk exists. Rows without admissible key have gradient 0; rows of zeros, which are plain means, have one only with
+// respect to v. Cost: 3 Lq Lk (row_elements + v_dim) FMA in double, and as much again for the accumulation.
+//
+// 16-bit rows with a real dot go over the matrix units (backward_mma.hpp). Rows that these leave are added by the
+// general path, whose blocks end at once where there are none.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
-#include "attention/operands.hpp"
+#include "attention/backward_mma.hpp"
+#include "attention/slope.hpp"
 #include "core/launch.hpp"
 #include "gram/overlap.hpp"
 
@@ -28,7 +32,7 @@ constexpr int kThreads = 128;
 constexpr int64_t kWorkspace = int64_t{2}
                                << 30;  // of encoded rows and their gradients, or those of one (batch, key head)
 
-enum RowKind : int32_t { kNoKey = 0, kMean = 1, kWeighted = 2 };
+enum RowKind : int32_t { kNoKey = 0, kMean = 1, kWeighted = 2, kElsewhere = 3 };  // elsewhere: on the matrix units
 
 // What a query's weights are made with: w = exp(exponent - maximum) / sum. delta = d_out . out.
 struct RowSums {
@@ -46,6 +50,9 @@ struct Backward {
   const double *queries, *keys;  // encoded
   int64_t pitch, row_elements;
   RowSums* sums;  // (rows of the run), in the order of pairs and their rows
+  // After the matrix units: the rows that are left, [pair][row], and where they end, [pair]. nullptr: all rows.
+  const uint8_t* is_left;
+  const LeftOver* left_over;
 };
 
 // The score of softmax controls has no logarithm: its sum is taken as it is.
@@ -62,7 +69,7 @@ FK_DEVICE bool is_admissible(const Problem& p, const RowPlace& at, int64_t key, 
 }
 
 // d_out_i . v_j
-FK_DEVICE double value_slope(const Backward& b, const RowPlace& at, int64_t key) {
+FK_DEVICE double dot_with_value(const Backward& b, const RowPlace& at, int64_t key) {
   const Problem& p = b.problem;
   const int64_t from = at.batch * b.d_out.stride[0] + at.head * b.d_out.stride[1] + at.query * b.d_out.stride[2];
   const int64_t value = at.batch * p.v.stride[0] + at.head / p.group * p.v.stride[1] + key * p.v.stride[2];
@@ -115,13 +122,17 @@ FK_KERNEL void __launch_bounds__(kThreads) RowSumsKernel(Backward b) {
   __shared__ RunningSums parts[kThreads];
   const Problem& p = b.problem;
   const int64_t pair = blockIdx.x / p.rows_per_pair(), row = blockIdx.x % p.rows_per_pair();
+  if (b.is_left != nullptr && b.is_left[blockIdx.x] == 0) {
+    if (threadIdx.x == 0) b.sums[blockIdx.x] = {0, 0, 0, 0, kElsewhere};
+    return;
+  }
   const RowPlace at = place_of(p, pair, row);
   const int64_t length = kv_length(p, at.batch), limit = key_limit(p, at.query, length);
   RunningSums mine{is_plain(b) ? 0.0 : -INFINITY, 0, 0, 0};
   for (int64_t key = threadIdx.x; key < limit; key += kThreads)
     if (is_admissible(p, at, key, length))
       mine.add(exponent_of(b, overlap_of<kPair>(b, query_row(p, pair, row), pair * p.n_keys + key)),
-               value_slope(b, at, key), is_plain(b));
+               dot_with_value(b, at, key), is_plain(b));
   parts[threadIdx.x] = mine;
   __syncthreads();
   if (threadIdx.x != 0) return;
@@ -142,7 +153,7 @@ template <Pair kPair>
 FK_DEVICE PairSlope pair_slope(const Backward& b, const RowPlace& at, const RowSums& sums, int64_t query, int64_t key,
                                int64_t key_in_pair) {
   PairSlope d{0, 0, 0, 0, 0};
-  if (sums.kind == kNoKey) return d;
+  if (sums.kind == kNoKey || sums.kind == kElsewhere) return d;
   if (sums.kind == kMean) {
     d.weight = 1.0 / static_cast<double>(sums.n_admissible);
     return d;
@@ -151,17 +162,20 @@ FK_DEVICE PairSlope pair_slope(const Backward& b, const RowPlace& at, const RowS
   const Scoring& k = b.scoring;
   const double exponent = exponent_of(b, s);
   d.weight = (is_plain(b) ? exponent : exp(exponent - sums.maximum)) / sums.sum;
-  const double t = value_slope(b, at, key_in_pair) - sums.delta;
-  const double by_value = d.weight * t * b.inverse_temperature;  // dL / dK of softmax
+  const double t = dot_with_value(b, at, key_in_pair) - sums.delta;
+  const auto raised = [](double x, int n) { return raise(x, n); };
   const double re = s.exponent == 0 ? s.re : s.re * power_of_two<double>(s.exponent), power = k.power;
   if (k.similarity == Similarity::dot) {
-    d.re = b.is_sum ? t / sums.sum : by_value;
+    d.re = value_slope(b.is_sum, d.weight, 1 / sums.sum, t, b.inverse_temperature);
   } else if (k.similarity == Similarity::hadamard) {
-    const double u = 0.5 + 0.5 * re;
-    const double rest = k.power == 1 ? 1.0 : raise(u < 0 ? 0.0 : u, k.power - 1);
-    d.re = 0.5 * power * rest * (b.is_sum ? t * exp(-sums.maximum) / sums.sum : by_value);
+    const double inverse = b.is_sum ? exp(-sums.maximum) / sums.sum : 0.0;
+    d.re =
+        hadamard_slope(re, k.power, raised).slope * value_slope(b.is_sum, d.weight, inverse, t, b.inverse_temperature);
   } else {
-    const double by_log = b.is_sum ? d.weight * t : plain(scaled_kernel_value(k, s)) * by_value;  // dL / dlog K
+    // dL / dlog K: of a sum the weight, which does not underflow, takes the value's place.
+    const double by_log =
+        b.is_sum ? d.weight * t
+                 : plain(scaled_kernel_value(k, s)) * value_slope(false, d.weight, 0.0, t, b.inverse_temperature);
     if (k.similarity == Similarity::projected) {
       d.re = -k.gamma * by_log;
     } else if (kPair == Pair::product) {
@@ -211,26 +225,30 @@ FK_DEVICE double element_slope(const Scoring& k, const PairSlope& d, const doubl
 
 // One block a row: of queries (is_query) the gradient of its encoded row, of keys that and the gradient of its value.
 template <Pair kPair, bool is_query>
-FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradient, uint8_t* is_seen, Tensor4 d_v) {
+FK_KERNEL void __launch_bounds__(kThreads)
+    RowGradient(Backward b, double* gradient, double* d_values, uint8_t* is_seen) {
   __shared__ PairSlope slopes[kThreads];
   __shared__ int64_t others[kThreads];  // the other row of the pair, -1 where there is none
   __shared__ int has_others;
   const Problem& p = b.problem;
   const int64_t per_pair = is_query ? p.rows_per_pair() : p.n_keys, pair = blockIdx.x / per_pair,
                 own = blockIdx.x % per_pair;
+  const bool is_addition = b.is_left != nullptr;
+  if (is_addition && (is_query ? b.is_left[blockIdx.x] == 0 : own >= b.left_over[pair].keys)) return;
   const int64_t own_row = is_query ? query_row(p, pair, own) : pair * p.n_keys + own;
   const double* const own_values = (is_query ? b.queries : b.keys) + own_row * b.pitch;
   double* const to = gradient + own_row * b.row_elements;
   const RowPlace key_place = place_of(p, pair, 0);  // of its batch and first head
   const int64_t length = kv_length(p, key_place.batch);
-  const int64_t n_others = is_query ? key_limit(p, place_of(p, pair, own).query, length) : p.rows_per_pair();
-  const int64_t first_value =
-      key_place.batch * d_v.stride[0] + key_place.head / p.group * d_v.stride[1] + own * d_v.stride[2];
-  // Element by element the block keeps its sums in memory that is its own; a value's slopes lie behind the row's.
-  double* const value_sums = is_query ? nullptr : gradient + p.n_pairs * p.n_keys * b.row_elements + own_row * p.v_dim;
+  const int64_t n_others = is_query      ? key_limit(p, place_of(p, pair, own).query, length)
+                           : is_addition ? b.left_over[pair].rows
+                                         : p.rows_per_pair();
+  // Element by element the block keeps its sums in memory that is its own.
+  double* const value_sums = is_query ? nullptr : d_values + own_row * p.v_dim;
   if (threadIdx.x == 0) has_others = 0;
-  for (int64_t e = threadIdx.x; e < b.row_elements; e += kThreads) to[e] = 0;
-  if (!is_query)
+  if (is_query || !is_addition)
+    for (int64_t e = threadIdx.x; e < b.row_elements; e += kThreads) to[e] = 0;
+  if (!is_query && !is_addition)
     for (int64_t d = threadIdx.x; d < p.v_dim; d += kThreads) value_sums[d] = 0;
   for (int64_t first = 0; first < n_others; first += kThreads) {
     const int64_t other = first + threadIdx.x;
@@ -239,10 +257,10 @@ FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradi
     if (other < n_others) {
       const int64_t row = is_query ? own : other, key = is_query ? other : own;
       const RowPlace at = place_of(p, pair, row);
-      if (is_admissible(p, at, key, length)) {
+      const RowSums& sums = b.sums[pair * p.rows_per_pair() + row];
+      if (sums.kind != kElsewhere && is_admissible(p, at, key, length)) {
         other_row = is_query ? pair * p.n_keys + key : query_row(p, pair, row);
-        mine = pair_slope<kPair>(b, at, b.sums[pair * p.rows_per_pair() + row], query_row(p, pair, row),
-                                 pair * p.n_keys + key, key);
+        mine = pair_slope<kPair>(b, at, sums, query_row(p, pair, row), pair * p.n_keys + key, key);
       }
     }
     slopes[threadIdx.x] = mine;
@@ -272,10 +290,7 @@ FK_KERNEL void __launch_bounds__(kThreads) RowGradient(Backward b, double* gradi
       }
     __syncthreads();
   }
-  if (threadIdx.x == 0) is_seen[own_row] = has_others != 0;
-  if (!is_query)
-    for (int64_t d = threadIdx.x; d < p.v_dim; d += kThreads)
-      store_element(d_v.data, d_v.dtype, first_value + d, value_sums[d]);
+  if (threadIdx.x == 0 && !is_addition) is_seen[own_row] = has_others != 0;
 }
 
 // Contiguous rows, numbered from first on in the order of (batch, head, position), to a tensor. A row that meets none
@@ -293,13 +308,13 @@ FK_KERNEL void __launch_bounds__(kThreads)
 }
 
 template <Pair kPair>
-void launch_all(const Backward& b, double* d_queries, double* d_keys, uint8_t* is_seen, const Tensor4& d_v,
-                Stream stream) {
+void launch_all(const Backward& b, const BackwardResults& to, Stream stream) {
   const Problem& p = b.problem;
   launch("RowSums", RowSumsKernel<kPair>, {p.n_rows()}, kThreads, 0, stream, b);
-  launch("QueryGradient", RowGradient<kPair, true>, {p.n_rows()}, kThreads, 0, stream, b, d_queries, is_seen, d_v);
-  launch("KeyGradient", RowGradient<kPair, false>, {p.n_pairs * p.n_keys}, kThreads, 0, stream, b, d_keys,
-         is_seen + p.n_rows(), d_v);
+  launch("QueryGradient", RowGradient<kPair, true>, {p.n_rows()}, kThreads, 0, stream, b, to.d_queries, nullptr,
+         to.is_query_seen);
+  launch("KeyGradient", RowGradient<kPair, false>, {p.n_pairs * p.n_keys}, kThreads, 0, stream, b, to.d_keys,
+         to.d_values, to.is_key_seen);
 }
 
 void check(bool is_good, const char* what) {
@@ -321,49 +336,67 @@ void check_arrays(const KernelSpec& spec, const AttentionArrays& a, const Attent
         "d_out must be (B, Hq, Lq, Dv)");
 }
 
+// shape.length 0: the general path alone.
 void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o, const AttentionGradients& g,
-         const Problem& problem, Stream stream) {
+         const Problem& problem, const BackwardShape& shape, Stream stream) {
   const int64_t n_queries = problem.n_rows(), n_keys = problem.n_pairs * problem.n_keys, features = a.q.shape[3];
   const int64_t first_query = problem.first_pair * problem.rows_per_pair(),
                 first_key = problem.first_pair * problem.n_keys;
+  const bool is_on_matrix_units = shape.length > 0;
+  const Precision precision = is_on_matrix_units ? Precision::both : Precision::f64;
   Memory query_copy, key_copy;
   const Rows queries = flat_rows(a.q, first_query, n_queries, query_copy, stream);
   const Rows keys = flat_rows(a.k, first_key, n_keys, key_copy, stream);
-  const Encoded x = encode_rows(spec, queries, Precision::f64, stream),
-                y = encode_rows(spec, keys, Precision::f64, stream);
+  const Encoded x = encode_rows(spec, queries, precision, stream), y = encode_rows(spec, keys, precision, stream);
   const int64_t elements = spec.row_elements();
   Array<RowSums> sums(n_queries, stream);
   Array<uint8_t> is_seen(n_queries + n_keys, stream);  // whether a row meets any; queries, then keys
-  Array<double> d_queries(n_queries * elements, stream), d_keys(n_keys * (elements + problem.v_dim), stream);
-  const Backward b{problem,           scoring(spec), o.normalization == Normalization::sum,
-                   1 / o.temperature, g.d_out,       x.f64.data(),
-                   y.f64.data(),      x.pitch,       elements,
-                   sums.data()};
+  Array<double> d_queries(n_queries * elements, stream), d_keys(n_keys * elements, stream),
+      d_values(n_keys * problem.v_dim, stream);
+  Array<uint8_t> is_left(is_on_matrix_units ? n_queries : 0, stream);
+  Array<LeftOver> left_over(is_on_matrix_units ? problem.n_pairs : 0, stream);
+  const BackwardResults to{d_queries.data(),           d_keys.data(),  d_values.data(), is_seen.data(),
+                           is_seen.data() + n_queries, is_left.data(), left_over.data()};
+  Backward b{problem,           scoring(spec), o.normalization == Normalization::sum,
+             1 / o.temperature, g.d_out,       x.f64.data(),
+             y.f64.data(),      x.pitch,       elements,
+             sums.data(),       nullptr,       nullptr};
+  if (is_on_matrix_units) {
+    const BackwardOperands operands =
+        backward_operands(spec, problem, shape, x.f32.data(), y.f32.data(), x.pitch, g.d_out, stream);
+    matrix_backward(spec, problem, o, operands, to, stream);
+    b.is_left = to.is_left;
+    b.left_over = to.left_over;
+  }
   switch (spec.encoder->pair) {
     case Pair::product:
-      launch_all<Pair::product>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
+      launch_all<Pair::product>(b, to, stream);
       break;
     case Pair::real_dot:
-      launch_all<Pair::real_dot>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
+      launch_all<Pair::real_dot>(b, to, stream);
       break;
     case Pair::complex_dot:
-      launch_all<Pair::complex_dot>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
+      launch_all<Pair::complex_dot>(b, to, stream);
       break;
     case Pair::distance:
-      launch_all<Pair::distance>(b, d_queries.data(), d_keys.data(), is_seen.data(), g.d_v, stream);
+      launch_all<Pair::distance>(b, to, stream);
       break;
     case Pair::transfer:
       throw std::invalid_argument("a line of 2 x 2 matrices has no gradient on the device");
   }
+  const auto store = [&](const double* rows, int64_t count, const uint8_t* seen, int64_t first, const Tensor4& to) {
+    launch("StoreRows", StoreRows, {divide_up(count * to.shape[3], kThreads)}, kThreads, 0, stream, rows, seen, first,
+           count, to);
+  };
   const auto pull_back = [&](const Rows& rows, const double* encoded, const uint8_t* seen, int64_t first,
                              const Tensor4& to) {
     Array<double> slopes(rows.count * features, stream);
     spec.encoder->pull_back(rows, encoded, elements, slopes.data(), spec.args(), stream);
-    launch("StoreRows", StoreRows, {divide_up(rows.count * features, kThreads)}, kThreads, 0, stream, slopes.data(),
-           seen, first, rows.count, to);
+    store(slopes.data(), rows.count, seen, first, to);
   };
-  pull_back(queries, d_queries.data(), is_seen.data(), first_query, g.d_q);
-  pull_back(keys, d_keys.data(), is_seen.data() + n_queries, first_key, g.d_k);
+  pull_back(queries, to.d_queries, to.is_query_seen, first_query, g.d_q);
+  pull_back(keys, to.d_keys, to.is_key_seen, first_key, g.d_k);
+  store(to.d_values, n_keys, to.is_key_seen, first_key, g.d_v);
 }
 
 }  // namespace
@@ -372,14 +405,17 @@ void attention_backward(const KernelSpec& spec, const AttentionArrays& a, const 
                         const AttentionGradients& gradients, Stream stream) {
   check_arrays(spec, a, o, gradients);
   Problem problem = problem_of(a, o);
+  const bool is_half = a.q.dtype == Dtype::f16 || a.q.dtype == Dtype::bf16;
+  BackwardShape shape{0, 0};
+  if (is_half || o.arithmetic == Arithmetic::half) shape = backward_shape(spec, problem, o);
   const int64_t n_pairs = a.k.shape[0] * a.k.shape[1];
-  const int64_t row_bytes = 8 * (2 * spec.row_elements() + problem.v_dim + a.q.shape[3]);
+  const int64_t row_bytes = 8 * (3 * spec.row_elements() + 2 * problem.v_dim + a.q.shape[3]);
   const int64_t pair_bytes = (problem.rows_per_pair() + problem.n_keys) * row_bytes;
   const int64_t together =
       std::clamp<int64_t>(kWorkspace / std::max<int64_t>(pair_bytes, 1), 1, std::max<int64_t>(n_pairs, 1));
   for (problem.first_pair = 0; problem.first_pair < n_pairs; problem.first_pair += together) {
     problem.n_pairs = std::min(together, n_pairs - problem.first_pair);
-    run(spec, a, o, gradients, problem, stream);
+    run(spec, a, o, gradients, problem, shape, stream);
   }
 }
 

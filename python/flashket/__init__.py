@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flashket.attention import attention
+from flashket.attention_backward import attention_backward
 from flashket.attention_state import AttentionState
 from flashket.backends._registry import backends
 from flashket.errors import BackendUnavailable, BudgetExceeded, FlashKetError, InputError, JobError, ResourceLimit
@@ -61,6 +62,7 @@ __all__ = [
     "Projected",
     "ResourceLimit",
     "attention",
+    "attention_backward",
     "backends",
     "explain",
     "get_num_threads",

@@ -158,20 +158,7 @@ def attention(
         if decoded is not None:
             return decoded
     n_shots, stream_seed = check_sampling(kernel, shots, seed, place, is_noisy=noise is not None)
-    if normalization not in ("sum", "softmax"):
-        raise InputError(explanation(place, 'normalization must be "sum" or "softmax"', repr(normalization), "choose one"))
-    if normalization == "sum" and not kernel.is_probability:
-        do = 'use normalization="softmax"'
-        raise InputError(explanation(place, 'normalization="sum" needs values that are never negative', repr(kernel), do))
-    scale = finite_float(temperature, place, "temperature", "1.0 changes nothing")
-    if scale <= 0:
-        raise InputError(explanation(place, "temperature must be positive", repr(temperature), "1.0 changes nothing"))
-    if scale < _LEAST_TEMPERATURE:
-        do = "so small a temperature picks the largest score; scale the scores or pass a larger one"
-        raise InputError(explanation(place, f"temperature must be at least {_LEAST_TEMPERATURE:g}", repr(temperature), do))
-    if not isinstance(causal, (bool, np.bool_)):
-        raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
-
+    scale = _checked_options(kernel, normalization, temperature, causal, place)
     named = [(name, to_array(array, place, name, backend)) for name, array in (("q", q), ("k", k), ("v", v))]
     (_, queries), (_, keys), (_, values) = named
     shape = _output_shape(kernel, queries, keys, values)
@@ -339,9 +326,27 @@ def _on_device(
     return finished
 
 
-def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[int, int, int, int]:
+def _checked_options(kernel: Kernel, normalization: str, temperature: float, causal: bool, place: str) -> float:
+    """Return the temperature if it and the other options are what a call takes."""
+    if normalization not in ("sum", "softmax"):
+        raise InputError(explanation(place, 'normalization must be "sum" or "softmax"', repr(normalization), "choose one"))
+    if normalization == "sum" and not kernel.is_probability:
+        do = 'use normalization="softmax"'
+        raise InputError(explanation(place, 'normalization="sum" needs values that are never negative', repr(kernel), do))
+    scale = finite_float(temperature, place, "temperature", "1.0 changes nothing")
+    if scale <= 0:
+        raise InputError(explanation(place, "temperature must be positive", repr(temperature), "1.0 changes nothing"))
+    if scale < _LEAST_TEMPERATURE:
+        do = "so small a temperature picks the largest score; scale the scores or pass a larger one"
+        raise InputError(explanation(place, f"temperature must be at least {_LEAST_TEMPERATURE:g}", repr(temperature), do))
+    if not isinstance(causal, (bool, np.bool_)):
+        raise InputError(explanation(place, "causal must be True or False", repr(causal), "use mask= for other patterns"))
+    return scale
+
+
+def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array, place: str = "attention") -> tuple[int, int, int, int]:
     """Return (B, Hq, Lq, Dv) if the three shapes fit each other and the kernel."""
-    place, features = "attention", kernel.n_features
+    features = kernel.n_features
     if q.ndim != 4 or q.shape[3] != features:
         raise InputError(explanation(place, f"q must be (B, Hq, Lq, {features}) for {kernel.subject}", q.shape, "add axes of length 1"))
     if k.ndim != 4 or k.shape[3] != features:
@@ -356,11 +361,10 @@ def _output_shape(kernel: Kernel, q: Array, k: Array, v: Array) -> tuple[int, in
     return q.shape[0], q.shape[1], q.shape[2], v.shape[3]
 
 
-def _checked_mask(mask: Any, shape: tuple[int, int, int, int], backend: str | None = None) -> Any:
+def _checked_mask(mask: Any, shape: tuple[int, int, int, int], backend: str | None = None, place: str = "attention") -> Any:
     """Return the mask: on the host a view broadcast to (B, Hq, Lq, Lk), of device arrays (those of ``backend``) as it is."""
     if mask is None:
         return None
-    place = "attention"
     array = to_host(mask, place, "mask") if backend is None else to_array(mask, place, "mask", backend)
     if array.dtype != np.bool_:
         do = "additive masks are not supported; pass mask == 0 for a mask of 0 and -inf"
@@ -371,11 +375,10 @@ def _checked_mask(mask: Any, shape: tuple[int, int, int, int], backend: str | No
     return np.broadcast_to(array, shape) if isinstance(array, np.ndarray) else array
 
 
-def _checked_lengths(kv_lens: Any, n_batch: int, n_keys: int, backend: str | None = None) -> Any:
+def _checked_lengths(kv_lens: Any, n_batch: int, n_keys: int, backend: str | None = None, place: str = "attention") -> Any:
     """Return kv_lens as int64 (B,); of device arrays (those of ``backend``) as they are, whose numbers nobody reads here."""
     if kv_lens is None:
         return None
-    place = "attention"
     array = to_host(kv_lens, place, "kv_lens") if backend is None else to_array(kv_lens, place, "kv_lens", backend)
     if array.shape != (n_batch,) or (getattr(array.dtype, "kind", "") not in ("i", "u") and array.size):
         got = f"{array.dtype} {array.shape}"

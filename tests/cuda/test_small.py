@@ -16,7 +16,7 @@ from flashket import reference
 from flashket.backends.cuda import CUDA
 from flashket.controls import ScaledDot, Uniform
 from test_attention import assert_close, inputs
-from test_attention_backward import backward
+from test_attention_backward import assert_close_to_exact, backward, half_gradients, half_inputs
 from test_attention_backward import inputs as with_gradient
 
 HOST = (0, 0, None, True)
@@ -150,3 +150,11 @@ def test_gradients(device, kernel):
             moved[which].reshape(-1)[index] += sign * 1e-6
             sides.append((d_out * reference.attention(*moved, kernel)).sum())
         assert abs(gradient.reshape(-1)[index] - (sides[0] - sides[1]) / 2e-6) <= 1e-6
+
+
+@pytest.mark.parametrize("features", [6, 70])
+def test_gradients_on_the_matrix_units(device, features):
+    kernel = fk.Fidelity(fk.Amplitude(features))
+    tensors, arrays = half_inputs(device, kernel, (1, 2, 1, 70, 140, 5), "bfloat16")
+    exact = backward(kernel, *arrays, causal=True)
+    assert_close_to_exact(half_gradients(device, kernel, tensors, causal=True), exact)

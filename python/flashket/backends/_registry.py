@@ -64,7 +64,7 @@ class Backend(Protocol):
         """Why it is absent and what would change that; empty when available, but for an emulated one, which says so."""
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
-        """Say whether it can run ``op`` ("gram" | "gram_matvec" | "attention" | "states") for this kernel and dtype."""
+        """Say whether it can run ``op``, as in :func:`select`, for this kernel and dtype."""
 
     def gram(self, kernel: Kernel, x: Operand, y: Operand | None, out: Operand, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix."""
@@ -177,7 +177,7 @@ def select(
     dtype : numpy.dtype
         float32 or float64.
     op : str
-        "gram", "gram_matvec", "attention" or "states".
+        "gram", "gram_matvec", "attention", "attention_backward" or "states".
     place : str
         The function to name in the error.
     on_device : bool

@@ -76,7 +76,9 @@ class CpuBackend:
         return _load()[2]
 
     def capabilities(self, kernel: Kernel, dtype: np.dtype[Any], op: str) -> Capability:
-        """Say yes: the host runs everything that passes the argument checks."""
+        """Say yes: the host runs everything that passes the argument checks, but for gradients."""
+        if op == "attention_backward":
+            return Capability(False, "gradients of attention are computed on a device only: use the backend cuda")
         return Capability(True)
 
     def gram(

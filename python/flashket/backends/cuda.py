@@ -180,6 +180,32 @@ class CudaBackend:
         to.back()
         return int(zero_rows)
 
+    def attention_backward(
+        self,
+        kernel: Kernel,
+        inputs: tuple[Any, Any, Any],
+        out: Any,
+        d_out: Any,
+        gradients: tuple[Any, Any, Any],
+        *,
+        normalization: str,
+        temperature: float,
+        causal: bool,
+        mask: Any,
+        kv_lens: Any,
+    ) -> None:
+        """Write the gradients with respect to q, k and v; ``out`` is attention's result, ``d_out`` its gradient."""
+        written = [_Written(gradient) for gradient in gradients]
+        visible = None if mask is None else _operand(_unbroadcast(mask))
+        lengths = None if kv_lens is None else _operand(kv_lens)
+        options = (normalization, temperature, causal, 0, 0, "auto")
+        arguments = (*(_operand(each) for each in (*inputs, out)), visible, lengths, options, _operand(d_out))
+        targets = (to.operand for to in written)
+        spec = self._spec(kernel, "attention_backward")
+        self._run("attention_backward", "attention_backward", spec, *arguments, *targets, _place(inputs[0]))
+        for to in written:
+            to.back()
+
     def attention_in_place(self, kernel: Kernel, q: Array, k: Array, v: Array, out: Array, *, causal: bool, kv_lens: Array | None) -> int:
         """Return -1: rows are checked on the host before they are sent."""
         return -1

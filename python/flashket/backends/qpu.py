@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _INSTEAD = {
     "attention": "a QPU would need one circuit for each score: simulate it with noise=PROFILE and shots=; flashket estimate tells prices",
+    "attention_backward": "gradients of attention are computed by the backend cuda",
     "states": "a QPU shows counts, never a state: compute it with the backend cpu",
     "gram_matvec": "multiply with the matrix that fk.gram returns",
     "gram": "fk.gram runs it, flashket estimate tells what it costs",
