@@ -73,7 +73,9 @@ Engine choose_engine(const KernelSpec& spec, bool is_16_bit, const GramOptions& 
   if (may_use_units && arithmetic != Arithmetic::simt) {
     // The real part of a complex dot is the dot of real rows twice as long.
     const bool is_real_part = is_complex && spec.similarity == Similarity::hadamard;
-    const Form form = is_product ? Form::product : is_complex && !is_real_part ? Form::complex : Form::real;
+    const PlaneForm form = is_product                    ? PlaneForm::product
+                           : is_complex && !is_real_part ? PlaneForm::complex
+                                                         : PlaneForm::real;
     const PlaneShape shape{form, arithmetic == Arithmetic::split, is_real_part ? 2 * depth : depth};
     if (mma_shared_bytes(shape) <= shared_per_block()) return {arithmetic, false, shape};
   }
@@ -94,8 +96,8 @@ EncodedRows<C> Scorer<T>::encode_rows(const KernelSpec& spec, const Rows& rows) 
 
 template <class T>
 EncodedRows<half_t> Scorer<T>::plane_rows(const KernelSpec& spec, const Rows& rows) const {
-  return engine_.shape.form == Form::product ? planes_of<double>(spec, engine_.shape, rows, stream_)
-                                             : planes_of<float>(spec, engine_.shape, rows, stream_);
+  return engine_.shape.form == PlaneForm::product ? planes_of<double>(spec, engine_.shape, rows, stream_)
+                                                  : planes_of<float>(spec, engine_.shape, rows, stream_);
 }
 
 template <class T>
