@@ -188,15 +188,27 @@ FK_DEVICE void add_values(const float (&weights)[tiles][2][4], const float* valu
   }
 }
 
-// Rows first .. first + count - 1, `bytes` each and next to each other, to shared memory; zeros from row `end` on.
+// Rows first .. first + count - 1, `bytes` each and next to each other, to shared memory; zeros from row `end` on. A
+// thread keeps to one column where rows have a power of two of 16-byte words, so that its addresses differ by
+// constants.
 template <int count, int bytes, int pitch>
 FK_DEVICE void copy_rows(const void* from, int first, int end, void* to) {
   constexpr int in_row = bytes / 16;
+  const int tid = static_cast<int>(threadIdx.x);
   const auto* source = static_cast<const unsigned char*>(from) + int64_t{first} * bytes;
   auto* target = static_cast<unsigned char*>(to);
+  if constexpr (kThreads % in_row == 0) {
+    constexpr int step = kThreads / in_row;
+    const int row = tid / in_row;
+    source += tid * 16;
+    target += row * pitch + tid % in_row * 16;
 #pragma unroll
-  for (int n = static_cast<int>(threadIdx.x); n < count * in_row; n += kThreads)
-    copy_async_16(target + n / in_row * pitch + n % in_row * 16, source + n * 16, first + n / in_row < end);
+    for (int i = 0; i < count; i += step) copy_async_16(target + i * pitch, source + i * bytes, first + row + i < end);
+  } else {
+#pragma unroll
+    for (int n = tid; n < count * in_row; n += kThreads)
+      copy_async_16(target + n / in_row * pitch + n % in_row * 16, source + n * 16, first + n / in_row < end);
+  }
 }
 
 template <PlaneForm form, int steps, int width>

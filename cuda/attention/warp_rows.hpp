@@ -12,7 +12,7 @@ namespace flashket::cuda {
 
 // Rows and keys of a block of `rows` rows of one pair, and of one part of the keys.
 struct BlockRows {
-  int64_t pair, split, first_row, kv_len;
+  int64_t pair, split, first_row;
   int n_rows, begin, end;
 
   FK_DEVICE BlockRows(const Problem& p, const Splits& splits, int rows) {
@@ -24,18 +24,17 @@ struct BlockRows {
     first_row = tile * rows;
     const int64_t rows_left = rows_per_pair - first_row;
     n_rows = rows_left < rows ? static_cast<int>(rows_left) : rows;
-    kv_len = kv_length(p, (p.first_pair + pair) / p.n_key_heads);
     begin = static_cast<int>(split * splits.keys);
-    const int64_t last_limit = key_limit(p, (first_row + n_rows - 1) / p.group, kv_len);
+    const int64_t last_limit = key_limit(p, (first_row + n_rows - 1) / p.group, kv_length(p, batch(p)));
     const int64_t split_end = begin + splits.keys;
     end = static_cast<int>(last_limit < split_end ? last_limit : split_end);
   }
+  FK_DEVICE int64_t batch(const Problem& p) const { return (p.first_pair + pair) / p.n_key_heads; }
 };
 
 template <int tiles>
 struct WarpRows {
   static constexpr int rows = 16 * tiles;
-  int limit[tiles][2];          // keys before it pass causality and kv_lens; 0 beyond the last row
   int n_masked[tiles][2];       // admissible keys where a mask decides
   int least_limit, most_limit;  // all rows of the warp see the keys before, none sees one from there on
 
@@ -44,21 +43,26 @@ struct WarpRows {
     return first() + m * 16 + u * 8 + static_cast<int>(threadIdx.x) % kWarp / 4;
   }
 
+  // Keys before it pass causality and kv_lens, and lie in the block's part. Computed where it is asked for: kept, it
+  // would cost registers in tiles that every row sees whole.
+  FK_DEVICE static int limit(const Problem& p, const BlockRows& b, int m, int u) {
+    const int local = local_row(m, u);
+    if (local >= b.n_rows) return 0;
+    const int64_t bound = key_limit(p, (b.first_row + local) / p.group, kv_length(p, b.batch(p)));
+    return static_cast<int>(bound < b.end ? bound : b.end);
+  }
+
   FK_DEVICE WarpRows(const Problem& p, const BlockRows& b) {
 #pragma unroll
     for (int m = 0; m < tiles; ++m)
 #pragma unroll
-      for (int u = 0; u < 2; ++u) {
-        const int local = local_row(m, u);
-        const int64_t bound = local < b.n_rows ? key_limit(p, (b.first_row + local) / p.group, b.kv_len) : 0;
-        limit[m][u] = static_cast<int>(bound < b.end ? bound : b.end);
-        n_masked[m][u] = 0;
-      }
+      for (int u = 0; u < 2; ++u) n_masked[m][u] = 0;
+    const int64_t kv_len = kv_length(p, b.batch(p));
     least_limit = most_limit = 0;
     if (first() < b.n_rows) {
       const int last = first() + rows < b.n_rows ? first() + rows - 1 : b.n_rows - 1;
-      least_limit = static_cast<int>(key_limit(p, (b.first_row + first()) / p.group, b.kv_len));
-      most_limit = static_cast<int>(key_limit(p, (b.first_row + last) / p.group, b.kv_len));
+      least_limit = static_cast<int>(key_limit(p, (b.first_row + first()) / p.group, kv_len));
+      most_limit = static_cast<int>(key_limit(p, (b.first_row + last) / p.group, kv_len));
     }
     least_limit = least_limit < b.end ? least_limit : b.end;
   }
@@ -72,14 +76,14 @@ struct WarpRows {
     for (int m = 0; m < tiles; ++m)
 #pragma unroll
       for (int u = 0; u < 2; ++u) {
-        const int local = local_row(m, u);
+        const int local = local_row(m, u), end = limit(p, b, m, u);
         const uint8_t* mask = nullptr;
         if (p.mask != nullptr && local < b.n_rows) mask = mask_row(p, place_of(p, b.pair, b.first_row + local));
 #pragma unroll
         for (int c = 0; c < 4; ++c) {
           const int j = first_key + c / 2 * 8 + lane % 4 * 2 + c % 2;
           float& weight = weights[m][c / 2][u * 2 + c % 2];
-          if (j >= limit[m][u] || (mask != nullptr && mask[j * p.mask_stride[3]] == 0)) {
+          if (j >= end || (mask != nullptr && mask[j * p.mask_stride[3]] == 0)) {
             weight = 0;
           } else {
             n_masked[m][u] += mask != nullptr;
@@ -107,7 +111,10 @@ struct WarpRows {
           sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
           n_admissible += __shfl_xor_sync(0xffffffffu, n_admissible, lanes);
         }
-        if (p.mask == nullptr) n_admissible = limit[m][u] > b.begin ? limit[m][u] - b.begin : 0;
+        if (p.mask == nullptr) {
+          const int end = limit(p, b, m, u);
+          n_admissible = end > b.begin ? end - b.begin : 0;
+        }
         const int local = local_row(m, u);
         if (local >= b.n_rows) continue;
         const int64_t row = b.first_row + local;
