@@ -41,6 +41,10 @@ EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, c
   const int64_t together = std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1,
                                                std::max<int64_t>(rows.count, 1));
   EncodedRows<half_t> result{Array<half_t>(rows.count * shape.row_elements(), stream), shape.row_elements()};
+  if (shape.form == PlaneForm::complex && spec.encoder->encode_planes != nullptr &&
+      spec.encoder->encode_planes(rows, reinterpret_cast<uint16_t*>(result.data.data()), result.pitch, shape.is_split,
+                                  spec.args(), stream))
+    return result;
   const Array<C> encoded(together * pitch, stream);
   for (int64_t first = 0; first < rows.count; first += together) {
     const int64_t count = std::min(together, rows.count - first);
