@@ -11,6 +11,7 @@
 
 #include "attention/linear.hpp"
 #include "attention/mma.hpp"
+#include "attention/mma_float.hpp"
 
 namespace flashket::cuda {
 namespace {
@@ -37,7 +38,6 @@ void check_shapes(const KernelSpec& spec, const AttentionArrays& a, const Attent
   check(o.shots >= 0 && o.shots <= INT32_MAX, "shots must be in 0..2^31 - 1");
   check(o.shots == 0 || spec.similarity == Similarity::fidelity || spec.similarity == Similarity::hadamard,
         "shots need kernel values that are probabilities of one outcome");
-  check(o.arithmetic != Arithmetic::split, "attention has no split arithmetic; use automatic, half or simt");
 }
 
 // What the kernel, the dtype and the options decide before anything is allocated.
@@ -45,7 +45,8 @@ struct Plan {
   bool can_log;      // small sums are computed again in the log domain
   bool prefers_log;  // all sums are
   bool in_double;
-  PackedShape packed;
+  PackedShape packed;   // of 16-bit rows on the matrix units; length 0: not there
+  FloatShape in_parts;  // of float rows there; steps 0: not there
   double log_floor = -1, log_slope = -1;
   LinearFeatures linear;  // without features: the quadratic form
 };
@@ -77,6 +78,8 @@ Plan make_plan(const KernelSpec& spec, const AttentionArrays& a, const Attention
 
   if (!plan.in_double && !plan.prefers_log && (is_half(a.q.dtype) || o.arithmetic == Arithmetic::half))
     plan.packed = packed_shape(spec, problem, o);
+  else if (!plan.in_double && !plan.prefers_log)
+    plan.in_parts = float_shape(spec, problem, o);
 
   if (!plan.can_log) return plan;
   if (is_double) {
@@ -112,7 +115,8 @@ LinearFeatures choose_linear(const KernelSpec& spec, const AttentionArrays& a, c
   if (!is_asked && !is_long_enough(a)) return {};
   LinearFeatures features = linear_features(spec);
   check(!is_asked || features.count() > 0, "the kernel has no linear form");
-  if (features.count() > 0 && (is_asked || linear_form_pays(spec, features, a, o.causal))) return features;
+  if (features.count() > 0 && (is_asked || linear_form_pays(spec, features, a, o.causal, plan.in_parts.steps > 0)))
+    return features;
   return {};
 }
 
@@ -120,9 +124,12 @@ LinearFeatures choose_linear(const KernelSpec& spec, const AttentionArrays& a, c
 void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o, const Plan& plan,
          const Problem& problem, Finish finish, Stream stream) {
   const int64_t n_keys = problem.n_pairs * problem.n_keys;
+  const bool is_linear = plan.linear.count() > 0, is_in_parts = plan.in_parts.steps > 0 && !is_linear;
   Precision precision = plan.in_double ? Precision::f64 : Precision::f32;
   if (plan.can_log && !plan.in_double && a.q.dtype == Dtype::f32)
     precision = plan.prefers_log ? Precision::f64 : Precision::both;
+  else if (is_in_parts && spec.encoder->pair == Pair::product)
+    precision = Precision::f64;  // what planes of products are made of
   Memory query_copy, key_copy;
   const Rows queries =
       flat_rows(a.q, problem.first_pair * problem.rows_per_pair(), problem.n_rows(), query_copy, stream);
@@ -141,7 +148,6 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
   Array<int32_t> status(problem.n_rows(), stream);
   finish.status = status.data();
   const Weighing weighing = o.normalization == Normalization::sum ? Weighing::exact_sum : Weighing::softmax;
-  const bool is_linear = plan.linear.count() > 0;
 
   if (is_linear) {
     linear_pass(spec, plan.linear, problem, finish, rows(true), stream);
@@ -155,6 +161,21 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
     const PackedValues values = pack_values(problem, plan.packed.width, stream);
     mma_pass(spec, problem, finish, plan.packed, {packed_queries.data(), packed_keys.data(), &values}, weighing,
              o.temperature, stream);
+  } else if (is_in_parts) {
+    const PlaneShape shape = float_planes(spec, plan.in_parts);
+    Array<half_t> query_planes(problem.n_rows() * shape.row_elements(), stream),
+        key_planes(n_keys * shape.row_elements(), stream);
+    const auto split = [&](const Encoded& rows, int64_t count, Array<half_t>& planes) {
+      if (shape.form == PlaneForm::product)
+        make_planes(shape, rows.f64.data(), count, rows.pitch, planes.data(), stream);
+      else
+        make_planes(shape, rows.f32.data(), count, rows.pitch, planes.data(), stream);
+    };
+    split(encoded_queries, problem.n_rows(), query_planes);
+    split(encoded_keys, n_keys, key_planes);
+    const PackedFloats values = pack_floats(problem, plan.in_parts.width, stream);
+    float_mma_pass(spec, problem, finish, plan.in_parts, {query_planes.data(), key_planes.data(), &values}, weighing,
+                   o.temperature, stream);
   } else if (!plan.prefers_log) {
     PassOptions pass{weighing, -1, plan.in_double};
     pass.scale = 1 / o.temperature;
@@ -169,6 +190,10 @@ void run(const KernelSpec& spec, const AttentionArrays& a, const AttentionOption
 }
 
 }  // namespace
+
+bool takes_linear_form(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o) {
+  return choose_linear(spec, a, o, make_plan(spec, a, o, problem_of(a, o))).count() > 0;
+}
 
 void attention(const KernelSpec& spec, const AttentionArrays& a, const AttentionOptions& o, int64_t* zero_rows,
                void* row_sums, Stream stream) {

@@ -41,10 +41,14 @@ struct AttentionOptions {
 
 // Rows without admissible key become 0; rows whose admissible kernel values are all exactly 0 become uniform over those
 // keys and are added to *zero_rows (device memory, may be nullptr). NaN in q, k or v reaches its own rows. With 16-bit
-// inputs the matrix units work in fp16 with fp32 sums; float32 and float64 keep the numbers contract.
-// row_sums, if given, gets (B, Hq, Lq) float or double denominators (sum) for the backward pass.
+// inputs the matrix units work in fp16 with fp32 sums; float32 and float64 keep the numbers contract, also where rows
+// of float32 are split for the matrix units (mma_float.hpp; Arithmetic::simt: never). row_sums, if given, gets (B, Hq,
+// Lq) float or double denominators (sum) for the backward pass.
 void attention(const KernelSpec& spec, const AttentionArrays& arrays, const AttentionOptions& options,
                int64_t* zero_rows, void* row_sums, Stream stream);
+
+// Whether attention() of such shapes and dtypes takes the linear form; data need not be there.
+bool takes_linear_form(const KernelSpec& spec, const AttentionArrays& arrays, const AttentionOptions& options);
 
 struct AttentionGradients {
   Tensor4 d_out;          // (B, Hq, Lq, Dv)

@@ -43,9 +43,10 @@ LinearFeatures linear_features(const KernelSpec& spec);
 bool can_be_linear(const AttentionArrays& arrays, const AttentionOptions& options);
 // Asked first: short calls shall not pay for looking at the form.
 bool is_long_enough(const AttentionArrays& arrays);
-// Whether it costs less than half by operations counted, from shapes alone. Nobody has measured the crossover on a GPU.
+// Whether it costs less than half by operations counted, from shapes alone; on_units: against pairs on the matrix units
+// (mma_float.hpp). Nobody has measured the crossover on a GPU.
 bool linear_form_pays(const KernelSpec& spec, const LinearFeatures& features, const AttentionArrays& arrays,
-                      bool causal);
+                      bool causal, bool on_units);
 
 // Device memory beside the encoded rows that one (batch, key head) takes.
 int64_t linear_bytes(const LinearFeatures& features, const Problem& problem);

@@ -79,7 +79,8 @@ bool can_be_linear(const AttentionArrays& a, const AttentionOptions& o) {
 
 bool is_long_enough(const AttentionArrays& a) { return a.k.shape[2] >= 256 && a.q.shape[2] >= 16; }
 
-bool linear_form_pays(const KernelSpec& spec, const LinearFeatures& features, const AttentionArrays& a, bool causal) {
+bool linear_form_pays(const KernelSpec& spec, const LinearFeatures& features, const AttentionArrays& a, bool causal,
+                      bool on_units) {
   const int64_t n_queries = a.q.shape[2], n_keys = a.k.shape[2];
   if (features.count() == 0 || !is_long_enough(a)) return false;
   const double in_double = a.q.dtype == Dtype::f64 ? 1 : 2;  // a multiply-add of double in those of the inputs' type
@@ -96,7 +97,8 @@ bool linear_form_pays(const KernelSpec& spec, const LinearFeatures& features, co
   double linear = (key_heads * keys + heads * queries) * rows * columns;
   if (causal)
     linear += heads * queries * static_cast<double>(causal_chunk(features.count()) / 2 + 64) * (pair_cost + columns);
-  return 2 * in_double * linear < heads * queries * seen * (pair_cost + columns);
+  // The matrix units take split pairs at about three times the rate of plain multiply-adds (counted, mma_float.cu).
+  return 2 * in_double * linear < heads * queries * seen * (pair_cost + columns) / (on_units ? 3 : 1);
 }
 
 int64_t linear_bytes(const LinearFeatures& features, const Problem& p) {

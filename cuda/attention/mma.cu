@@ -26,6 +26,7 @@
 #include <type_traits>
 
 #include "attention/mma.hpp"
+#include "attention/warp_rows.hpp"
 #include "core/launch.hpp"
 #include "gram/value.hpp"
 
@@ -202,17 +203,9 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       Layout::are_queries_kept ? reinterpret_cast<half_t*>(value_buffers + 2 * Layout::values) : key_buffers;
   const int tid = static_cast<int>(threadIdx.x), lane = tid % kWarp, warp = tid / kWarp;
 
-  const int64_t rows_per_pair = p.rows_per_pair(), n_tiles = divide_up(rows_per_pair, kRows);
-  // Last tiles first: under causality they are the longest.
-  const int64_t block = blockIdx.x, tile = n_tiles - 1 - block % n_tiles;
-  const int64_t split = block / n_tiles % pass.splits.count, pair = block / n_tiles / pass.splits.count;
-  const int64_t first_row = tile * kRows, rows_left = rows_per_pair - first_row;
-  const int n_rows = rows_left < kRows ? static_cast<int>(rows_left) : kRows;
-  const int64_t batch = (p.first_pair + pair) / p.n_key_heads, kv_len = kv_length(p, batch);
-  const int begin = static_cast<int>(split * pass.splits.keys);
-  const int64_t last_limit = key_limit(p, (first_row + n_rows - 1) / p.group, kv_len);
-  const int64_t split_end = begin + pass.splits.keys;
-  const int end = static_cast<int>(last_limit < split_end ? last_limit : split_end);
+  const BlockRows block(p, pass.splits, kRows);
+  const int64_t pair = block.pair, first_row = block.first_row;
+  const int n_rows = block.n_rows, begin = block.begin, end = block.end;
 
   const half_t* const keys = pass.keys + pair * p.n_keys * length;
   const bfloat16_t* const values = pass.values + pair * p.n_keys * width;
@@ -253,50 +246,8 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
   const int key_offset = (lane % 8 + lane / 16 * 8) * Layout::row_pitch + lane / 8 % 2 * 8;
   const int value_offset = lane % 16 * Layout::value_pitch + lane / 16 * 8;
 
-  // Rows of the lane: 16 m + 8 u + lane / 4 of the warp's.
-  const auto local_row = [&](int m, int u) { return warp * kWarpRows + m * 16 + u * 8 + lane / 4; };
-  int limit[2][2];
-  int n_masked[2][2] = {};  // admissible keys where a mask decides
-#pragma unroll
-  for (int m = 0; m < 2; ++m)
-#pragma unroll
-    for (int u = 0; u < 2; ++u) {
-      const int local = local_row(m, u);
-      const int64_t bound = local < n_rows ? key_limit(p, (first_row + local) / p.group, kv_len) : 0;
-      limit[m][u] = static_cast<int>(bound < end ? bound : end);
-    }
-  // Of the warp's first and last row: all its rows see the keys before, none sees one from there on.
-  const int warp_first = warp * kWarpRows;
-  int least_limit = 0, most_limit = 0;
-  if (warp_first < n_rows) {
-    const int warp_last = warp_first + kWarpRows < n_rows ? warp_first + kWarpRows - 1 : n_rows - 1;
-    least_limit = static_cast<int>(key_limit(p, (first_row + warp_first) / p.group, kv_len));
-    most_limit = static_cast<int>(key_limit(p, (first_row + warp_last) / p.group, kv_len));
-  }
-  least_limit = least_limit < end ? least_limit : end;
-
-  // Weights of keys first_key .. first_key + 15 that a row may not see become 0.
-  const auto hide = [&](int first_key, float (&weights)[2][2][4]) {
-#pragma unroll
-    for (int m = 0; m < 2; ++m)
-#pragma unroll
-      for (int u = 0; u < 2; ++u) {
-        const int local = local_row(m, u);
-        const uint8_t* mask = nullptr;
-        if (p.mask != nullptr && local < n_rows) mask = mask_row(p, place_of(p, pair, first_row + local));
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-          const int j = first_key + c / 2 * 8 + lane % 4 * 2 + c % 2;
-          float& weight = weights[m][c / 2][u * 2 + c % 2];
-          if (j >= limit[m][u] || (mask != nullptr && mask[j * p.mask_stride[3]] == 0)) {
-            weight = 0;
-          } else {
-            n_masked[m][u] += mask != nullptr;
-            if (is_pair_bad && pass.is_bad[pair * p.n_keys + j]) weight = NAN;
-          }
-        }
-      }
-  };
+  WarpRows<2> rows(p, block);
+  const uint8_t* const is_bad = is_pair_bad ? pass.is_bad + pair * p.n_keys : nullptr;
   const bool is_call_plain =
       pass.similarity == Similarity::fidelity && pass.power == 1 && pass.weighing == Weighing::exact_sum;
 
@@ -311,10 +262,10 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
       copy_async_wait<0>();
     }
     __syncthreads();
-    if (j0 < most_limit) {
+    if (j0 < rows.most_limit) {
       const half_t* const key = key_buffers + buffer * Layout::keys + key_offset;
       const bfloat16_t* const value = value_buffers + buffer * Layout::values + value_offset;
-      const bool is_whole = p.mask == nullptr && !is_pair_bad && j0 + kKeys <= least_limit;
+      const bool is_whole = p.mask == nullptr && !is_pair_bad && j0 + kKeys <= rows.least_limit;
       // 16 keys. A plain strip has no branch, so that the compiler can let one strip's scores run beside another's P V.
       const auto strip = [&](int n, auto is_plain) {
         Scores<form, length, !Layout::are_queries_kept> scores;
@@ -324,7 +275,7 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
           square(scores, weights);
         } else {
           weigh(pass, scores, weights);
-          if (!is_whole) hide(j0 + n * 16, weights);
+          if (!is_whole) rows.hide(p, block, is_bad, j0 + n * 16, weights);
         }
         uint32_t left[2][4];
 #pragma unroll
@@ -361,50 +312,13 @@ FK_KERNEL void __launch_bounds__(kThreads) MatrixAttendKernel(Pass pass) {
     __syncthreads();  // the buffer is free for the tile after next
   }
 
+  rows.finish(p, block, pass.splits, pass.partials, pass.finish, pass.weighing, denominator,
+              [&](int m, int u, const auto& take) {
 #pragma unroll
-  for (int m = 0; m < 2; ++m)
+                for (int d = 0; d < v_tiles; ++d)
 #pragma unroll
-    for (int u = 0; u < 2; ++u) {
-      float sum = denominator[m][u];
-      int n_admissible = n_masked[m][u];
-#pragma unroll
-      for (int lanes = 1; lanes < 4; lanes *= 2) {
-        sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
-        n_admissible += __shfl_xor_sync(0xffffffffu, n_admissible, lanes);
-      }
-      if (p.mask == nullptr) n_admissible = limit[m][u] > begin ? limit[m][u] - begin : 0;
-      const int local = local_row(m, u);
-      if (local >= n_rows) continue;
-      const int64_t row = first_row + local;
-      const int first_col = lane % 4 * 2;
-      if (pass.splits.count > 1) {
-        const int64_t at = split * p.n_rows() + pair * rows_per_pair + row;
-        if (lane % 4 == 0) {
-          pass.partials.denominator[at] = sum;
-          pass.partials.maximum[at] = 0;  // the same bound in every part
-          pass.partials.n_admissible[at] = n_admissible;
-        }
-#pragma unroll
-        for (int d = 0; d < v_tiles; ++d)
-#pragma unroll
-          for (int c = 0; c < 2; ++c)
-            if (d * 8 + first_col + c < p.v_dim)
-              pass.partials.numerator[at * p.v_dim + d * 8 + first_col + c] = out[m][d][2 * u + c];
-        continue;
-      }
-      const int32_t left =
-          finish_row(p, pass.finish, pass.weighing, pair, row, n_admissible, static_cast<double>(sum), lane % 4 == 0);
-      if (left != kRowDone) continue;
-      const float inverse = n_admissible == 0 ? 0.0f : 1.0f / sum;
-      const int64_t at = out_offset(p, place_of(p, pair, row));
-#pragma unroll
-      for (int d = 0; d < v_tiles; ++d)
-#pragma unroll
-        for (int c = 0; c < 2; ++c)
-          if (d * 8 + first_col + c < p.v_dim)
-            store_element(p.out.data, p.out.dtype, at + d * 8 + first_col + c,
-                          n_admissible == 0 ? 0.0f : out[m][d][2 * u + c] * inverse);
-    }
+                  for (int c = 0; c < 2; ++c) take(d * 8 + lane % 4 * 2 + c, out[m][d][2 * u + c]);
+              });
 }
 
 template <Form form, int length, int width>

@@ -63,8 +63,12 @@ FK_KERNEL void PackRowsKernel(Form form, const float* rows, int64_t count, int64
   out[at] = pack_half(values[0], values[1]);
 }
 
+FK_DEVICE void store_pair(uint32_t* to, float first, float second) { *to = pack_bfloat16(first, second); }
+FK_DEVICE void store_pair(float2* to, float first, float second) { *to = make_float2(first, second); }
+
 // A thread a pair of values.
-FK_KERNEL void PackValuesKernel(Problem p, int64_t width, uint32_t* out, uint8_t* is_bad, uint8_t* is_pair_bad) {
+template <class Two>
+FK_KERNEL void PackValuesKernel(Problem p, int64_t width, Two* out, uint8_t* is_bad, uint8_t* is_pair_bad) {
   const int64_t at = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   const int64_t index = at / (width / 2), first = at % (width / 2) * 2;
   if (index >= p.n_pairs * p.n_keys) return;
@@ -81,7 +85,18 @@ FK_KERNEL void PackValuesKernel(Problem p, int64_t width, uint32_t* out, uint8_t
       is_pair_bad[pair] = 1;
     }
   }
-  out[at] = pack_bfloat16(values[0], values[1]);
+  store_pair(out + at, values[0], values[1]);
+}
+
+template <class T, class Two>
+ValuesOf<T> pack(const Problem& p, int64_t width, Stream stream) {
+  const int64_t n = p.n_pairs * p.n_keys;
+  ValuesOf<T> packed{Array<T>(n * width, stream), Array<uint8_t>(n, stream), Array<uint8_t>(p.n_pairs, stream)};
+  fill_bytes(packed.is_bad.get(), 0, packed.is_bad.size(), stream);
+  fill_bytes(packed.is_pair_bad.get(), 0, packed.is_pair_bad.size(), stream);
+  launch("PackValuesKernel", PackValuesKernel<Two>, {divide_up(n * (width / 2), kThreads)}, kThreads, 0, stream, p,
+         width, reinterpret_cast<Two*>(packed.values.data()), packed.is_bad.data(), packed.is_pair_bad.data());
+  return packed;
 }
 
 }  // namespace
@@ -157,14 +172,11 @@ void pack_rows(const KernelSpec& spec, const float* rows, int64_t count, int64_t
 }
 
 PackedValues pack_values(const Problem& p, int64_t width, Stream stream) {
-  const int64_t n = p.n_pairs * p.n_keys;
-  PackedValues packed{Array<bfloat16_t>(n * width, stream), Array<uint8_t>(n, stream),
-                      Array<uint8_t>(p.n_pairs, stream)};
-  fill_bytes(packed.is_bad.get(), 0, packed.is_bad.size(), stream);
-  fill_bytes(packed.is_pair_bad.get(), 0, packed.is_pair_bad.size(), stream);
-  launch("PackValuesKernel", PackValuesKernel, {divide_up(n * (width / 2), kThreads)}, kThreads, 0, stream, p, width,
-         reinterpret_cast<uint32_t*>(packed.values.data()), packed.is_bad.data(), packed.is_pair_bad.data());
-  return packed;
+  return pack<bfloat16_t, uint32_t>(p, width, stream);
+}
+
+PackedFloats pack_floats(const Problem& p, int64_t width, Stream stream) {
+  return pack<float, float2>(p, width, stream);
 }
 
 }  // namespace flashket::cuda

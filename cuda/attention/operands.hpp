@@ -39,13 +39,17 @@ void pack_rows(const KernelSpec& spec, const float* rows, int64_t count, int64_t
 
 constexpr int kKeyTile = 64;  // keys that the matrix-unit kernels look at together
 
-// Values as bf16, [pair][key][width], width a multiple of 16, padded with zeros. Values that are not finite become 0,
-// since a matrix unit would carry them to rows that may not see them; flags tell which keys they belong to.
-struct PackedValues {
-  Array<bfloat16_t> values;
+// Values, [pair][key][width], width a multiple of 16, padded with zeros. Values that are not finite become 0, since a
+// matrix unit would carry them to rows that may not see them; flags tell which keys they belong to.
+template <class T>
+struct ValuesOf {
+  Array<T> values;
   Array<uint8_t> is_bad;       // [pair][key]
   Array<uint8_t> is_pair_bad;  // [pair]: any of its keys
 };
+using PackedValues = ValuesOf<bfloat16_t>;
+using PackedFloats = ValuesOf<float>;
 PackedValues pack_values(const Problem& problem, int64_t width, Stream stream);
+PackedFloats pack_floats(const Problem& problem, int64_t width, Stream stream);
 
 }  // namespace flashket::cuda

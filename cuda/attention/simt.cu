@@ -7,7 +7,8 @@
 // those in double: in float the rounding of thousands of tiles would drift.
 //
 // Shared memory, 8192 C: rows [32][64], keys [32][64], which values [64][64] replace, and weights [64 keys][64 rows];
-// behind them the sums over tiles, 4096 doubles: in registers they would cost a block of float its neighbour.
+// behind them what is touched once a tile, which in registers would cost a block of float its neighbour: the sums over
+// tiles, 4096 doubles, and of every thread's rows denominators (double), maxima (C) and counts of keys (int).
 // Four neighbours are read at once; the place of a group of four is its number xor that of the element or key, which
 // keeps both the transposing stores and the reads free of bank conflicts without padding.
 //
@@ -22,7 +23,9 @@ namespace {
 
 constexpr int kRows = kStageRows, kKeys = kStageRows, kCols = 64, kThreads = 256;
 constexpr int kShared = 2 * kStageElements * kStageRows + kKeys * kRows;  // elements, without totals
-constexpr int kTotals = kFour * kFour * kThreads;                         // double
+template <class C>
+constexpr size_t kSharedBytes =
+    kShared * sizeof(C) + kThreads * kFour * ((kFour + 1) * sizeof(double) + sizeof(C) + sizeof(int));
 
 struct Pass {
   Problem problem;
@@ -114,16 +117,29 @@ FK_DEVICE void stage(const EncodedRows& rows, const Sources& from, int64_t begin
   __syncthreads();
 }
 
-// What the thread's rows mean, and what is known of them so far.
+// What is known of the thread's rows so far, in shared memory, [number][thread].
 template <class C>
 struct RowState {
-  int limit[kFour];  // keys before it pass causality and kv_lens; 0 beyond the last row
-  int n_admissible[kFour];
-  C maximum[kFour];
-  double denominator[kFour];  // of the thread's own keys, until the end
+  double* sums;  // of the thread
+
+  FK_DEVICE RowState() : sums(reinterpret_cast<double*>(dynamic_shared<C>() + kShared) + threadIdx.x) {}
+  FK_DEVICE double& total(int r, int c) const { return sums[(r * kFour + c) * kThreads]; }
+  // Of the thread's own keys, until the end.
+  FK_DEVICE double& denominator(int r) const { return sums[(kFour * kFour + r) * kThreads]; }
+  FK_DEVICE C& maximum(int r) const { return maxima()[r * kThreads + threadIdx.x]; }
+  FK_DEVICE int& n_admissible(int r) const {
+    return reinterpret_cast<int*>(maxima() + kFour * kThreads)[r * kThreads + threadIdx.x];
+  }
+
+ private:
+  FK_DEVICE static C* maxima() {
+    return reinterpret_cast<C*>(reinterpret_cast<double*>(dynamic_shared<C>() + kShared) +
+                                (kFour + 1) * kFour * kThreads);
+  }
 };
 
-// Not inlined: its registers would crowd out those of every call without shots.
+// Not inlined: its registers would crowd out those of every call without shots. What ptxas reports as spilled in float
+// are registers saved around this call.
 __attribute__((noinline)) FK_HD double sample_apart(double value, int64_t shots, int power, uint64_t key, int64_t row,
                                                     int64_t col) {
   return sample_value(value, shots, power, key, row, col);
@@ -183,8 +199,7 @@ FK_DEVICE bool is_hidden(uint32_t hidden, int r, int c) { return hidden >> (r * 
 
 // values -> weights against the running maximum. Values of hidden keys are passed over.
 template <class C>
-FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kFour], RowState<C>& state,
-                            double* total) {
+FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kFour], const RowState<C>& state) {
   const C none = -static_cast<C>(INFINITY);
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
@@ -194,16 +209,16 @@ FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kF
       values[r][c] *= static_cast<C>(scale);
       if (!is_hidden(hidden, r, c)) largest = fmax(largest, values[r][c]);
     }
-    const C before = state.maximum[r], maximum = fmax(before, largest_of_row(largest));
+    const C before = state.maximum(r), maximum = fmax(before, largest_of_row(largest));
 #pragma unroll
     for (int c = 0; c < kFour; ++c)
       values[r][c] = values[r][c] == none ? C(0) : static_cast<C>(exp(values[r][c] - maximum));
     if (maximum == before) continue;
     const double shrink = static_cast<double>(exp(before - maximum));
-    state.maximum[r] = maximum;
-    state.denominator[r] *= shrink;
+    state.maximum(r) = maximum;
+    state.denominator(r) *= shrink;
 #pragma unroll
-    for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] *= shrink;
+    for (int c = 0; c < kFour; ++c) state.total(r, c) *= shrink;
   }
 }
 
@@ -271,20 +286,23 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   const int64_t batch = (p.first_pair + pair_index) / p.n_key_heads;
   const int64_t kv_head = (p.first_pair + pair_index) % p.n_key_heads, length = kv_length(p, batch);
   uint32_t wanted = 0;  // bit r: row 4 ty + r is worked on
-  double* const total = reinterpret_cast<double*>(dynamic_shared<C>() + kShared) + tid;  // [entry][thread]
-#pragma unroll
-  for (int entry = 0; entry < kFour * kFour; ++entry) total[entry * kThreads] = 0;
-  RowState<C> state;
+  const RowState<C> state;
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
     const int local = ty * kFour + r;
     const bool exists = local < n_rows;
-    state.limit[r] = exists ? static_cast<int>(key_limit(p, (first_row + local) / p.group, length)) : 0;
     wanted |= static_cast<uint32_t>(exists && (o.only < 0 || status[local] == o.only)) << r;
-    state.n_admissible[r] = 0;
-    state.maximum[r] = -static_cast<C>(INFINITY);
-    state.denominator[r] = 0;
+    state.n_admissible(r) = 0;
+    state.maximum(r) = -static_cast<C>(INFINITY);
+    state.denominator(r) = 0;
+#pragma unroll
+    for (int c = 0; c < kFour; ++c) state.total(r, c) = 0;
   }
+  // Keys before it pass causality and kv_lens; 0 beyond the last row.
+  const auto limit = [&](int r) {
+    const int local = ty * kFour + r;
+    return local < n_rows ? static_cast<int>(key_limit(p, (first_row + local) / p.group, length)) : 0;
+  };
   const int64_t least_limit = n_rows == kRows ? key_limit(p, first_row / p.group, length) : 0;
   int64_t end = key_limit(p, (first_row + n_rows - 1) / p.group, length);
   int64_t begin = split * pass.splits.keys;
@@ -317,18 +335,24 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
     uint32_t hidden = 0;
 #pragma unroll
     for (int r = 0; r < kFour; ++r) {
+      if (is_whole) {
+        state.n_admissible(r) += kFour;
+        continue;
+      }
+      const int limit_of_row = limit(r);
+      int n_seen = 0;
       const uint8_t* mask = nullptr;
       if (p.mask != nullptr && ty * kFour + r < n_rows)
         mask = mask_row(p, place_of(p, pair_index, first_row + ty * kFour + r));
 #pragma unroll
       for (int c = 0; c < kFour; ++c) {
         const int64_t key = j0 + tx * kFour + c;
-        bool is_seen =
-            is_whole || (key < state.limit[r] && key < end && (mask == nullptr || mask[key * p.mask_stride[3]] != 0));
-        if constexpr (is_near) is_seen = is_seen && key >= (state.limit[r] & -o.chunk);
+        bool is_seen = key < limit_of_row && key < end && (mask == nullptr || mask[key * p.mask_stride[3]] != 0);
+        if constexpr (is_near) is_seen = is_seen && key >= (limit_of_row & -o.chunk);
         hidden |= static_cast<uint32_t>(!is_seen) << (r * kFour + c);
-        state.n_admissible[r] += is_seen;
+        n_seen += is_seen;
       }
+      state.n_admissible(r) += n_seen;
     }
     if (o.shots > 0 && o.weighing != Weighing::uniform) {
       // Through shared memory, so that the sampler's code exists once.
@@ -354,7 +378,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       __syncthreads();
     }
     if (o.weighing == Weighing::softmax || o.weighing == Weighing::log_sum)
-      exponentials(o.weighing == Weighing::softmax ? o.scale : 1.0, hidden, values, state, total);
+      exponentials(o.weighing == Weighing::softmax ? o.scale : 1.0, hidden, values, state);
 
     __syncthreads();  // the last tile's weights and this one's rows have been read
 #pragma unroll
@@ -362,7 +386,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       C sum = 0;
 #pragma unroll
       for (int c = 0; c < kFour; ++c) sum += is_hidden(hidden, r, c) ? C(0) : values[r][c];
-      state.denominator[r] += static_cast<double>(sum);
+      state.denominator(r) += static_cast<double>(sum);
     }
 #pragma unroll
     for (int c = 0; c < kFour; ++c) {
@@ -382,15 +406,15 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
       for (int r = 0; r < kFour; ++r)
 #pragma unroll
-        for (int c = 0; c < kFour; ++c) total[(r * kFour + c) * kThreads] += static_cast<double>(sum[r][c]);
+        for (int c = 0; c < kFour; ++c) state.total(r, c) += static_cast<double>(sum[r][c]);
     }
     __syncthreads();
   }
 
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
-    const double denominator = sum_of_row(state.denominator[r]);
-    const int n_admissible = sum_of_row(state.n_admissible[r]);
+    const double denominator = sum_of_row(state.denominator(r));
+    const int n_admissible = sum_of_row(state.n_admissible(r));
     if ((wanted >> r & 1) == 0) continue;
     const int64_t row = first_row + ty * kFour + r;
     const bool is_first = tx == 0 && first_col == 0;
@@ -398,13 +422,13 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
       const int64_t at = split * p.n_rows() + pair_index * rows_per_pair + row;
       if (is_first) {
         pass.partials.denominator[at] = denominator;
-        pass.partials.maximum[at] = static_cast<double>(state.maximum[r]);
+        pass.partials.maximum[at] = static_cast<double>(state.maximum(r));
         pass.partials.n_admissible[at] = n_admissible;
       }
 #pragma unroll
       for (int c = 0; c < kFour; ++c)
         if (first_col + tx * kFour + c < p.v_dim)
-          pass.partials.numerator[at * p.v_dim + first_col + tx * kFour + c] = total[(r * kFour + c) * kThreads];
+          pass.partials.numerator[at * p.v_dim + first_col + tx * kFour + c] = state.total(r, c);
       continue;
     }
     const int32_t left = finish_row(p, pass.finish, o.weighing, pair_index, row, n_admissible, denominator, is_first);
@@ -413,8 +437,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
 #pragma unroll
     for (int c = 0; c < kFour; ++c)
       if (first_col + tx * kFour + c < p.v_dim)
-        store_element(p.out.data, p.out.dtype, at + c,
-                      n_admissible == 0 ? 0.0 : total[(r * kFour + c) * kThreads] / denominator);
+        store_element(p.out.data, p.out.dtype, at + c, n_admissible == 0 ? 0.0 : state.total(r, c) / denominator);
   }
 }
 
@@ -422,8 +445,7 @@ template <class C, Pair pair, bool is_scaled, bool is_near = false>
 void launch_attend(const char* name, const Pass& pass, Stream stream) {
   const Problem& p = pass.problem;
   const Grid grid{p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), kRows), divide_up(p.v_dim, kCols)};
-  launch(name, AttendKernel<C, pair, is_scaled, is_near>, grid, kThreads,
-         kShared * sizeof(C) + kTotals * sizeof(double), stream, pass);
+  launch(name, AttendKernel<C, pair, is_scaled, is_near>, grid, kThreads, kSharedBytes<C>, stream, pass);
 }
 
 template <class C>

@@ -96,7 +96,9 @@ void bind_linear(nb::module_& m) {
         arrays.q = {nullptr, is_double ? Dtype::f64 : Dtype::f32, {batch, heads, queries, n_features(kernel)}, {}};
         arrays.k = {nullptr, arrays.q.dtype, {batch, kv_heads, keys, n_features(kernel)}, {}};
         arrays.v = {nullptr, arrays.q.dtype, {batch, kv_heads, keys, v_dim}, {}};
-        return linear_form_pays(kernel, linear_features(kernel), arrays, causal);
+        AttentionOptions options;
+        options.causal = causal;
+        return takes_linear_form(kernel, arrays, options);
       },
       nb::arg("spec"), nb::arg("batch"), nb::arg("heads"), nb::arg("kv_heads"), nb::arg("queries"), nb::arg("keys"),
       nb::arg("v_dim"), nb::arg("causal"), nb::arg("is_double"), "Return whether attention takes the linear form.");

@@ -79,6 +79,18 @@ FK_DEVICE void mma_bfloat16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// The bits of a float that mma_tf32 reads: sign, exponent, 10 of the mantissa.
+FK_DEVICE uint32_t tf32_bits(float x) { return __float_as_uint(x) & 0xffffe000u; }
+
+// c += a b, (16 x 8) (8 x 8) of tf32 numbers, fp32 sums. Lane l, g = l / 4, t = l % 4: c as above; a[0] = row g, column
+// t; a[1] = row g + 8; a[2], a[3] = the same 4 columns on; b0 = row t of column g, b1 = 4 rows on. (PTX ISA,
+// mma.m16n8k8)
+FK_DEVICE void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};\n"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
 // Four 8 x 8 matrices of 16-bit values from shared memory; lanes 8i .. 8i + 7 give the row addresses (16-byte aligned)
 // of matrix i; lane l gets row l / 4, columns 2 (l % 4), + 1 of each. transposed: of each one's transpose.
 FK_DEVICE void load_matrix_x4(uint32_t (&r)[4], const void* row) {

@@ -55,6 +55,10 @@ struct Encoder {
   // encoding's derivative; nullptr: not on the device.
   void (*pull_back)(const Rows& rows, const double* slopes, int64_t pitch, double* d_rows, const EncodeArgs& args,
                     Stream stream) = nullptr;
+  // Of complex_dot: what gram/planes.hpp makes of encode_f32's rows, written at once, `pitch` fp16 values from row to
+  // row. false: not for such rows, and nothing was done; nullptr: for none.
+  bool (*encode_planes)(const Rows& rows, uint16_t* planes, int64_t pitch, bool is_split, const EncodeArgs& args,
+                        Stream stream) = nullptr;
 };
 
 constexpr int64_t row_elements(Pair pair, int64_t depth) {

@@ -183,6 +183,7 @@ struct Mma {
 };
 void mma_half(void* const (&lanes)[kLanes], Site site);
 void mma_bfloat16(void* const (&lanes)[kLanes], Site site);
+void mma_tf32(void* const (&lanes)[kLanes], Site site);
 
 struct LoadMatrix {
   uint32_t* r;
@@ -200,6 +201,11 @@ inline void mma_half(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
 inline void mma_bfloat16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, FLASHKET_SITE) {
   emulator::Mma mine{c, a, {b0, b1}};
   emulator::collective("mma_bfloat16", emulator::mma_bfloat16, &mine, 0xffffffffu, true, {file, line});
+}
+FK_DEVICE uint32_t tf32_bits(float x) { return __float_as_uint(x) & 0xffffe000u; }
+inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, FLASHKET_SITE) {
+  emulator::Mma mine{c, a, {b0, b1}};
+  emulator::collective("mma_tf32", emulator::mma_tf32, &mine, 0xffffffffu, true, {file, line});
 }
 inline void load_matrix_x4(uint32_t (&r)[4], const void* row, FLASHKET_SITE) {
   emulator::LoadMatrix mine{r, row};

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// What a warp does together. Fragment layouts: PTX ISA, mma.m16n8k16 with 16-bit operands, and ldmatrix .x4 .b16.
+// What a warp does together. Fragment layouts: PTX ISA, mma.m16n8k16 with 16-bit operands, mma.m16n8k8 with
+// tf32 operands, and ldmatrix .x4 .b16.
 #include <algorithm>
 #include <cfloat>
 
@@ -23,13 +24,15 @@ float towards_zero(double x) {
   return std::fabs(static_cast<double>(f)) > std::fabs(x) ? nextafterf(f, 0.0f) : f;
 }
 
-// c + sum of 8 products as the matrix units of sm_80 add: every term cut (not rounded) to 24 bits and one more below
-// the largest one's leading bit, the sum cut to float. Later architectures keep more bits; what holds here holds there.
-// (Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", PeerJ Comput. Sci. 7:e330, 2021)
+// c + sum of n products, 8 of 16-bit and 4 of tf32 operands, as the matrix units of sm_80 add: every term cut (not
+// rounded) to 24 bits and one more below the largest one's leading bit, the sum cut to float. Later architectures keep
+// more bits; what holds here holds there. (Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor
+// cores", PeerJ Comput. Sci. 7:e330, 2021)
+template <int n>
 float add_products(float c, const float* a, const float* b) {
-  double terms[9];
-  for (int k = 0; k < 8; ++k) terms[k] = static_cast<double>(a[k]) * static_cast<double>(b[k]);
-  terms[8] = static_cast<double>(c);
+  double terms[n + 1];
+  for (int k = 0; k < n; ++k) terms[k] = static_cast<double>(a[k]) * static_cast<double>(b[k]);
+  terms[n] = static_cast<double>(c);
   double largest = 0, plain = 0;
   for (const double t : terms) largest = std::max(largest, std::fabs(t)), plain += t;
   if (!(std::fabs(plain) <= DBL_MAX)) return static_cast<float>(plain);  // first: std::max passes over NaN
@@ -59,11 +62,14 @@ void mma(void* const (&lanes)[kLanes]) {
     const int g = l / 4, t = l % 4;
     for (int i = 0; i < 4; ++i) {
       const int row = g + 8 * (i / 2), column = 2 * t + i % 2;
-      const float half_way = add_products(mine.c[i], a[row], b[column]);
-      mine.c[i] = add_products(half_way, a[row] + 8, b[column] + 8);
+      const float half_way = add_products<8>(mine.c[i], a[row], b[column]);
+      mine.c[i] = add_products<8>(half_way, a[row] + 8, b[column] + 8);
     }
   }
 }
+
+// The 13 lowest bits are not read.
+float tf32_to_float(uint32_t bits) { return bits_as<float>(bits & 0xffffe000u); }
 
 template <bool is_transposed>
 void load(void* const (&lanes)[kLanes], Site site) {
@@ -88,6 +94,24 @@ void load(void* const (&lanes)[kLanes], Site site) {
 
 void mma_half(void* const (&lanes)[kLanes], Site) { mma<half_bits_to_float>(lanes); }
 void mma_bfloat16(void* const (&lanes)[kLanes], Site) { mma<bfloat16_bits_to_float>(lanes); }
+void mma_tf32(void* const (&lanes)[kLanes], Site) {
+  float a[16][8], b[8][8];  // b by columns
+  for (int l = 0; l < kLanes; ++l) {
+    const Mma& mine = *static_cast<const Mma*>(lanes[l]);
+    const int g = l / 4, t = l % 4;
+    for (int i = 0; i < 4; ++i) a[g + 8 * (i % 2)][t + 4 * (i / 2)] = tf32_to_float(mine.a[i]);
+    for (int i = 0; i < 2; ++i) b[g][t + 4 * i] = tf32_to_float(mine.b[i]);
+  }
+  for (int l = 0; l < kLanes; ++l) {
+    const Mma& mine = *static_cast<const Mma*>(lanes[l]);
+    const int g = l / 4, t = l % 4;
+    for (int i = 0; i < 4; ++i) {
+      const int row = g + 8 * (i / 2), column = 2 * t + i % 2;
+      const float half_way = add_products<4>(mine.c[i], a[row], b[column]);
+      mine.c[i] = add_products<4>(half_way, a[row] + 4, b[column] + 4);
+    }
+  }
+}
 void load_matrix(void* const (&lanes)[kLanes], Site site) { load<false>(lanes, site); }
 void load_matrix_transposed(void* const (&lanes)[kLanes], Site site) { load<true>(lanes, site); }
 

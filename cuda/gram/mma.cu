@@ -22,19 +22,19 @@ namespace {
 
 constexpr int kThreads = 256;
 
-template <Form kForm, bool kIsSplit>
+template <PlaneForm kForm, bool kIsSplit>
 struct MmaShape {
-  static constexpr int rows = 128, cols = kForm == Form::complex && kIsSplit ? 64 : 128;
+  static constexpr int rows = 128, cols = kForm == PlaneForm::complex && kIsSplit ? 64 : 128;
   static constexpr int warp_rows = rows / 4, warp_cols = cols / 2;
   static constexpr int m = warp_rows / 16, n = warp_cols / 8;  // products of 16 x 8 of a warp
-  static constexpr int parts = kIsSplit ? 2 : 1, planes = parts * (kForm == Form::complex ? 2 : 1);
+  static constexpr int parts = kIsSplit ? 2 : 1, planes = parts * (kForm == PlaneForm::complex ? 2 : 1);
   static constexpr int pitch = planes * kPlaneStep + 8;  // from row to row in shared memory
   static constexpr int stage = (rows + cols) * pitch;
   static constexpr int staged_pitch = cols + 1;
   static constexpr size_t operand_bytes = 2 * stage * sizeof(half_t);
   static constexpr size_t staged_bytes = rows * staged_pitch * sizeof(float);
   static constexpr size_t shared_bytes = operand_bytes > staged_bytes ? operand_bytes : staged_bytes;
-  static constexpr int blocks = kForm == Form::product ? 2 : 1;
+  static constexpr int blocks = kForm == PlaneForm::product ? 2 : 1;
 };
 
 // A thread's share of every step: one column of 16-byte pieces of both operands.
@@ -244,7 +244,7 @@ FK_DEVICE void multiply_complex(const half_t* left, const half_t* right, Accumul
   }
 }
 
-template <Form kForm, bool kIsSplit>
+template <PlaneForm kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
     ScoreMma(Scoring scoring, const half_t* x, const half_t* y, int steps, Region region, TileGrid grid, Finish finish,
              Parts<float> parts, Output<float> out) {
@@ -255,7 +255,7 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
   const int warp_row = warp / 2 * S::warp_rows, warp_col = warp % 2 * S::warp_cols;
 
-  constexpr bool kIsProduct = kForm == Form::product, kIsComplex = kForm == Form::complex;
+  constexpr bool kIsProduct = kForm == PlaneForm::product, kIsComplex = kForm == PlaneForm::complex;
   Accumulators<S> total, im, rest, rest_im;
 #pragma unroll
   for (int i = 0; i < S::m; ++i)
@@ -360,7 +360,7 @@ FK_KERNEL void __launch_bounds__(kThreads, (MmaShape<kForm, kIsSplit>::blocks))
       });
 }
 
-template <Form kForm, bool kIsSplit>
+template <PlaneForm kForm, bool kIsSplit>
 void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
                 const Finish& finish, const Output<float>& out, Stream stream) {
   using S = MmaShape<kForm, kIsSplit>;
@@ -369,9 +369,9 @@ void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x
     launch("ScoreMma", ScoreMma<kForm, kIsSplit>, {grid.blocks(), count}, kThreads, S::shared_bytes, stream, scoring, x,
            y, shape.steps(), region, grid, finish, parts, out);
   };
-  if constexpr (kForm != Form::product)
-    run_in_parts(scoring, region, finish, S::rows, S::cols, shape.steps(), kForm == Form::complex ? 2 : 1, out, stream,
-                 run);
+  if constexpr (kForm != PlaneForm::product)
+    run_in_parts(scoring, region, finish, S::rows, S::cols, shape.steps(), kForm == PlaneForm::complex ? 2 : 1, out,
+                 stream, run);
   else
     run(1, {nullptr, shape.steps()});
 }
@@ -380,29 +380,30 @@ void launch_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x
 
 size_t mma_shared_bytes(const PlaneShape& shape) {
   switch (shape.form) {
-    case Form::product:
-      return shape.is_split ? MmaShape<Form::product, true>::shared_bytes
-                            : MmaShape<Form::product, false>::shared_bytes;
-    case Form::real:
-      return shape.is_split ? MmaShape<Form::real, true>::shared_bytes : MmaShape<Form::real, false>::shared_bytes;
+    case PlaneForm::product:
+      return shape.is_split ? MmaShape<PlaneForm::product, true>::shared_bytes
+                            : MmaShape<PlaneForm::product, false>::shared_bytes;
+    case PlaneForm::real:
+      return shape.is_split ? MmaShape<PlaneForm::real, true>::shared_bytes
+                            : MmaShape<PlaneForm::real, false>::shared_bytes;
     default:
-      return shape.is_split ? MmaShape<Form::complex, true>::shared_bytes
-                            : MmaShape<Form::complex, false>::shared_bytes;
+      return shape.is_split ? MmaShape<PlaneForm::complex, true>::shared_bytes
+                            : MmaShape<PlaneForm::complex, false>::shared_bytes;
   }
 }
 
 void score_mma(const PlaneShape& shape, const Scoring& scoring, const half_t* x, const half_t* y, const Region& region,
                const Finish& finish, const Output<float>& out, Stream stream) {
   switch (shape.form) {
-    case Form::product:
-      return shape.is_split ? launch_mma<Form::product, true>(shape, scoring, x, y, region, finish, out, stream)
-                            : launch_mma<Form::product, false>(shape, scoring, x, y, region, finish, out, stream);
-    case Form::real:
-      return shape.is_split ? launch_mma<Form::real, true>(shape, scoring, x, y, region, finish, out, stream)
-                            : launch_mma<Form::real, false>(shape, scoring, x, y, region, finish, out, stream);
-    case Form::complex:
-      return shape.is_split ? launch_mma<Form::complex, true>(shape, scoring, x, y, region, finish, out, stream)
-                            : launch_mma<Form::complex, false>(shape, scoring, x, y, region, finish, out, stream);
+    case PlaneForm::product:
+      return shape.is_split ? launch_mma<PlaneForm::product, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<PlaneForm::product, false>(shape, scoring, x, y, region, finish, out, stream);
+    case PlaneForm::real:
+      return shape.is_split ? launch_mma<PlaneForm::real, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<PlaneForm::real, false>(shape, scoring, x, y, region, finish, out, stream);
+    case PlaneForm::complex:
+      return shape.is_split ? launch_mma<PlaneForm::complex, true>(shape, scoring, x, y, region, finish, out, stream)
+                            : launch_mma<PlaneForm::complex, false>(shape, scoring, x, y, region, finish, out, stream);
   }
 }
 

@@ -39,10 +39,10 @@ FK_DEVICE void product_elements(const C* row, int64_t n_features, int64_t first,
 }
 
 // A thread: 8 elements of a row, in all planes.
-template <class C, Form kForm, bool kIsSplit>
+template <class C, PlaneForm kForm, bool kIsSplit>
 FK_KERNEL void __launch_bounds__(kThreads)
     MakePlanes(PlaneShape shape, const C* rows, int64_t count, int64_t pitch, half_t* planes) {
-  constexpr int kParts = kIsSplit ? 2 : 1, kSides = kForm == Form::complex ? 2 : 1, kPlanes = kParts * kSides;
+  constexpr int kParts = kIsSplit ? 2 : 1, kSides = kForm == PlaneForm::complex ? 2 : 1, kPlanes = kParts * kSides;
   constexpr int64_t kRuns = kPlaneStep / kRun;
   const int64_t steps = shape.steps(), i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= count * steps * kRuns) return;
@@ -54,7 +54,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
     C value[kRun];
     float rounded[kRun];
     const int64_t first = step * kPlaneStep + run * kRun;
-    if constexpr (kForm == Form::product) {
+    if constexpr (kForm == PlaneForm::product) {
       product_elements(from, shape.depth, first, rounded, value);
     } else {
 #pragma unroll
@@ -80,7 +80,7 @@ FK_KERNEL void __launch_bounds__(kThreads)
   }
 }
 
-template <class C, Form kForm>
+template <class C, PlaneForm kForm>
 void launch_planes(const PlaneShape& shape, const C* rows, int64_t count, int64_t pitch, half_t* planes,
                    Stream stream) {
   const int64_t blocks = (count * shape.steps() * (kPlaneStep / kRun) + kThreads - 1) / kThreads;
@@ -94,15 +94,15 @@ void launch_planes(const PlaneShape& shape, const C* rows, int64_t count, int64_
 
 void make_planes(const PlaneShape& shape, const double* rows, int64_t count, int64_t pitch, half_t* planes,
                  Stream stream) {
-  launch_planes<double, Form::product>(shape, rows, count, pitch, planes, stream);
+  launch_planes<double, PlaneForm::product>(shape, rows, count, pitch, planes, stream);
 }
 
 void make_planes(const PlaneShape& shape, const float* rows, int64_t count, int64_t pitch, half_t* planes,
                  Stream stream) {
-  if (shape.form == Form::complex)
-    launch_planes<float, Form::complex>(shape, rows, count, pitch, planes, stream);
+  if (shape.form == PlaneForm::complex)
+    launch_planes<float, PlaneForm::complex>(shape, rows, count, pitch, planes, stream);
   else
-    launch_planes<float, Form::real>(shape, rows, count, pitch, planes, stream);
+    launch_planes<float, PlaneForm::real>(shape, rows, count, pitch, planes, stream);
 }
 
 }  // namespace flashket::cuda

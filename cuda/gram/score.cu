@@ -41,6 +41,10 @@ EncodedRows<half_t> planes_of(const KernelSpec& spec, const PlaneShape& shape, c
   const int64_t together = std::clamp<int64_t>(kEncodedBytes / (pitch * static_cast<int64_t>(sizeof(C))), 1,
                                                std::max<int64_t>(rows.count, 1));
   EncodedRows<half_t> result{Array<half_t>(rows.count * shape.row_elements(), stream), shape.row_elements()};
+  if (shape.form == PlaneForm::complex && spec.encoder->encode_planes != nullptr &&
+      spec.encoder->encode_planes(rows, reinterpret_cast<uint16_t*>(result.data.data()), result.pitch, shape.is_split,
+                                  spec.args(), stream))
+    return result;
   const Array<C> encoded(together * pitch, stream);
   for (int64_t first = 0; first < rows.count; first += together) {
     const int64_t count = std::min(together, rows.count - first);
@@ -73,7 +77,9 @@ Engine choose_engine(const KernelSpec& spec, bool is_16_bit, const GramOptions& 
   if (may_use_units && arithmetic != Arithmetic::simt) {
     // The real part of a complex dot is the dot of real rows twice as long.
     const bool is_real_part = is_complex && spec.similarity == Similarity::hadamard;
-    const Form form = is_product ? Form::product : is_complex && !is_real_part ? Form::complex : Form::real;
+    const PlaneForm form = is_product                    ? PlaneForm::product
+                           : is_complex && !is_real_part ? PlaneForm::complex
+                                                         : PlaneForm::real;
     const PlaneShape shape{form, arithmetic == Arithmetic::split, is_real_part ? 2 * depth : depth};
     if (mma_shared_bytes(shape) <= shared_per_block()) return {arithmetic, false, shape};
   }
@@ -94,8 +100,8 @@ EncodedRows<C> Scorer<T>::encode_rows(const KernelSpec& spec, const Rows& rows) 
 
 template <class T>
 EncodedRows<half_t> Scorer<T>::plane_rows(const KernelSpec& spec, const Rows& rows) const {
-  return engine_.shape.form == Form::product ? planes_of<double>(spec, engine_.shape, rows, stream_)
-                                             : planes_of<float>(spec, engine_.shape, rows, stream_);
+  return engine_.shape.form == PlaneForm::product ? planes_of<double>(spec, engine_.shape, rows, stream_)
+                                                  : planes_of<float>(spec, engine_.shape, rows, stream_);
 }
 
 template <class T>

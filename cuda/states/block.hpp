@@ -6,6 +6,7 @@
 // free of bank conflicts for runs of register_bits neighbouring qubits: the lowest bits of an address are the exclusive
 // or of groups of bits of the index.
 #pragma once
+#include "gram/planes.hpp"
 #include "states/registers.hpp"
 #include "states/run.hpp"
 
@@ -226,6 +227,28 @@ struct BlockRow {
   FK_DEVICE void write_all(const StateOutput<T>& out, int64_t to_row) const {
     for (uint32_t z = static_cast<uint32_t>(t); z >> pass.n_local == 0; z += static_cast<uint32_t>(group()))
       write(out, to_row, index(z), state[address(z)]);
+  }
+
+  // As planes.cu makes them of float amplitudes: two neighbours are one 4-byte store a plane, a warp's 64 bytes of
+  // each.
+  FK_DEVICE void write_planes(const StateOutput<T>& out, int64_t to_row) const {
+    const int parts = out.layout == Layout::split ? 2 : 1;
+    half_t* const to = reinterpret_cast<half_t*>(out.data) + to_row * out.pitch;
+    for (uint32_t z = 2 * static_cast<uint32_t>(t); z >> pass.n_local == 0; z += 2 * static_cast<uint32_t>(group())) {
+      const Complex<T> a = state[address(z)], b = state[address(z + 1)];
+      half_t* const at = to + int64_t{z / kPlaneStep} * (2 * parts * kPlaneStep) + z % kPlaneStep;
+      const auto write_side = [&](int side, T first, T second) {
+        const float x = static_cast<float>(first) * static_cast<float>(kSumScale);
+        const float y = static_cast<float>(second) * static_cast<float>(kSumScale);
+        half_t* const plane = at + side * parts * kPlaneStep;
+        *reinterpret_cast<uint32_t*>(plane) = pack_half(x, y);
+        if (parts == 2)
+          *reinterpret_cast<uint32_t*>(plane + kPlaneStep) =
+              pack_half(x - to_float(to_half(x)), y - to_float(to_half(y)));
+      };
+      write_side(0, a.re, b.re);
+      write_side(1, a.im, b.im);
+    }
   }
 
   // A thread's amplitudes.

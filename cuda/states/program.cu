@@ -56,6 +56,8 @@ FK_KERNEL void __launch_bounds__(1 << kMaxGroupBits)
   run_steps(b, out, to_row, is_row, is_direct);
   if (out.layout == Layout::bloch)
     write_bloch(b, out, to_row, is_row);
+  else if (sizeof(T) == 4 && out.layout >= Layout::halves && is_row)
+    b.write_planes(out, to_row);
   else if (!is_direct && is_row)
     b.write_all(out, to_row);
 }
@@ -132,7 +134,7 @@ void run_program(const CompiledProgram& program, const Rows& x, T* out, int64_t 
       const BlockShape shape = shape_of<T>(pass);
       const int64_t row_blocks = (count + (int64_t{1} << shape.row_bits) - 1) >> shape.row_bits;
       // Straight from registers, where neighbouring threads then write at least whole sectors.
-      const bool is_direct = layout != Layout::bloch && pass.n_local >= R + 3 && pass.end_lowest >= 3;
+      const bool is_direct = layout < Layout::bloch && pass.n_local >= R + 3 && pass.end_lowest >= 3;
       launch("StateKernel", StateKernel<T>, Grid{row_blocks << pass.n_outer}, shape.threads(),
              shape.template shared_bytes<T>(), stream, p, prepared, static_cast<int32_t>(i), shape, output, first,
              count, is_direct);
@@ -158,6 +160,17 @@ void encode_rows(const Rows& rows, T* out, int64_t pitch, const EncodeArgs& args
   statevector::run_program(program_of(args), rows, out, pitch, statevector::Layout::planes, stream);
 }
 
+// Rows of fewer amplitudes than a step of a plane would need padding.
+bool encode_planes(const Rows& rows, uint16_t* planes, int64_t pitch, bool is_split, const EncodeArgs& args,
+                   Stream stream) {
+  const CompiledProgram& program = program_of(args);
+  const int32_t n_qubits = program.view().n_qubits;
+  if ((int64_t{1} << n_qubits) < kPlaneStep || !statevector::fits_block<float>(n_qubits)) return false;
+  statevector::run_program(program, rows, reinterpret_cast<float*>(planes), pitch,
+                           is_split ? statevector::Layout::split : statevector::Layout::halves, stream);
+  return true;
+}
+
 constexpr int kCopyThreads = 256;
 
 // Encoded rows, real or planes, as complex numbers; beyond depth zeros.
@@ -176,7 +189,8 @@ FK_KERNEL void InterleaveKernel(const T* encoded, int64_t pitch, int64_t depth, 
 
 extern const Encoder program_encoder;
 const Encoder program_encoder = {"program",          Pair::complex_dot,   depth,
-                                 encode_rows<float>, encode_rows<double>, statevector::pull_back_states};
+                                 encode_rows<float>, encode_rows<double>, statevector::pull_back_states,
+                                 encode_planes};
 
 template <class T>
 void states(const KernelSpec& spec, const Rows& x, T* out, Stream stream) {

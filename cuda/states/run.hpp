@@ -10,6 +10,10 @@ enum class Layout : int32_t {
   planes,       // 2^n real parts, then 2^n imaginary parts
   interleaved,  // 2^n complex numbers
   bloch,        // 3 n numbers, <X> of the qubits, <Y>, <Z>: only of states that fit into shared memory
+  // fp16 operands of the matrix units (gram/planes.hpp), hi alone and hi and lo: float states of 5 qubits and more that
+  // fit into shared memory. `out` then is half_t's, as is the pitch.
+  halves,
+  split,
 };
 
 // The states of all rows; `pitch` elements from row to row.

@@ -166,7 +166,10 @@ def test_what_the_form_is_chosen_by(device):
     spec = fk.Fidelity(fk.Angle(2))._lower()
     assert module.linear_form(spec) == (9, "") and module.linear_form(fk.Fidelity(fk.Amplitude(8))._lower())[0] == 36
     assert module.linear_form(fk.Projected(fk.Angle(2))._lower())[0] == 0
-    assert module.linear_form_pays(spec, 1, 1, 1, 4096, 4096, 64, True, False)
+    assert module.linear_form_pays(spec, 1, 1, 1, 4096, 4096, 64, True, True)
+    # Pairs of float32 rows are cheaper: matrix units take them.
+    assert not module.linear_form_pays(spec, 1, 1, 1, 4096, 4096, 64, True, False)
+    assert module.linear_form_pays(spec, 1, 1, 1, 8192, 8192, 64, True, False)
     assert not module.linear_form_pays(spec, 1, 1, 1, 1, 4096, 64, True, False)
     assert not module.linear_form_pays(spec, 1, 1, 1, 255, 255, 64, False, True)
     for refused in (

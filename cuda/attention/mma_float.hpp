@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 The FlashKet authors
+// SPDX-License-Identifier: Apache-2.0
+// float32 on the matrix units: overlaps from split fp16, weights times values from split tf32.
+#pragma once
+#include "attention/operands.hpp"
+#include "gram/planes.hpp"
+
+namespace flashket::cuda {
+
+// Steps of 32 elements of a packed row and columns of v of the one kernel that takes these shapes; steps 0: none does,
+// the general path has to.
+struct FloatShape {
+  int64_t steps, width;
+};
+FloatShape float_shape(const KernelSpec& spec, const Problem& problem, const AttentionOptions& options);
+
+// Planes (gram/planes.hpp) that the kernel of this shape reads. Products are made of doubles, others of floats.
+PlaneShape float_planes(const KernelSpec& spec, const FloatShape& shape);
+
+struct FloatOperands {
+  const half_t* queries;  // [query row][planes]
+  const half_t* keys;     // [key row][planes]
+  const PackedFloats* values;
+};
+
+// One pass over all keys of a run; rows are judged and written as by simt_pass(). Cost, per 16 keys and 32 rows: 6
+// products of 2,048 multiply-adds a step for overlaps (12 of them dot, as many in a product), 1.5 fp16 rates of them a
+// column of v. Memory traffic: as of mma_pass(), twice the bytes.
+void float_mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const FloatShape& shape,
+                    const FloatOperands& operands, Weighing weighing, double temperature, Stream stream);
+
+}  // namespace flashket::cuda
