@@ -555,3 +555,43 @@ def test_numbers_that_no_job_can_have(journal):
     for number in (-1, 10**30):
         with pytest.raises(JobError, match="a job's number was wanted"):
             jobs.open_job(number, journal=journal)
+
+
+@pytest.mark.parametrize("bill", [float("nan"), float("inf"), -5.0])
+def test_a_bill_that_is_none_counts_as_expected(provider, journal, monkeypatch, bill):
+    """Neither are counts lost, nor does a budget grow."""
+    device = provider.device()
+    original = device.result
+    monkeypatch.setattr(device, "result", lambda job_id: replace(original(job_id), usd=bill, qpu_seconds=bill))
+    with budget(usd=100, qpu_seconds=100) as allowed:
+        job = jobs.submit(batch_of(2), device, journal=journal, retry=QUICK)
+        (part,) = job.journal.parts(job.id)
+        assert job.result().counts == expected(batch_of(2))
+        likely = part.cost.usd
+        assert likely is not None
+        assert allowed.spent.usd == pytest.approx(likely)
+        assert 0 <= allowed.left.usd < 100
+
+
+@pytest.mark.parametrize("op", ["status", "result"])
+def test_answers_that_nobody_expected_lose_nothing(provider, journal, monkeypatch, op):
+    """A changed form of an answer is an error that names the job; the same call goes on once it can be read."""
+    device = provider.device(Limits(8, max_circuits=1))
+    with budget(usd=100, qpu_seconds=100):
+        job = jobs.submit(batch_of(2), device, journal=journal, retry=QUICK)
+        first = job.journal.parts(job.id)[0].provider_id
+        original = getattr(device, op)
+
+        def odd(job_id):
+            if job_id == first:
+                raise KeyError("counts")
+            return original(job_id)
+
+        monkeypatch.setattr(device, op, odd)
+        with pytest.raises(fk.JobError, match=f"what it says of {first} must be readable, got KeyError"):
+            job.result()
+        # The other part is kept all the same.
+        assert [part.state for part in job.journal.parts(job.id)] == ["submitted", "done"]
+        monkeypatch.undo()
+        assert job.result().counts == expected(batch_of(2))
+    assert len(provider.ledger) == 2

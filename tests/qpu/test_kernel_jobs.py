@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from contract import feature_maps
 from fake_device import QUICK, expected, running
 from flashket.qpu import budget, kernel_jobs
 from flashket.qpu.adapters._base import Batch
+from flashket.qpu.allocate import allocate
+from flashket.qpu.estimators import ComputeUncompute
 from flashket.qpu.journal import Journal
 from flashket.qpu.kernel_record import read_kernel, write_kernel
+from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise
 
 ROWS = np.random.default_rng(3).uniform(-1, 1, (4, 3))
 KERNEL = fk.Fidelity(fk.ZZ(3, reps=1))
@@ -245,3 +249,89 @@ def test_the_batch_is_what_the_estimator_asks(provider):
     plan = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend=provider.device(), shots=SHOTS, seed=4)
     assert isinstance(plan.batch, Batch) and len(plan.batch.circuits) == 6 and plan.batch.seed == 4
     assert plan.cost().executions == 6 * SHOTS and provider.ledger == []
+
+
+PILOT = fk.gram(ROWS, kernel=KERNEL)
+WORK = ComputeUncompute(KERNEL).measurements(ROWS)
+SKIPPING = allocate(WORK, PILOT, target_error=0.02, noise_floor=float(np.sort(PILOT[np.triu_indices(4, 1)])[1]))
+
+
+def test_allocated_shots_are_what_is_run_and_estimated():
+    assert [count == 0 for count in SKIPPING.shots].count(True) == 2
+    plan = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SKIPPING, seed=1)
+    assert plan.batch is not None
+    assert plan.batch.shots == tuple(filter(None, SKIPPING.shots))
+    assert plan.cost().executions == SKIPPING.total
+    found = kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SKIPPING, seed=1)
+    assert found.n_shots == SKIPPING.total
+    upper = np.triu_indices(4, 1)
+    skipped = np.array(SKIPPING.shots) == 0
+    assert (found.values[upper][skipped] == 0).all()
+    assert (np.abs(found.values - PILOT)[upper][skipped] <= found.standard_errors[upper][skipped] + 1e-12).all()
+    assert np.abs(found.values - PILOT)[upper][~skipped].max() < 0.1
+    np.testing.assert_array_equal(found.values, found.values.T)
+    np.testing.assert_array_equal(np.diag(found.values), 1.0)
+
+
+@pytest.mark.parametrize("mitigation", [
+    Mitigation(readout=ReadoutMitigation()), Mitigation(rescale="split"), Mitigation(psd="clip"),
+    Mitigation(zero_noise=ZeroNoise(factory="linear", engine="own")),
+    Mitigation(zero_noise=ZeroNoise(factory="exponential")),
+    Mitigation(readout=ReadoutMitigation(), zero_noise=ZeroNoise(engine="own"), rescale="average", psd="nearest"),
+], ids=repr)  # fmt: skip
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_allocated_shots_with_mitigation(mitigation, is_symmetric):
+    """What is measured is mitigated, what is skipped is 0, and what serves many entries has the most shots."""
+    if mitigation.psd and not is_symmetric:
+        mitigation = replace(mitigation, psd=None)
+    y = None if is_symmetric else ROWS[:2] + 0.1
+    exact = fk.gram(ROWS, y, kernel=KERNEL)
+    work = ComputeUncompute(KERNEL).measurements(ROWS, y)
+    index = ([i for i, _ in work.pairs], [j for _, j in work.pairs])
+    plan = allocate(work, exact, target_error=0.004, noise_floor=float(np.sort(exact[index])[1]))
+    options = {"kernel": KERNEL, "backend": "sim:ibm_torino", "seed": 1, "mitigation": mitigation}
+    made = kernel_jobs.plan_gram(ROWS, y, shots=plan, **options)
+    n_scales = 3 if mitigation.zero_noise else 1
+    n_own = (4 if is_symmetric else 6) if mitigation.rescale else 0
+    n_calibration = 2 if mitigation.readout else 0
+    assert made.batch is not None
+    assert len(made.batch.circuits) == n_scales * (len(work.pairs) - 2 + n_own) + n_calibration
+    assert sum(made.batch.shots) == n_scales * (plan.total + n_own * max(plan.shots)) + n_calibration * max(plan.shots)
+    found = kernel_jobs.gram(ROWS, y, shots=plan, **options)
+    whole = kernel_jobs.gram(ROWS, y, shots=40_000, **options)
+    skipped = np.array(plan.shots) == 0
+    if mitigation.psd is None:
+        assert (found.values[index][skipped] == 0).all()
+        assert (np.abs(found.values - exact)[index][skipped] <= found.standard_errors[index][skipped] + 1e-12).all()
+    assert np.isfinite(found.values).all()
+    assert np.isfinite(found.standard_errors).all()
+    close = 6 * np.hypot(found.standard_errors, whole.standard_errors)[index] + (0.05 if mitigation.psd else 1e-9)
+    assert (np.abs(found.values - whole.values)[index][~skipped] <= close[~skipped]).all()
+    assert all(np.isfinite([step.mean_change, step.largest_change]).all() for step in found.steps)
+
+
+def test_allocated_shots_are_read_from_the_journal(provider, journal, spend):
+    device = provider.device()
+    plan = kernel_jobs.plan_gram(ROWS, kernel=KERNEL, backend=device, shots=SKIPPING, mitigation=Mitigation(psd="clip"))
+    job = plan.submit(retry=QUICK)
+    assert job.job is not None
+    found = job.collect()
+    again = kernel_jobs.open_gram(job.job.id, device=device).collect()
+    np.testing.assert_array_equal(again.values, found.values)
+    np.testing.assert_array_equal(again.standard_errors, found.standard_errors)
+
+
+def test_allocations_that_do_not_fit():
+    short = replace(SKIPPING, shots=(3,), standard_errors=np.zeros(1), values=np.zeros(1))
+    with pytest.raises(fk.InputError, match=r"shots of 6 pairs were wanted, got 1"):
+        kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=short)
+    with pytest.raises(fk.InputError, match=r"shots of 10 pairs were wanted, got 6: allocate for these rows, and leave diagonal out"):
+        kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SKIPPING, diagonal=True)
+    for estimator in ("randomised_measurement",):
+        for mitigation in (None, Mitigation(psd="clip")):
+            with pytest.raises(fk.InputError, match="one circuit for each pair was wanted, got randomised_measurement"):
+                options = {"estimator": estimator, "mitigation": mitigation, "options": {"n_unitaries": 2}}
+                kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=SKIPPING, **options)
+    for wrong in (-1, 2**31, 1.5, True):
+        with pytest.raises(fk.InputError, match="shots must be integers"):
+            kernel_jobs.gram(ROWS, kernel=KERNEL, backend="sim:ideal", shots=replace(SKIPPING, shots=(wrong, 1, 1, 1, 1, 1)))

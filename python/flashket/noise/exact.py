@@ -243,7 +243,7 @@ def diagonals(noisy: NoisyProgram, start: Any, X: Any) -> Iterator[Floats]:
     Examples
     --------
     >>> idle = NoisyProgram(Program(1, 0, ()), np.zeros((0, 4), np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
-    >>> [list(row) for row in diagonals(idle, [[1, 0, 0, 1]], np.zeros((2, 0)))]
+    >>> [row.tolist() for row in diagonals(idle, [[1, 0, 0, 1]], np.zeros((2, 0)))]
     [[1.0, 1.0], [1.0, 1.0]]
     """
     place = "diagonals"

@@ -7,19 +7,24 @@ from __future__ import annotations
 import heapq
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from flashket.arrays import Array
 from flashket.errors import InputError, explanation
-from flashket.qpu.estimators._base import Estimate, Measurements, PairEstimator
+from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.estimators._base import Counts, Estimate, Measurements, PairEstimator
 
 _OBJECTIVES = ("sum", "max")
 
 _CONFIDENCE = 3.0
 """A pilot's values may be off by so many of its standard errors."""
+
+_LARGEST_SHOTS = 2**31 - 1
 
 _POINTS = 33
 """Where the variance is looked at between the smallest and the largest value that an entry may have."""
@@ -56,6 +61,36 @@ class Allocation:
         """Which pairs are measured; for :meth:`flashket.qpu.estimators.Measurements.only`."""
         return tuple(count > 0 for count in self.shots)
 
+    def check(self, work: Measurements) -> None:
+        """Raise InputError unless this was made for the pairs of these measurements, with shots a device can take."""
+        place = "Allocation"
+        if not isinstance(work.estimator, PairEstimator):
+            do = "it shares its circuits among all entries; pass a number of shots"
+            raise InputError(explanation(place, "an estimator with one circuit for each pair was wanted", work.estimator.name, do))
+        if not len(self.shots) == len(self.standard_errors) == len(self.values) == len(work.pairs):
+            do = "allocate for these rows, and leave diagonal out"
+            raise InputError(explanation(place, f"shots of {len(work.pairs)} pairs were wanted", len(self.shots), do))
+        if any(
+            isinstance(shots, bool) or not isinstance(shots, (int, np.integer)) or not 0 <= shots <= _LARGEST_SHOTS for shots in self.shots
+        ):
+            raise InputError(explanation(place, f"shots must be integers in 0..{_LARGEST_SHOTS}", list(self.shots[:10]), "0 skips a pair"))
+
+    def record(self) -> dict[str, Any]:
+        """Return it as plain data; :meth:`from_record` reads that."""
+        return {"shots": list(self.shots), "errors": [float(error) for error in self.standard_errors]}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Allocation:
+        """Return what :meth:`record` wrote.
+
+        Examples
+        --------
+        >>> Allocation.from_record({"shots": [10, 0], "errors": [0.1, 0.01]}).keep
+        (True, False)
+        """
+        shots = tuple(record["shots"])
+        return cls(shots, np.array(record["errors"]), np.where(np.array(shots, np.float64) > 0, np.nan, 0.0), ())
+
     def complete(self, work: Measurements, estimate: Estimate) -> Estimate:
         """Return an estimate of ``work.only(keep)`` with the skipped entries put in as 0, and how wrong that may be.
 
@@ -72,6 +107,43 @@ class Allocation:
                 for entry in ((i, j), (j, i)) if work.is_symmetric else ((i, j),):
                     values[entry], errors[entry] = value, error
         return replace(estimate, values=values, standard_errors=errors)
+
+
+@dataclass(frozen=True)
+class AllocatedMeasurements:
+    """The circuits of a Gram matrix with shots of their own; pairs without are left out.
+
+    Parameters
+    ----------
+    work : Measurements
+        All pairs.
+    allocation : Allocation
+        Their shots.
+    """
+
+    work: Measurements
+    allocation: Allocation
+
+    def __post_init__(self) -> None:
+        self.allocation.check(self.work)
+
+    @cached_property
+    def _kept(self) -> Measurements:
+        return self.work.only(self.allocation.keep)
+
+    @property
+    def circuits(self) -> tuple[MeasuredCircuit, ...]:
+        """Of the pairs that are measured."""
+        return self._kept.circuits
+
+    @property
+    def shots(self) -> tuple[int, ...]:
+        """Of each circuit."""
+        return tuple(int(shots) for shots in self.allocation.shots if shots)
+
+    def estimate(self, counts: Sequence[Counts], shots: Sequence[int] | None = None) -> Estimate:
+        """Return the Gram matrix, skipped entries put in; see :meth:`Allocation.complete`."""
+        return self.allocation.complete(self.work, self._kept.estimate(counts, shots))
 
 
 def allocate(

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
 
-from flashket.errors import JobError, explanation
+from flashket.errors import FlashKetError, JobError, explanation
 from flashket.program import Program
 from flashket.qpu.adapters._base import Adapter, Batch, Result, check_counts
 from flashket.qpu.circuit import MeasuredCircuit
@@ -17,6 +20,8 @@ from flashket.qpu.credentials import redact
 from flashket.qpu.journal import UNSENT, Journal, Part, Record, write_counts
 from flashket.qpu.retry import NoAnswer, Retry
 from flashket.qpu.spending import Amount, Reservation, expected, worst_case
+
+Answer = TypeVar("Answer")
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
@@ -46,10 +51,21 @@ class Fetching:
         """Return what the provider says of a part: "queued", "running", "done", "failed" or "cancelled"."""
         provider_id = part.provider_id
         assert provider_id is not None
-        state = self.retry.call(lambda: self.adapter.status(provider_id), self.adapter.name)
+        state = self._asked(part, lambda: self.adapter.status(provider_id))
         if state not in _STATES:
             raise JobError(explanation(self.adapter.name, f"status must be one of {', '.join(_STATES)}", repr(state)))
         return state
+
+    def _asked(self, part: Part, question: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question about a part; what an adapter did not expect of it is a JobError, and nothing is lost by it."""
+        try:
+            return self.retry.call(question, self.adapter.name)
+        except FlashKetError:
+            raise
+        except Exception as error:  # noqa: BLE001  # an SDK's, or of an answer that has changed its form
+            problem = redact(f"{type(error).__name__}: {error}")
+        do = "the provider has its result; fetch again, with a newer flashket or the provider's own package"
+        raise JobError(explanation(self.adapter.name, f"what it says of {part.provider_id} must be readable", problem, do))
 
     def fetch(self, timeout: float | None = None) -> None:
         """Wait for every part that was sent, and keep what it brought; a part that fails does not keep the others from being fetched."""
@@ -102,7 +118,7 @@ class Fetching:
             assert part.provider_id is not None
             provider_id = part.provider_id
             try:  # some providers tell why only where the result would be
-                self.retry.call(lambda: self.adapter.result(provider_id), self.adapter.name)
+                self._asked(part, lambda: self.adapter.result(provider_id))
             except JobError as error:
                 reason = str(error)
         self.journal.change(part.id, ("submitted",), state, error=reason or f"the provider says: {state}", reason="provider")
@@ -112,7 +128,8 @@ class Fetching:
         """Store a part's raw counts with times and bill."""
         provider_id = part.provider_id
         assert provider_id is not None
-        found = self.retry.call(lambda: self.adapter.result(provider_id), self.adapter.name)
+        found = self._asked(part, lambda: self.adapter.result(provider_id))
+        found = replace(found, usd=_bill(found.usd), qpu_seconds=_bill(found.qpu_seconds))
         wall = None if part.submitted is None else max(0.0, time.time() - part.submitted)
         spent = _spent(part, found)
         self.journal.change(
@@ -124,7 +141,7 @@ class Fetching:
             queue_seconds=_duration(found.queue_seconds),
             execution_seconds=_duration(found.execution_seconds),
             wall_seconds=wall,
-            calibration=found.calibration,
+            calibration=str(found.calibration),
             usd_spent=spent.usd,
             seconds_spent=spent.qpu_seconds,
             is_billed=found.usd is not None or found.qpu_seconds is not None,
@@ -256,6 +273,11 @@ def _spent(part: Part, found: Result) -> Amount:
     """Return what the provider billed, or what was expected of what it does not say."""
     likely = expected(part.cost)
     return Amount(likely.usd if found.usd is None else found.usd, likely.qpu_seconds if found.qpu_seconds is None else found.qpu_seconds)
+
+
+def _bill(amount: float | None) -> float | None:
+    """Return what a provider billed, None for what is no bill: a budget would grow by a negative one, and the journal takes no NaN."""
+    return amount if amount is not None and 0 <= amount < math.inf else None
 
 
 def _duration(seconds: float | None) -> float | None:

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from flashket.errors import InputError, JobError, explanation
 from flashket.kernels import Kernel
 from flashket.qpu import jobs
 from flashket.qpu.adapters._base import Adapter, Batch
+from flashket.qpu.allocate import AllocatedMeasurements, Allocation
 from flashket.qpu.cost import Cost
 from flashket.qpu.estimators import ESTIMATORS, Estimate, Measurements, make_estimator
 from flashket.qpu.journal import Journal
@@ -28,6 +29,9 @@ from flashket.qpu.mitigation import MitigatedMeasurements, Mitigation
 from flashket.qpu.retry import Retry
 
 _LARGEST_SHOTS = 2**31 - 1
+
+Work: TypeAlias = Measurements | AllocatedMeasurements | MitigatedMeasurements
+"""The circuits of a Gram matrix, and what to make of their counts."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class GramPlan:
     ----------
     adapter : Adapter
         The device.
-    measurements : Measurements or MitigatedMeasurements
+    measurements : Measurements, AllocatedMeasurements or MitigatedMeasurements
         The estimator's circuits, and those of the mitigation.
     batch : Batch or None
         What is run; None where nothing has to be measured (one row with itself).
@@ -47,7 +51,7 @@ class GramPlan:
     """
 
     adapter: Adapter
-    measurements: Measurements | MitigatedMeasurements
+    measurements: Work
     batch: Batch | None
     spec: dict[str, Any]
     extra: dict[str, Any]
@@ -70,7 +74,7 @@ class GramJob:
     """A Gram matrix on its way. ``job`` is None where nothing had to be measured."""
 
     job: jobs.Job | None
-    measurements: Measurements | MitigatedMeasurements
+    measurements: Work
 
     def result(self, *, timeout: float | None = None) -> Estimate:
         """Wait for the counts and return the matrix with its standard errors; see :meth:`flashket.qpu.jobs.Job.result`."""
@@ -90,7 +94,7 @@ def plan_gram(
     *,
     kernel: Kernel,
     backend: Any,
-    shots: int,
+    shots: int | Allocation,
     seed: int | None = None,
     estimator: str = "auto",
     options: Mapping[str, Any] | None = None,
@@ -118,7 +122,8 @@ def plan_gram(
     place = "gram"
     adapter = jobs.as_adapter(backend)
     x, y = _rows(X, Y, kernel, place)
-    n_shots = _integer(shots, 1, _LARGEST_SHOTS, f"shots must be an integer in 1..{_LARGEST_SHOTS} on {adapter.name}", place)
+    wanted = f"shots must be an integer in 1..{_LARGEST_SHOTS}, or an Allocation, on {adapter.name}"
+    n_shots = shots.record() if isinstance(shots, Allocation) else _integer(shots, 1, _LARGEST_SHOTS, wanted, place)
     if seed is not None:
         seed = _integer(seed, 0, 2**64 - 1, "seed must be an integer in 0..2**64-1", place)
     made = make_estimator(kernel, estimator, **(options or {}))
@@ -138,7 +143,7 @@ def plan_gram(
     extra = {"drawn_seed": _drawn_seed(seed, spec, adapter, journal, reuse)}
     measurements = _measurements(made.name, kernel, spec, extra, x, y)
     circuits = measurements.circuits
-    batch = Batch(circuits, (n_shots,) * len(circuits), extra["drawn_seed"]) if circuits else None
+    batch = Batch(circuits, _shots(measurements, n_shots), extra["drawn_seed"]) if circuits else None
     return GramPlan(adapter, measurements, batch, spec, extra, arrays)
 
 
@@ -148,7 +153,7 @@ def gram(
     *,
     kernel: Kernel,
     backend: Any,
-    shots: int,
+    shots: int | Allocation,
     seed: int | None = None,
     estimator: str = "auto",
     options: Mapping[str, Any] | None = None,
@@ -171,8 +176,9 @@ def gram(
         ``fk.Fidelity``, ``fk.HadamardTest`` or ``fk.Projected``.
     backend : str, Adapter or a provider's object
         E.g. ``"sim:ibm_torino"``; ``flashket qpu list`` shows them.
-    shots : int
-        Of each circuit.
+    shots : int or Allocation
+        Of each circuit; or of each pair, as :func:`flashket.qpu.allocate` shares them out for ``estimator``, skipped pairs left out and
+        put in as 0. With mitigation its own circuits, which serve many entries, have as many shots as the entry with most.
     seed : int, optional
         Of a simulator's samples and of random measurements; None draws a fresh one.
     estimator, options
@@ -284,16 +290,28 @@ def _rows(X: Any, Y: Any, kernel: Kernel, place: str) -> tuple[Array, Array | No
     return arrays[0], None if Y is None else arrays[1]
 
 
-def _measurements(
-    name: str, kernel: Kernel, spec: dict[str, Any], extra: dict[str, Any], x: Array, y: Array | None
-) -> Measurements | MitigatedMeasurements:
+def _measurements(name: str, kernel: Kernel, spec: dict[str, Any], extra: dict[str, Any], x: Array, y: Array | None) -> Work:
     """Return the circuits; estimators with random choices take the job's seed unless they are given one."""
     options = dict(spec["options"])
     if any(field.name == "seed" for field in fields(ESTIMATORS[name])):
         options.setdefault("seed", extra["drawn_seed"])
     estimator = make_estimator(kernel, name, **options)
     mitigation = read_mitigation(spec["mitigation"])
-    return estimator.measurements(x, y, diagonal=spec["diagonal"]) if mitigation is None else mitigation.measurements(estimator, x, y)
+    allocation = Allocation.from_record(spec["shots"]) if isinstance(spec["shots"], dict) else None
+    if mitigation is not None:
+        return mitigation.measurements(estimator, x, y, allocation=allocation)
+    work = estimator.measurements(x, y, diagonal=spec["diagonal"])
+    return work if allocation is None else AllocatedMeasurements(work, allocation)
+
+
+def _shots(measurements: Work, n_shots: int | dict[str, Any]) -> tuple[int, ...]:
+    """Return the shots of each circuit."""
+    if isinstance(measurements, AllocatedMeasurements):
+        return measurements.shots
+    if isinstance(n_shots, dict):
+        assert isinstance(measurements, MitigatedMeasurements)
+        return measurements.allocated_shots
+    return (n_shots,) * len(measurements.circuits)
 
 
 def _drawn_seed(seed: int | None, spec: dict[str, Any], adapter: Adapter, journal: Journal | None, reuse: str) -> int:

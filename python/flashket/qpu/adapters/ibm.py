@@ -446,4 +446,8 @@ def _fake(target: str) -> Any:
 
 
 def _time(text: str | None) -> datetime | None:
-    return None if not text else datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """Return a time, None for what is none: counts must not be lost over it."""
+    try:
+        return None if not text else datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None

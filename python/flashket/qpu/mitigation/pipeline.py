@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,20 @@ import numpy as np
 
 from flashket.arrays import Array
 from flashket.errors import InputError, explanation
+from flashket.qpu.allocate import Allocation
 from flashket.qpu.circuit import MeasuredCircuit
-from flashket.qpu.estimators._base import Counts, Estimate, Estimator, Measurements, PairEstimator, Step, check_counts, n_shots, powered
+from flashket.qpu.estimators._base import (
+    Counts,
+    Estimate,
+    Estimator,
+    Measurements,
+    PairEstimator,
+    Step,
+    check_counts,
+    n_shots,
+    pairs_of,
+    powered,
+)
 from flashket.qpu.estimators.encoding import checked
 from flashket.qpu.mitigation.psd import PSD_METHODS, repair_psd
 from flashket.qpu.mitigation.readout import ReadoutMitigation
@@ -65,8 +77,11 @@ class Mitigation:
             if word is not None and word not in known:
                 raise InputError(explanation("Mitigation", f"{name} must be one of {', '.join(known)}", repr(word), "None leaves it out"))
 
-    def measurements(self, estimator: Estimator, X: Any, Y: Any = None) -> MitigatedMeasurements:
+    def measurements(self, estimator: Estimator, X: Any, Y: Any = None, *, allocation: Allocation | None = None) -> MitigatedMeasurements:
         """Return the circuits of an estimator and of the mitigation.
+
+        With an allocation (of the pairs without diagonal) pairs without shots are left out, and every circuit that serves many
+        entries, of the diagonal and of the calibration, has as many shots as the entry with most. Each noise scale has them all.
 
         Raises
         ------
@@ -80,6 +95,11 @@ class Mitigation:
             do = "leave rescale out"
             raise InputError(explanation("Mitigation", "rescale needs similarities that are 1 on the diagonal", estimator.name, do))
         entries = estimator.measurements(X, Y, diagonal=self.rescale is not None)
+        if allocation is not None:
+            allocation.check(estimator.measurements(X, Y))
+            shots = iter(allocation.keep)
+            on_diagonal = entries.is_symmetric
+            entries = entries.only([(on_diagonal and i == j) or next(shots) for i, j in entries.pairs])
         diagonals: tuple[Measurements, ...] = ()
         if self.rescale is not None and Y is not None:
             if isinstance(estimator, PairEstimator):
@@ -90,7 +110,7 @@ class Mitigation:
                 both = [checked(estimator.feature_map, rows, estimator.name, name) for rows, name in ((X, "X"), (Y, "Y"))]
                 square = estimator.measurements(np.concatenate(both), diagonal=True)
                 return MitigatedMeasurements(self, square, (), entries.shape)
-        return MitigatedMeasurements(self, entries, diagonals, entries.shape)
+        return MitigatedMeasurements(self, entries, diagonals, entries.shape, allocation)
 
 
 @dataclass(frozen=True)
@@ -107,12 +127,15 @@ class MitigatedMeasurements:
         Of every row of X, then of Y, with itself, where ``entries`` does not hold them.
     shape : tuple of int
         (n, m) of the Gram matrix.
+    allocation : Allocation, optional
+        Shots of the pairs, where they are not all alike.
     """
 
     mitigation: Mitigation
     entries: Measurements
     diagonals: tuple[Measurements, ...]
     shape: tuple[int, int]
+    allocation: Allocation | None = None
 
     @cached_property
     def circuits(self) -> tuple[MeasuredCircuit, ...]:
@@ -128,6 +151,20 @@ class MitigatedMeasurements:
                 raise InputError(explanation("shots", f"{name} must be a positive integer", repr(value), "1 is the least"))
         n_calibration = len(self._calibration)
         return (of_entries,) * (len(self.circuits) - n_calibration) + (of_calibration,) * n_calibration
+
+    @property
+    def allocated_shots(self) -> tuple[int, ...]:
+        """Shots of each circuit as the allocation wants them."""
+        assert self.allocation is not None
+        shots = dict(zip(self._pairs, self.allocation.shots, strict=True))
+        most = max(self.allocation.shots, default=0) or 1
+        plain = [int(shots.get(pair, most)) for pair in self.entries.pairs] + [most] * len(self.diagonals)
+        return (*(plain * len(self._scales)), *([most] * len(self._calibration)))
+
+    @property
+    def _pairs(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of the allocation."""
+        return pairs_of(*self.shape, self.entries.is_symmetric, False)
 
     def estimate(self, counts: Sequence[Counts], shots: Sequence[int] | None = None) -> Estimate:
         """Return the mitigated Gram matrix; ``steps`` tells what each step cost and changed.
@@ -180,6 +217,10 @@ class MitigatedMeasurements:
             np.fill_diagonal(values, 1.0)
             np.fill_diagonal(errors, 0.0)
         values, errors = powered(values, errors, self.entries.estimator.kernel.power)
+        if self.allocation is not None:
+            whole = replace(self.entries, circuits=(), chosen=self._pairs)
+            done = self.allocation.complete(whole, Estimate(values, errors, 0, 0))
+            values, errors = done.values, done.standard_errors
         if mitigation.psd is not None and values.size:
             smallest = float(np.linalg.eigvalsh(values)[0])
             repaired = repair_psd(values, mitigation.psd)
@@ -196,6 +237,17 @@ class MitigatedMeasurements:
         readout = self.mitigation.readout
         return () if readout is None or not self.entries.circuits else readout.calibration(self.entries.circuits[0])
 
+    @cached_property
+    def _skipped(self) -> Array:
+        """Which entries are not measured."""
+        skipped = np.zeros(self.shape, bool)
+        if self.allocation is not None:
+            for (i, j), kept in zip(self._pairs, self.allocation.keep, strict=True):
+                skipped[i, j] |= not kept
+                if self.entries.is_symmetric:
+                    skipped[j, i] = skipped[i, j]
+        return skipped
+
     @property
     def _is_symmetric(self) -> bool:
         return self.entries.is_symmetric and self.entries.shape == self.shape
@@ -205,6 +257,9 @@ class MitigatedMeasurements:
         n = self.shape[0]
         n_entries = len(self.entries.circuits)
         square = Estimated(*self.entries.similarities(counts[:n_entries]))
+        if self.allocation is not None:
+            # What is skipped is put in at the end; until then it must only do no harm.
+            square = Estimated(*(np.where(self._skipped, 0.0, part) for part in square))
         own = Estimated(*(np.diag(part) if part.shape[0] == part.shape[1] else np.empty(0) for part in square))
         if self.entries.shape != self.shape:
             # Rows of X and of Y were measured as one square.
@@ -225,8 +280,8 @@ class MitigatedMeasurements:
 
     def _step(self, name: str, n_circuits: int, shots: int, before: Array, after: Array, note: str) -> Step:
         change = np.abs(after - before)
-        if self._is_symmetric and name != "psd":
-            change = change[~np.eye(len(change), dtype=bool)]
+        left_out = np.eye(len(change), dtype=bool) if self._is_symmetric and name != "psd" else np.zeros(change.shape, bool)
+        change = change[~(left_out | self._skipped)] if change.shape == self.shape else change[~left_out]
         return Step(name, n_circuits, shots, float(change.mean()) if change.size else 0.0, float(change.max(initial=0)), note)
 
 
