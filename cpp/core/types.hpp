@@ -77,6 +77,16 @@ struct EncoderArgs {
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
 
+// What a panel of tangent rows tells of them: the least and the largest tangent, and the least size of a group's factor.
+struct TangentRange {
+  double low, high, least_factor;
+};
+
+// A whole panel of rows at once, [feature][row in panel] in, [element][row in panel] out: what belongs to a feature is
+// there once for all rows, and rows are lanes.
+template <class T>
+using EncodePanel = TangentRange (*)(const T* x, T* panel, const EncoderArgs& args);
+
 // Cosines and sines of half angles of many contiguous rows at once, (rows, n_features) each: the states of a product
 // map.
 template <class T>
@@ -93,7 +103,7 @@ struct Encoder {
   PairKind pair;
   int64_t (*depth)(const EncoderArgs& args);
   int64_t (*scratch)(const EncoderArgs& args);
-  EncodeRow<float> row_f32;
+  EncodeRow<float> row_f32;  // null where there is a panel form
   EncodeRow<double> row_f64;
   const StateOps* states = nullptr;  // of circuits: what runs the blocks of one state on several threads
   // The same map in a cheaper form, which does not serve logarithms; nullptr: there is none.
@@ -102,6 +112,8 @@ struct Encoder {
   EncodeQubits<double> qubits_f64 = nullptr;
   ScoreRows<float> score_rows_f32 = nullptr;
   ScoreRows<double> score_rows_f64 = nullptr;
+  EncodePanel<float> panel_f32 = nullptr;  // of tangent maps
+  EncodePanel<double> panel_f64 = nullptr;
 };
 
 }  // namespace flashket

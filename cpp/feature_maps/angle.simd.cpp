@@ -6,6 +6,7 @@
 // Angles are reduced in double whatever the element type. params: n_features, bandwidth. Cost: n sincos.
 #include "core/half_angles.hpp"
 #include "core/simd.hpp"
+#include "gram/layout.hpp"
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -15,13 +16,9 @@ int64_t scratch(const EncoderArgs&) { return 0; }
 
 constexpr int64_t kRun = 64;  // features whose sines and cosines are held at a time; even
 
-// Sines and cosines of bandwidth (x - centre) / 2.
 template <class T>
-void half_angles(const T* x, const double* centre, double half_bandwidth, int64_t count, double* sine, double* cosine) {
-  for (int64_t j = 0; j < count; ++j) {
-    const double angle = half_bandwidth * (centre ? static_cast<double>(x[j]) - centre[j] : static_cast<double>(x[j]));
-    sine[j] = angle;
-  }
+void half_angles(const T* x, double half_bandwidth, int64_t count, double* sine, double* cosine) {
+  for (int64_t j = 0; j < count; ++j) sine[j] = half_bandwidth * static_cast<double>(x[j]);
   for (int64_t j = count; j % kLanes<double> != 0; ++j) sine[j] = 0;
   for (int64_t j = 0; j < count; j += kLanes<double>) {
     Vec<double> s, c;
@@ -39,7 +36,7 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
   double sine[kRun], cosine[kRun];
   for (int64_t begin = 0; begin < n; begin += kRun) {
     const int64_t count = n - begin < kRun ? n - begin : kRun;
-    half_angles(x + begin, nullptr, 0.5 * args.params[1], count, sine, cosine);
+    half_angles(x + begin, 0.5 * args.params[1], count, sine, cosine);
     if (count % 2 != 0) {  // an angle of 0 beside the last
       sine[count] = 0;
       cosine[count] = 1;
@@ -55,79 +52,145 @@ void paired_row(const T* x, T* out, T*, const EncoderArgs& args) {
   }
 }
 
-template <class T>
-FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
-  if constexpr (sizeof(T) == 8) return v;
-  return widen(__builtin_convertvector(v, HalfVec));
-}
-
-FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return select<double>(v < 0.0, -v, v); }
-
-// tan and cot of bandwidth (x - centre) / 2, turned, as T holds them, and the cosine and sine of the angles that these
-// then stand for: what is left of their rounding is second order in a row's overlap with itself.
-// The overlap does not depend on the turn. It keeps common angles away from the poles (multiples of a quarter turn),
-// and differs from feature to feature, as equal factors would all round the same way.
-template <class T>
-void tangents(const T* x, const double* centre, double half_bandwidth, int64_t first, int64_t count, double* tangent,
-              double* cotangent, double* cosine, double* sine) {
-  half_angles(x, centre, half_bandwidth, count, sine, cosine);
-  const double mean_turn = centre ? 0.41421356 : 0.30334668;  // tan of half of it: pi / 4, 3 pi / 16
-  // Nearer to a pole the angle is off by no more than this, which no overlap shows, and four factors do not overflow.
-  const double least = sizeof(T) == 4 ? 3e-8 : 1e-17;
-  Vec<double> feature;
-  for (int64_t l = 0; l < kLanes<double>; ++l) feature[l] = static_cast<double>(first + l);
-  for (int64_t j = 0; j < count; j += kLanes<double>, feature += static_cast<double>(kLanes<double>)) {
-    const double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to whole numbers
-    const Vec<double> part = feature * 0.6180339887498949;
-    const Vec<double> q = (part - ((part + magic) - magic)) * 0.1 + mean_turn;
-    const Vec<double> scale = 1.0 / (q * q + 1.0), turn_cosine = (1.0 - q * q) * scale, turn_sine = (q + q) * scale;
-    const Vec<double> s0 = load(sine + j), c0 = load(cosine + j);
-    Vec<double> s = s0 * turn_cosine + c0 * turn_sine, c = c0 * turn_cosine - s0 * turn_sine;
-    s = select<double>(size_of(s) < least, select<double>(s < 0.0, splat(-least), splat(least)), s);
-    c = select<double>(size_of(c) < least, select<double>(c < 0.0, splat(-least), splat(least)), c);
-    const Vec<double> inverse = 1.0 / (s * c);
-    const Vec<double> t = rounded_to<T>(s * s * inverse), u = rounded_to<T>(c * c * inverse);
-    store<double>(tangent + j, t);
-    store<double>(cotangent + j, u);
-    store<double>(cosine + j, c * (1.0 - s * (t * c - s)));  // first order in what t c and u s miss
-    store<double>(sine + j, s * (1.0 - c * (u * s - c)));
-  }
-}
-
-template <class T>
-void tangent_row(const T* x, T* out, T*, const EncoderArgs& args) {
-  const int64_t n = n_features(args), group = args.group;  // n or a divisor of kRun
-  double sine[kRun], cosine[kRun], tangent[kRun], cotangent[kRun];
-  T* other = out + n + (n + group - 1) / group;
-  for (int64_t begin = 0; begin < n; begin += kRun) {
-    const int64_t count = n - begin < kRun ? n - begin : kRun;
-    tangents(x + begin, args.centre ? args.centre + begin : nullptr, 0.5 * args.params[1], begin, count, tangent,
-             cotangent, cosine, sine);
-    for (int64_t first = 0; first < count; first += group) {
-      const int64_t last = first + group < count ? first + group : count;
-      double cosines = 1, sines = 1;
-      for (int64_t j = first; j < last; ++j) {
-        *out++ = static_cast<T>(tangent[j]);
-        *other++ = static_cast<T>(cotangent[j]);
-        cosines *= cosine[j];
-        sines *= sine[j];
-      }
-      *out++ = static_cast<T>(cosines);
-      *other++ = static_cast<T>(sines);
-    }
-  }
-}
-
-const Encoder tangent_encoder = {"angle, tangents", PairKind::tangent,  n_features,
-                                 scratch,           tangent_row<float>, tangent_row<double>};
-
-// A whole vector of doubles from either type.
+// A whole vector of doubles from either type, and back.
 FLASHKET_INLINE Vec<double> load_doubles(const double* p) { return load(p); }
 FLASHKET_INLINE Vec<double> load_doubles(const float* p) {
   HalfVec v;
   memcpy(&v, p, sizeof v);
   return widen(v);
 }
+FLASHKET_INLINE void store_doubles(double* p, Vec<double> v) { store<double>(p, v); }
+FLASHKET_INLINE void store_doubles(float* p, Vec<double> v) {
+  const HalfVec half = __builtin_convertvector(v, HalfVec);
+  memcpy(p, &half, sizeof half);
+}
+
+template <class T>
+FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
+  if constexpr (sizeof(T) == 8) return v;
+  return widen(__builtin_convertvector(v, HalfVec));
+}
+
+FLASHKET_INLINE Vec<double> size_of(Vec<double> v) {
+  return (Vec<double>)((UintVec<double>)v & (~uint64_t{0} >> 1));
+}
+
+FLASHKET_INLINE Vec<double> at_least(double least, Vec<double> v) {  // in size
+  return (Vec<double>)((UintVec<double>)vmax<double>(size_of(v), splat(least)) |
+                       ((UintVec<double>)v & (uint64_t{1} << 63)));
+}
+
+constexpr double kModerateAngle = 1e5;
+constexpr double kRounding = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low bits
+
+FLASHKET_INLINE IntVec<double> is_large(Vec<double> angle) { return size_of(angle) > kModerateAngle; }
+
+// Half the angles of feature j.
+template <class T>
+FLASHKET_INLINE Vec<double> angles_of(const T* x, int64_t j, const EncoderArgs& args) {
+  Vec<double> angle = load_doubles(x + j * kPanelCols<T>);
+  if (args.centre) angle -= args.centre[j];
+  return angle * (0.5 * args.params[1]);
+}
+
+// Sine and cosine of angle + turn, without rounding the sum of both; the turn is within half a turn. Angles up to
+// kModerateAngle: reduced by pi / 2 in three parts. Larger ones, if there may be such, by the C library.
+template <bool kHasLarge>
+FLASHKET_INLINE void sincos_turned(Vec<double> angle, double turn, Vec<double>& sine, Vec<double>& cosine) {
+  const Vec<double> given = angle;
+  if constexpr (kHasLarge) angle = select<double>(is_large(angle), Vec<double>{}, angle);
+  const double quarters = 0.63661977236758134308;  // of a turn in a radian
+  const Vec<double> shifted = (angle * quarters + turn * quarters) + kRounding;
+  const Vec<double> n = shifted - kRounding;
+  Vec<double> x = angle - n * 1.57079632673412561417;
+  x = x - n * 6.07710050630396597660e-11;
+  x = (x - n * 2.02226624879595063154e-21) + turn;
+  Vec<double> s, c;
+  sincos_octant<double>(x, s, c);
+  turn_quadrants<double>((IntVec<double>)shifted, s, c);
+  if constexpr (kHasLarge) {
+    for (int64_t l = 0; l < kLanes<double>; ++l) {
+      if (!is_large(given)[l]) continue;
+      const double s0 = ::sin(given[l]), c0 = ::cos(given[l]), turn_sine = ::sin(turn), turn_cosine = ::cos(turn);
+      s[l] = s0 * turn_cosine + c0 * turn_sine;
+      c[l] = c0 * turn_cosine - s0 * turn_sine;
+    }
+  }
+  sine = s;
+  cosine = c;
+}
+
+// Rows' tan and cot of bandwidth (x - centre) / 2, turned, as T holds them, and per group the products of the cosines
+// and of the sines of the angles that these then stand for: what is left of their rounding is second order in a row's
+// overlap with itself. The overlap does not depend on the turn. It keeps common angles away from the poles (multiples
+// of a quarter turn), and differs from feature to feature, as equal factors would all round the same way.
+template <class T, bool kHasLarge>
+TangentRange tangents_of_panel(const T* x, T* panel, const EncoderArgs& args) {
+  constexpr int64_t D = kLanes<double>, N = kPanelCols<T>;
+  const int64_t n = n_features(args), group = args.group;
+  const double mean_turn = args.centre ? M_PI / 4 : 3 * M_PI / 16;
+  // Nearer to a pole the angle is off by no more than this, which no overlap shows, and four factors do not overflow.
+  const double least = sizeof(T) == 4 ? 3e-8 : 1e-17;
+  const T* last_row_group = x + N;
+  T* other_half = panel + (n + (n + group - 1) / group) * N;
+  Vec<double> low = splat(1.0), high = splat(1.0), least_factor = splat(1.0);
+  for (; x < last_row_group; x += D, panel += D, other_half += D) {
+    T *out = panel, *other = other_half;
+    for (int64_t first = 0; first < n; first += group) {
+      const int64_t last = first + group < n ? first + group : n;
+      Vec<double> cosines = splat(1.0), sines = splat(1.0);
+      for (int64_t j = first; j < last; ++j, out += N, other += N) {
+        const double part = static_cast<double>(j) * 0.6180339887498949;
+        const double turn = (part - ((part + kRounding) - kRounding)) * 0.2 + mean_turn;
+        Vec<double> s, c;
+        sincos_turned<kHasLarge>(angles_of(x, j, args), turn, s, c);
+        s = at_least(least, s);
+        c = at_least(least, c);
+        const Vec<double> inverse = 1.0 / (s * c);
+        const Vec<double> t = rounded_to<T>(s * s * inverse), u = rounded_to<T>(c * c * inverse);
+        store_doubles(out, t);
+        store_doubles(other, u);
+        cosines *= c * (1.0 - s * (t * c - s));  // first order in what t c and u s miss
+        sines *= s * (1.0 - c * (u * s - c));
+        low = vmin<double>(low, t);
+        high = vmax<double>(high, t);
+      }
+      store_doubles(out, cosines);
+      store_doubles(other, sines);
+      out += N;
+      other += N;
+      least_factor = vmin<double>(least_factor, vmin<double>(size_of(cosines), size_of(sines)));
+    }
+  }
+  TangentRange range{1, 1, 1};
+  for (int64_t l = 0; l < D; ++l) {
+    range.low = low[l] < range.low ? low[l] : range.low;
+    range.high = high[l] > range.high ? high[l] : range.high;
+    range.least_factor = least_factor[l] < range.least_factor ? least_factor[l] : range.least_factor;
+  }
+  return range;
+}
+
+template <class T>
+TangentRange tangent_panel(const T* x, T* panel, const EncoderArgs& args) {
+  IntVec<double> has_large{};
+  for (int64_t j = 0; j < n_features(args); ++j) {
+    FLASHKET_UNROLL
+    for (int64_t r = 0; r < kPanelCols<T>; r += kLanes<double>) has_large |= is_large(angles_of(x + r, j, args));
+  }
+  return any_lane(has_large) ? tangents_of_panel<T, true>(x, panel, args) : tangents_of_panel<T, false>(x, panel, args);
+}
+
+const Encoder tangent_encoder = {
+    .name = "angle, tangents",
+    .pair = PairKind::tangent,
+    .depth = n_features,
+    .scratch = scratch,
+    .row_f32 = nullptr,
+    .row_f64 = nullptr,
+    .panel_f32 = tangent_panel<float>,
+    .panel_f64 = tangent_panel<double>,
+};
 
 // left - right, zeros from count on.
 template <class T>
@@ -140,9 +203,7 @@ FLASHKET_INLINE Vec<double> difference(const T* left, const T* right, int64_t co
   return rest;
 }
 
-constexpr double kModerateAngle = 1e5;
-constexpr double kWideDifference = 64;            // more would lose digits of the smaller angle
-constexpr double kRounding = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the rounded integer in the low bits
+constexpr double kWideDifference = 64;  // more would lose digits of the smaller angle
 
 // Of an angle in turns: how far its cosine is from its zero, a quarter of a turn at most, negative where the cosine is.
 // Squares of the whole turns are added to `turns`.

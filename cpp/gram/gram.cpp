@@ -45,7 +45,6 @@ class GramRun {
     const int64_t tile_cols = round_up(out_.cols, kTileCols) / kTileCols;
     PerWorker<Buffer<C>> scratch;
     PerWorker<Buffer<T>> narrowed;
-    PerWorker<Pipeline> pipelines;
     parallel_for(tile_rows * tile_cols, [&](int64_t index, int worker) {
       // Down the columns first: the packed columns stay in cache.
       const int64_t i0 = index % tile_rows * kGramRows, j0 = index / tile_rows * kTileCols;
@@ -57,13 +56,12 @@ class GramRun {
         result = values;
       else
         result = narrowed.get(worker, [] { return Buffer<T>(kGramRows * kTileStride); }).data();
-      if (drains()) {
-        Pipeline& pipeline = pipelines.get(worker, [] { return Pipeline(); });
-        for (int64_t j = j0; j < j0 + cols; j += kDrainCols) {
-          for (int64_t i = i0; i < i0 + rows; i += kDrainRows) {
-            const int64_t height = std::min(kDrainRows, i0 + rows - i), width = std::min(kDrainCols, j0 + cols - j);
-            if (height == kDrainRows && width == kDrainCols && (!is_symmetric_ || j >= i + kDrainRows)) {
-              put(pipeline, i, j);
+      if (streams()) {
+        for (int64_t j = j0; j < j0 + cols; j += kStreamCols) {
+          for (int64_t i = i0; i < i0 + rows; i += kStreamRows) {
+            const int64_t height = std::min(kStreamRows, i0 + rows - i), width = std::min(kStreamCols, j0 + cols - j);
+            if (height == kStreamRows && width == kStreamCols && (!is_symmetric_ || j >= i + kStreamRows)) {
+              stream(i, j);
               continue;
             }
             const int64_t first = is_symmetric_ ? std::max(i, j) : j;  // below the diagonal: its mirror image writes it
@@ -81,33 +79,20 @@ class GramRun {
         if (first < j0 + cols) compute(i, first, std::min(kTileRows, i0 + rows - i), j0 + cols - first, values, result);
       }
     });
-    pipelines.for_each([&](Pipeline& pipeline) {
-      tile_ops<C>().score_draining(score_, nullptr, nullptr, nullptr, pipeline.previous);
-    });
   }
 
  private:
-  // Two tiles in turn: one is computed, one is being stored.
-  struct Pipeline {
-    Buffer<float> tiles{2 * kDrainRows * kDrainCols};
-    Drain previous;
-    bool is_second = false;
-  };
-
-  bool drains() const {
-    return std::is_same_v<C, float> && std::is_same_v<T, float> && tile_ops<C>().score_draining != nullptr &&
+  bool streams() const {
+    return std::is_same_v<C, float> && std::is_same_v<T, float> && tile_ops<C>().score_streaming != nullptr &&
            is_streaming_ && (score_.pair == PairKind::tangent || score_.pair == PairKind::product) &&
            options_.readings.is_exact() && !options_.log && out_.col_stride == 1 && out_.row_stride % 16 == 0 &&
            reinterpret_cast<uintptr_t>(out_.data) % 64 == 0;
   }
 
-  void put(Pipeline& pipeline, int64_t i, int64_t j) const {
-    if constexpr (std::is_same_v<C, float> && std::is_same_v<T, float>) {
-      float* tile = pipeline.tiles.data() + (pipeline.is_second ? kDrainRows * kDrainCols : 0);
-      tile_ops<C>().score_draining(score_, left_.row(i), right_.row(j), tile, pipeline.previous);
-      pipeline.previous = {tile, &out_(i, j), is_symmetric_ ? &out_(j, i) : nullptr, out_.row_stride};
-      pipeline.is_second = !pipeline.is_second;
-    }
+  void stream(int64_t i, int64_t j) const {
+    if constexpr (std::is_same_v<C, float> && std::is_same_v<T, float>)
+      tile_ops<C>().score_streaming(score_, left_.row(i), right_.row(j),
+                                    {&out_(i, j), is_symmetric_ ? &out_(j, i) : nullptr, out_.row_stride});
   }
 
   void compute(int64_t i0, int64_t j0, int64_t rows, int64_t cols, C* values, T* result) const {

@@ -51,6 +51,14 @@ constexpr EncodeRow<C> encode_row(const Encoder& encoder) {
     return encoder.row_f64;
 }
 
+template <class C>
+constexpr EncodePanel<C> encode_panel(const Encoder& encoder) {
+  if constexpr (sizeof(C) == 4)
+    return encoder.panel_f32;
+  else
+    return encoder.panel_f64;
+}
+
 // The spec in the form that is cheapest whatever the rows, for everything but logarithms: a row's form and its bits do
 // not depend on others. Angles nearer to a pole than 3e-8 (double: 1e-17) move to that distance, so that the products
 // of a group cannot overflow.
@@ -81,13 +89,14 @@ class RowEncoder {
  public:
   explicit RowEncoder(const KernelSpec& spec)
       : encode_(encode_row<C>(*spec.encoder)),
+        encode_panel_(encode_panel<C>(*spec.encoder)),
         args_(spec.args()),
         row_elements_(spec.score().row_elements()),
         pitch_(spec.score().pitch()),
         together_(encoded_together(row_elements_)),
         row_stride_(round_up(row_elements_, 16)),
-        input_(spec.n_features() + 1),
-        encoded_(together_ * row_stride_ + 64),
+        input_(encode_panel_ ? spec.n_features() * tile_ops<C>().panel_cols : spec.n_features() + 1),
+        encoded_(encode_panel_ ? 0 : together_ * row_stride_ + 64),
         scratch_(spec.encoder->scratch(args_) + 64) {}
 
   template <class T>
@@ -99,32 +108,49 @@ class RowEncoder {
   }
 
   // Encodes rows [begin, end) of the source as rows 0, 1, .. of packed panels and fills the last panel up with zeros.
-  // seen(encoded row) is called for each.
-  template <class T, class Seen>
-  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end, C* panels, const Seen& seen) {
-    const TileOps<C>& ops = tile_ops<C>();
-    const int64_t width = ops.panel_cols;
-    for (int64_t row = begin; row < end;) {
-      const int64_t in_panel = (row - begin) % width;
-      const int64_t count = std::min({together_, width - in_panel, end - row});
-      for (int64_t r = 0; r < count; ++r) seen(encode(source, row + r, r));
-      C* panel = panels + (row - begin) / width * width * pitch_;
-      ops.pack(encoded_.data(), row_stride_, count, row_elements_, panel + in_panel);
-      row += count;
-    }
-    const int64_t rest = (end - begin) % width;
-    if (rest == 0) return;
-    C* last = panels + (end - begin) / width * width * pitch_;
-    for (int64_t e = 0; e < row_elements_; ++e) std::fill(last + e * width + rest, last + (e + 1) * width, C(0));
-  }
-
+  // Of tangent rows it tells the range.
   template <class T>
-  void pack(const MatrixView<const T>& source, int64_t begin, int64_t end, C* panels) {
-    pack(source, begin, end, panels, [](const C*) {});
+  TangentRange pack(const MatrixView<const T>& source, int64_t begin, int64_t end, C* panels) {
+    const int64_t width = tile_ops<C>().panel_cols;
+    TangentRange range{1, 1, 1};
+    for (int64_t row = begin; row < end; row += width, panels += width * pitch_) {
+      const int64_t count = std::min(width, end - row);
+      if (encode_panel_) {
+        const TangentRange own = pack_panel(source, row, count, panels);
+        range = {std::min(range.low, own.low), std::max(range.high, own.high),
+                 std::min(range.least_factor, own.least_factor)};
+      } else {
+        pack_rows(source, row, count, panels);
+      }
+      if (count == width) continue;
+      for (int64_t e = 0; e < row_elements_; ++e) std::fill(panels + e * width + count, panels + (e + 1) * width, C(0));
+    }
+    return range;
   }
 
  private:
+  template <class T>
+  TangentRange pack_panel(const MatrixView<const T>& source, int64_t row, int64_t count, C* panel) {
+    const int64_t width = tile_ops<C>().panel_cols;
+    C* input = input_.data();
+    for (int64_t r = 0; r < width; ++r) {
+      const int64_t from = row + (r < count ? r : 0);  // a row twice does not change the range
+      for (int64_t j = 0; j < source.cols; ++j) input[j * width + r] = static_cast<C>(source(from, j));
+    }
+    return encode_panel_(input, panel, args_);
+  }
+
+  template <class T>
+  void pack_rows(const MatrixView<const T>& source, int64_t row, int64_t count, C* panel) {
+    for (int64_t first = 0; first < count; first += together_) {
+      const int64_t part = std::min(together_, count - first);
+      for (int64_t r = 0; r < part; ++r) encode(source, row + first + r, r);
+      tile_ops<C>().pack(encoded_.data(), row_stride_, part, row_elements_, panel + first);
+    }
+  }
+
   EncodeRow<C> encode_;
+  EncodePanel<C> encode_panel_;
   EncoderArgs args_;
   int64_t row_elements_, pitch_, together_, row_stride_;
   Buffer<C> input_, encoded_, scratch_;

@@ -35,11 +35,11 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
               bool is_every_row_good) {
   packed.score = spec.score();
   const Score score = packed.score;
-  const int64_t width = tile_ops<C>().panel_cols, half = score.row_elements() / 2;
+  const int64_t width = tile_ops<C>().panel_cols;
   packed.data = Buffer<C>();  // an earlier form's memory goes first
   packed.data = Buffer<C>(round_up(source.rows, width) * score.pitch());
   // Of products 1 / (c s') bounds every partial product, c and s' the rows' own products of cosines and sines.
-  const C least = sizeof(C) == 4 ? C(1e-18) : C(1e-150);
+  const double least = sizeof(C) == 4 ? 1e-18 : 1e-150;
   std::atomic<bool> is_good{true}, is_flat{score.pair == PairKind::tangent};
   PerWorker<RowEncoder<C>> encoders;
   const int64_t n_chunks = round_up(source.rows, kTileRows) / kTileRows;
@@ -47,21 +47,10 @@ bool pack_all(const KernelSpec& spec, const MatrixView<const T>& source, PackedR
     if (!is_good) return;
     const int64_t begin = chunk * kTileRows, end = std::min(begin + kTileRows, source.rows);
     RowEncoder<C>& encoder = encoders.get(worker, [&] { return RowEncoder<C>(spec); });
-    encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch(), [&](const C* encoded) {
-      if (score.pair != PairKind::tangent) return;
-      C low = 1, high = 1;  // of tangents
-      for (int64_t e = 0, g = 1; e < half; ++e, ++g) {
-        if (g <= score.group && e + 1 != half) {
-          low = std::min(low, encoded[e]);
-          high = std::max(high, encoded[e]);
-          continue;
-        }
-        g = 0;
-        if (is_every_row_good || (std::abs(encoded[e]) >= least && std::abs(encoded[half + e]) >= least)) continue;
-        is_good = false;
-      }
-      if (low < C(1 / kFlatTangent) || high > C(kFlatTangent)) is_flat = false;
-    });
+    const TangentRange range = encoder.pack(source, begin, end, packed.data.data() + begin * score.pitch());
+    if (score.pair != PairKind::tangent) return;
+    if (!is_every_row_good && range.least_factor < least) is_good = false;
+    if (range.low < 1 / kFlatTangent || range.high > kFlatTangent) is_flat = false;
   });
   packed.is_flat = is_flat;
   return is_good;

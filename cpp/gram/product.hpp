@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The FlashKet authors
 // SPDX-License-Identifier: Apache-2.0
-// Micro-kernels of product overlaps, R rows x 2 vectors of columns in registers: prod_j cos((x_j - y_j) / 2) in the
+// Micro-kernels of product overlaps, R rows x V vectors of columns in registers: prod_j cos((x_j - y_j) / 2) in the
 // paired form, cos A cos B = (cos(A + B) + cos(A - B)) / 2, 2.5 instructions a feature, and in the tangent form,
 // cos(a - b) = cos a sin b (tan a + cot b), an addition and a multiplication.
 #pragma once
@@ -11,23 +11,23 @@ namespace {
 
 // Overlaps below the root of the smallest number have a kernel value of 0 anyway; dropping them in time avoids
 // denormals.
-template <class T, int R>
-FLASHKET_INLINE void drop_tiny(Vec<T> (&acc)[R][2]) {
+template <class T, int R, int V>
+FLASHKET_INLINE void drop_tiny(Vec<T> (&acc)[R][V]) {
   const T tiny = sizeof(T) == 4 ? T(1e-20) : T(1e-160);
   FLASHKET_UNROLL
   for (int r = 0; r < R; ++r) {
     FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) acc[r][h] = select<T>((acc[r][h] < tiny) & (acc[r][h] > -tiny), Vec<T>{}, acc[r][h]);
+    for (int h = 0; h < V; ++h) acc[r][h] = select<T>((acc[r][h] < tiny) & (acc[r][h] > -tiny), Vec<T>{}, acc[r][h]);
   }
 }
 
 // Twice the overlap of every pair.
-template <class T, int R>
-FLASHKET_INLINE void multiply_pairs(const T* a, const T* b, int64_t n_pairs, Vec<T> (&acc)[R][2]) {
+template <class T, int R, int V>
+FLASHKET_INLINE void multiply_pairs(const T* a, const T* b, int64_t n_pairs, Vec<T> (&acc)[R][V]) {
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   for (int64_t d = 0; d < n_pairs; ++d, a += 4 * N, b += 4 * N) {
     FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
+    for (int h = 0; h < V; ++h) {
       const Vec<T> b0 = load(b + h * L), b1 = load(b + N + h * L), b2 = load(b + 2 * N + h * L),
                    b3 = load(b + 3 * N + h * L);
       FLASHKET_UNROLL
@@ -37,19 +37,19 @@ FLASHKET_INLINE void multiply_pairs(const T* a, const T* b, int64_t n_pairs, Vec
   }
 }
 
-template <class T, int R>
-FLASHKET_INLINE void paired_overlaps(const T* a, const T* b, int64_t n_pairs, Vec<T> (&acc)[R][2]) {
+template <class T, int R, int V>
+FLASHKET_INLINE void paired_overlaps(const T* a, const T* b, int64_t n_pairs, Vec<T> (&acc)[R][V]) {
   constexpr int64_t N = kPanelCols<T>, kRun = 16;
   for (int64_t begin = 0; begin < n_pairs; begin += kRun) {
     const int64_t run = n_pairs - begin < kRun ? n_pairs - begin : kRun;
-    if (begin > 0) drop_tiny<T, R>(acc);
-    multiply_pairs<T, R>(a + begin * 4 * N, b + begin * 4 * N, run, acc);
+    if (begin > 0) drop_tiny<T>(acc);
+    multiply_pairs<T>(a + begin * 4 * N, b + begin * 4 * N, run, acc);
     // Halves of a run at once: rounded into the rows, as 1 / sqrt 2, the error of every pair would have the same sign.
     const T halves = T(1) / static_cast<T>(int64_t{1} << run);
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
       FLASHKET_UNROLL
-      for (int h = 0; h < 2; ++h) acc[r][h] *= halves;
+      for (int h = 0; h < V; ++h) acc[r][h] *= halves;
     }
   }
 }
@@ -65,33 +65,31 @@ FLASHKET_INLINE const T* load_again(const T* p) {
   return p;
 }
 
-// between() is called once a feature, for what else there is to do while the arithmetic units are busy.
-template <class T, int R, class Between>
-FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features, int64_t group, Vec<T> (&acc)[R][2],
-                                      const Between& between) {
+template <class T, int R, int V>
+FLASHKET_INLINE void tangent_overlaps(const T* a, const T* b, int64_t n_features, int64_t group, Vec<T> (&acc)[R][V]) {
+  static_assert(V <= 2);
   constexpr int64_t L = kLanes<T>, N = kPanelCols<T>;
   b += (n_features + (n_features + group - 1) / group) * N;  // cotangents
   const T* rows[2] = {a, load_again(a)};
   FLASHKET_UNROLL
-  for (int h = 0; h < 2; ++h) {
+  for (int h = 0; h < V; ++h) {
     const Vec<T> t = load(b + h * L);
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) acc[r][h] = splat(rows[h][r]) + t;
   }
   for (int64_t begin = 0, at = N; begin < n_features; begin += group) {
     const int64_t run = n_features - begin < group ? n_features - begin : group;
-    if (begin >= 64 && begin % 32 == 0) drop_tiny<T, R>(acc);
+    if (begin >= 64 && begin % 32 == 0) drop_tiny<T>(acc);
     for (int64_t d = begin == 0 ? 1 : 0; d < run; ++d, at += N) {
       FLASHKET_UNROLL
-      for (int h = 0; h < 2; ++h) {
+      for (int h = 0; h < V; ++h) {
         const Vec<T> t = load(b + at + h * L);
         FLASHKET_UNROLL
         for (int r = 0; r < R; ++r) acc[r][h] *= splat(rows[h][at + r]) + t;
       }
-      between();
     }
     FLASHKET_UNROLL
-    for (int h = 0; h < 2; ++h) {
+    for (int h = 0; h < V; ++h) {
       const Vec<T> s = load(b + at + h * L);
       FLASHKET_UNROLL
       for (int r = 0; r < R; ++r) acc[r][h] = acc[r][h] * splat(rows[h][at + r]) * s;
@@ -114,7 +112,7 @@ FLASHKET_INLINE void scaled_overlaps(const double* a, const double* b, int64_t n
     power_of_two[r][0] = power_of_two[r][1] = IntVec<double>{} - n_pairs;
   }
   for (int64_t begin = 0; begin < n_pairs; begin += 8) {
-    multiply_pairs<double, R>(a + begin * 4 * N, b + begin * 4 * N, n_pairs - begin < 8 ? n_pairs - begin : 8, acc);
+    multiply_pairs<double>(a + begin * 4 * N, b + begin * 4 * N, n_pairs - begin < 8 ? n_pairs - begin : 8, acc);
     FLASHKET_UNROLL
     for (int r = 0; r < R; ++r) {
       FLASHKET_UNROLL

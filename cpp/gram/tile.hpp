@@ -36,19 +36,16 @@ using StoreTile = void (*)(const T* tile, int64_t rows, int64_t cols, T* to, int
 template <class T>
 using FinishRow = void (*)(const Score& score, T* overlaps, int64_t count);
 
-// Finished values of kDrainRows x kDrainCols, without gaps, on their way to the matrix and to their mirror image there
-// (null: none). `to` and `mirrored` are on a line's boundary, as is every row.
-constexpr int64_t kDrainRows = 32, kDrainCols = 64;
-struct Drain {
-  const float* tile = nullptr;  // null: nothing to store
-  float *to = nullptr, *mirrored = nullptr;
-  int64_t to_stride = 0;
+// Where kStreamRows x kStreamCols values go, and their mirror image (null: none). Both are on a line's boundary, as is
+// every row.
+constexpr int64_t kStreamRows = 32, kStreamCols = 64;
+struct StreamPlace {
+  float *values, *mirrored;
+  int64_t stride;
 };
 
-// Fills values with a whole tile of product overlaps' kernel values while `previous` is stored past the caches. Without
-// values it only stores.
-using ScoreDraining = void (*)(const Score& score, const float* a, const float* b, float* values,
-                               const Drain& previous);
+// A whole tile of product overlaps' kernel values, computed and written past the caches at once.
+using ScoreStreaming = void (*)(const Score& score, const float* a, const float* b, const StreamPlace& to);
 
 template <class T>
 struct TileOps {
@@ -57,7 +54,7 @@ struct TileOps {
   FinishRow<T> finish;
   PackRows<T> pack;
   StoreTile<T> store, store_mirrored;
-  ScoreDraining score_draining;  // null where nothing is gained
+  ScoreStreaming score_streaming;  // null where nothing is gained
 };
 
 }  // namespace flashket

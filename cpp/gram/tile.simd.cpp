@@ -8,9 +8,6 @@
 #include "gram/layout.hpp"
 #include "gram/product.hpp"
 #include "gram/transfer.hpp"
-#if FLASHKET_VECTOR_BYTES == 64
-#include "gram/draining.hpp"
-#endif
 
 namespace flashket::FLASHKET_ISA_NAMESPACE {
 namespace {
@@ -77,16 +74,19 @@ FLASHKET_INLINE void for_blocks(const T* a, const T* b, int64_t panel_stride, in
   }
 }
 
-template <class T, int R, class Between>
-FLASHKET_INLINE void product_overlaps(const Score& score, const T* a, const T* b, Vec<T> (&acc)[R][2],
-                                      const Between& between) {
-  if (score.pair == PairKind::tangent) {
-    tangent_overlaps<T, R>(a, b, score.depth, score.group, acc, between);
+template <class T, int R, int V>
+FLASHKET_INLINE void product_overlaps(const Score& score, bool is_tangent, const T* a, const T* b,
+                                      Vec<T> (&acc)[R][V]) {
+  if (is_tangent) {
+    tangent_overlaps<T>(a, b, score.depth, score.group, acc);
     return;
   }
   FLASHKET_UNROLL
-  for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = splat(T(1));
-  paired_overlaps<T, R>(a, b, score.depth, acc);
+  for (int r = 0; r < R; ++r) {
+    FLASHKET_UNROLL
+    for (int h = 0; h < V; ++h) acc[r][h] = splat(T(1));
+  }
+  paired_overlaps<T>(a, b, score.depth, acc);
 }
 
 template <class T>
@@ -97,31 +97,52 @@ struct ProductBlock {
   template <int R>
   FLASHKET_INLINE void run(const T* a, const T* b, int64_t at) const {
     Vec<T> acc[R][2];
-    product_overlaps<T, R>(score, a, b, acc, [] {});
+    product_overlaps<T>(score, score.pair == PairKind::tangent, a, b, acc);
     store_values<T, R>(score, acc, values + at);
   }
 };
 
 #if FLASHKET_VECTOR_BYTES == 64
-// Products are computed as fast as memory takes their results, if both happen at once: the stores of a tile are spread
-// over the arithmetic of the next.
-void score_draining(const Score& score, const float* a, const float* b, float* values, const Drain& previous) {
-  constexpr int64_t n_columns = kDrainCols / kPanelCols<float>, n_steps = kDrainRows / kBlockRows * n_columns;
+// Squares of 16 x 16 values leave for memory from the registers in which they were computed, as rows and turned as
+// columns. Stores that wait for memory hold the few places that a processor has for stores, until then all later ones:
+// a value that was kept in a tile first would queue up there behind them. So the next square is computed meanwhile.
+template <bool kIsTangent, bool kIsPlain>
+void stream_tile(const Score& score, const float* a, const float* b, const StreamPlace& to) {
+  constexpr int64_t L = kLanes<float>, N = kPanelCols<float>;
   const int64_t pitch = score.pitch();
-  for (int64_t step = 0; step < n_steps; ++step) {
-    const int64_t i = step / n_columns * kBlockRows, j = step % n_columns * kPanelCols<float>;
-    DrainStep drain(previous, step, n_steps);
-    if (values != nullptr) {
-      Vec<float> acc[kBlockRows][2];
-      product_overlaps<float, kBlockRows>(score, packed_row(a, i, pitch * kPanelCols<float>), b + j * pitch, acc,
-                                          [&] { drain.store_lines(); });
-      store_values<float, kBlockRows, kDrainCols>(score, acc, values + i * kDrainCols + j);
+  for (int64_t j = 0; j < kStreamCols; j += L) {
+    const float* panel = packed_row(b, j, pitch * N);
+    for (int64_t i = 0; i < kStreamRows; i += L) {
+      Vec<float> acc[L][1];
+      product_overlaps<float>(score, kIsTangent, packed_row(a, i, pitch * N), panel, acc);
+      float* row = to.values + i * to.stride + j;
+      Vec<float> v[L];
+      FLASHKET_UNROLL
+      for (int r = 0; r < L; ++r) {
+        if constexpr (kIsPlain)
+          v[r] = vmin<float>(splat(1.0f), acc[r][0] * acc[r][0]);
+        else
+          v[r] = kernel_value<float>(score, acc[r][0], Vec<float>{});
+        store_streaming<float>(row + r * to.stride, v[r]);
+      }
+      if (to.mirrored == nullptr) continue;
+      transpose<float>(v);
+      float* column = to.mirrored + j * to.stride + i;
+      FLASHKET_UNROLL
+      for (int c = 0; c < L; ++c) store_streaming<float>(column + c * to.stride, v[c]);
     }
-    drain.finish();
   }
 }
+
+void score_streaming(const Score& score, const float* a, const float* b, const StreamPlace& to) {
+  const bool is_plain = score.similarity == Similarity::fidelity && score.power == 1;
+  if (score.pair == PairKind::tangent)
+    (is_plain ? stream_tile<true, true> : stream_tile<true, false>)(score, a, b, to);
+  else
+    (is_plain ? stream_tile<false, true> : stream_tile<false, false>)(score, a, b, to);
+}
 #else
-constexpr ScoreDraining score_draining = nullptr;
+constexpr ScoreStreaming score_streaming = nullptr;
 #endif
 
 // A part of the sum over elements. The first part overwrites the tile, others add to it; `finished` turns sums into
@@ -348,7 +369,7 @@ void log_tile(const Score& score, const double* a, const double* b, int64_t rows
 
 extern const TileOps<float> tile_ops_f32;
 const TileOps<float> tile_ops_f32 = {kPanelCols<float>, score_tile<float>,     finish_row<float>, pack_rows<float>,
-                                     store_tile<float>, store_mirrored<float>, score_draining};
+                                     store_tile<float>, store_mirrored<float>, score_streaming};
 extern const TileOps<double> tile_ops_f64;
 const TileOps<double> tile_ops_f64 = {kPanelCols<double>,
                                       score_tile<double>,

@@ -41,8 +41,8 @@ FK_DEVICE void add_compensated(T& total, T& rest) {
 // (A, B) of a line of 2 x 2 matrices and the power of two taken out of them.
 template <class T>
 struct TransferState {
-  T ar, ai, br, bi;
-  int exponent;
+  T ar = 0, ai = 0, br = 0, bi = 0;  // of a thread without a row too: attention still reads it
+  int exponent = 0;
 
   // Step 0: cos and sin of the rows' global phases.
   FK_DEVICE void begin(T cx, T sx, T cy, T sy, int64_t depth) {

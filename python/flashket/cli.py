@@ -21,6 +21,8 @@ _KILLED = 130
 
 _SPEC = "[fidelity:|hadamard:|projected:]MAP:N[,key=value...], e.g. angle:8, zz:6,reps=2, hadamard:amplitude:32, softmax:32, circuit:FILE"
 
+_PLAN = "open, pay-as-you-go (default), flex or premium of IBM, or a name of the plan column of flashket estimate"
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse, but wrong usage is one line."""
@@ -91,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--max-spend", type=float, default=0.0, metavar="USD", help="the most to spend on QPUs; --qpu simulates, for nothing"
     )
+    bench.add_argument("--plan", action="append", default=[], metavar="PLAN", help=f"how --qpu devices are bought: {_PLAN}; repeats")
     bench.add_argument("--scheduler", action="append", default=[], help=argparse.SUPPRESS)
     bench.set_defaults(command=_bench)
 
@@ -118,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument("--n", required=True, type=int, help="rows")
     estimate.add_argument("--shots", required=True, type=int, help="measurements of each circuit")
     estimate.add_argument("--qpu", action="append", default=[], metavar="PROFILE", help="only this device (default: all); repeats")
+    estimate.add_argument("--plan", action="append", default=[], metavar="PLAN", help=f"how devices are bought: {_PLAN}; repeats")
     estimate.set_defaults(command=_estimate)
 
     _add_qpu(commands)
@@ -153,6 +157,7 @@ def _add_qpu(commands: argparse._SubParsersAction[_Parser]) -> None:
     submit.add_argument("--mitigate", action="append", default=[], choices=steps, help="an error mitigation's step; repeats")
     submit.add_argument("--max-spend", type=float, default=0.0, metavar="USD", help="the most it may cost (default: 0)")
     submit.add_argument("--max-seconds", type=float, metavar="S", help="the most QPU time (default: 0, or what --max-spend pays for)")
+    submit.add_argument("--plan", metavar="PLAN", help="how IBM's time is bought: open, pay-as-you-go (default), flex or premium")
     submit.add_argument("--allow-unknown", action="store_true", help="send it although its price is not known")
     submit.add_argument("--retry-unknown", action="store_true", help="send parts again whose outcome is unknown; they may be paid twice")
     submit.add_argument("--reuse", choices=("unfinished", "any", "never"), default="unfinished", help="of the same job in the journal")
@@ -188,7 +193,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from flashket.benchmark.runner import Request, interruptible, run
     from flashket.errors import InputError
     from flashket.llm.model import array_module
-    from flashket.qpu.budget import budget
+    from flashket.qpu.spending import budget
 
     if arguments.scheduler:
         raise InputError("[bench] --scheduler is not in this version, which runs on this machine; leave it out")
@@ -199,7 +204,9 @@ def _bench(arguments: argparse.Namespace) -> int:
             raise InputError(f"[bench] --backend {name} does not run models on --device {device}; leave one of them out")
     array_module(device)  # refuses a device that is not there before a folder is made
     names = (tuple(arguments.model), tuple(arguments.kernel))
-    request = Request(arguments.suite, *names, arguments.out, arguments.resume, arguments.device, tuple(arguments.qpu))
+    request = Request(
+        arguments.suite, *names, arguments.out, arguments.resume, arguments.device, tuple(arguments.qpu), tuple(arguments.plan)
+    )
     with interruptible(), budget(usd=arguments.max_spend):
         from flashket.benchmark.terminal import TerminalDisplay, print_table
 
@@ -303,7 +310,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _estimate(arguments: argparse.Namespace) -> int:
     """Say what a kernel matrix would take on every device: circuits, gates, QPU seconds, dollars. Nothing is sent."""
-    from flashket.qpu.estimate import estimate_command
+    from flashket.qpu.estimates import estimate_command
 
     return estimate_command(arguments)
 

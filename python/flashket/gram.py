@@ -31,7 +31,7 @@ from flashket.backends._registry import select
 from flashket.backends.qpu import requested_qpu
 from flashket.errors import BackendUnavailable, InputError, explanation
 from flashket.feature_maps import FeatureMap
-from flashket.kernels import Kernel
+from flashket.kernels import Kernel, Projected
 
 if TYPE_CHECKING:
     from flashket.noise.applied import AppliedNoise
@@ -110,7 +110,10 @@ def gram(
 
     With noise an entry is what the device's circuit of it would give: the expected value, or with shots a binomial of that. Entry
     (i, j) prepares X[i] and undoes Y[j]; when Y is None each pair is one circuit, i <= j, and the diagonal is measured as well and lies
-    below 1. Inside :func:`flashket.diagnostics.record` the method and its error are told. Noise is simulated on the host.
+    below 1. Of a Projected kernel rows are measured, in three circuits each: Bloch components as the device reads them give the value,
+    shots (2 or more, of each circuit) are drawn for a row and shared by its entries, their noise is taken off the distances, so that a
+    value may exceed 1, and the diagonal stays 1. Angles beyond 2^30 rad, which rounding moves by more than 1e-7, are refused under
+    noise. Inside :func:`flashket.diagnostics.record` the method and its error are told. Noise is simulated on the host.
 
     Device arrays stay on their device: the work is put on the caller's current stream (of JAX, ordered with its own) and nothing
     waits, so rows are not looked at: NaN, infinity and rows of zeros give NaN in their own rows and columns. The stream must live
@@ -237,8 +240,8 @@ def check_sampling(kernel: Kernel, shots: Any, seed: Any, place: str, *, is_nois
         if kernel.is_control or not kernel.is_probability:
             do = "a classical control is exact; pass shots=None"
             raise InputError(explanation(place, "shots need a quantum kernel", repr(kernel), do))
-        if not kernel.can_sample:
-            do = "its rows are measured, not its pairs; pass shots=None"
+        if not kernel.can_sample and not (is_noisy and isinstance(kernel, Projected)):
+            do = 'its rows are measured, not its pairs; pass shots=None, a noise model, or use fk.qpu.gram(..., backend="sim:ideal")'
             raise InputError(explanation(place, "shots need values that are the probability of one outcome", repr(kernel), do))
     if seed is None:
         return n_shots, secrets.randbits(64) if n_shots or is_noisy else 0

@@ -271,7 +271,8 @@ class Projected(_StateKernel):
     Notes
     -----
     Values are in 0..1 and 1 for equal rows, blind to a global phase. On hardware a row is measured, not a pair: n qubits in three
-    bases; a value is no outcome's probability, so ``shots`` are refused. A row costs its state and 2 n FMA an amplitude (Angle has a
+    bases; a value is no outcome's probability, so ``shots`` need a noise model (or a QPU backend) and are of each of a row's three
+    circuits. A row costs its state and 2 n FMA an amplitude (Angle has a
     closed form, Amplitude is its own state), a pair 3 n FMA. Unlike fidelities these values do not vanish exponentially with the
     number of qubits; with gamma far below 1 / n they concentrate at 1.
 

@@ -474,3 +474,29 @@ def noisy_gram(noisy: NoisyCircuit, X: Array, Y: Array | None = None) -> Array:
     y = x if Y is None else np.asarray(Y, np.float64)
     out = np.array([[noisy_probabilities(noisy, (a, b))[0] for b in y] for a in x])
     return np.asarray(np.triu(out) + np.triu(out, 1).T) if Y is None else out
+
+
+def noisy_projected_gram(circuits: tuple[NoisyCircuit, ...], gamma: float, X: Array, Y: Array | None = None) -> Array:
+    """Return the projected kernel of what circuits that end in the axes x, y and z read of every qubit, (n, m).
+
+    Examples
+    --------
+    >>> gates = (Gate("rx", (0,), (Linear(1.0, 0),)),)
+    >>> turns = ((Gate("h", (0,)),), (Gate("sdg", (0,)), Gate("h", (0,))), ())
+    >>> programs = [Program(1, 1, (*gates, *turn)) for turn in turns]
+    >>> rows = [np.array([[0, k, -1, -1] for k in range(len(program.gates))], np.int32) for program in programs]
+    >>> parts = [NoisyProgram(program, row, np.ones((0, 4, 4)), np.ones((0, 16))) for program, row in zip(programs, rows)]
+    >>> circuits = tuple(NoisyCircuit((part,), np.array([[1.0, 0.0, 0.0, 1.0]]), np.zeros((1, 2)), (0,)) for part in parts)
+    >>> noisy_projected_gram(circuits, 0.5, np.array([[0.0], [np.pi]])).round(6)  # exp(-0.25 2^2)
+    array([[1.      , 0.367879],
+           [0.367879, 1.      ]])
+    """
+
+    def bloch(row: Array) -> Array:
+        read = [noisy_probabilities(circuit, (row,)) for circuit in circuits]
+        bits = range(len(circuits[0].measured))
+        return np.array([[sum(p * (-1.0) ** (o >> bit & 1) for o, p in enumerate(each)) for bit in bits] for each in read])
+
+    left = [bloch(row) for row in np.asarray(X, np.float64)]
+    right = left if Y is None else [bloch(row) for row in np.asarray(Y, np.float64)]
+    return np.array([[np.exp(-gamma / 2 * ((a - b) ** 2).sum()) for b in right] for a in left])

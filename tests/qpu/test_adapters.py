@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,8 +19,9 @@ from flashket.errors import BackendUnavailable, InputError, JobError
 from flashket.program import Gate, Linear, Program
 from flashket.qpu import Batch, Limits, MeasuredCircuit, list_adapters, open_adapter, wrap
 from flashket.qpu.adapters import TransientError
+from flashket.qpu.adapters._asking import Unlisted, asked, before_sending, retry_after, sent, translated
 from flashket.qpu.adapters._phased import Barrier, Entangling, Pulse, phased
-from flashket.qpu.adapters._shared import asked, before_sending, check_batch, counts_of_bits, retry_after, rewritten, translated
+from flashket.qpu.adapters._shared import check_batch, counts_of_bits, rewritten
 from flashket.qpu.adapters.braket import openqasm
 from flashket.qpu.adapters.sim import ideal_probabilities
 from measured import FLIP, chi_square_is_fine, probabilities, random_circuit
@@ -267,3 +270,98 @@ def test_a_failure_before_sending_leaves_no_doubt():
     with pytest.raises(BackendUnavailable, match=r"expired.*nothing was sent"):
         before_sending(lambda: failing(JobError("the token has expired")))
     assert before_sending(lambda: 7) == 7
+
+
+def named(name: str, *arguments: object, cause: BaseException | None = None, **attributes: object) -> Exception:
+    """Return an exception of a package that is not here."""
+    error: Exception = type(name, (Exception,), attributes)(*arguments)
+    error.__cause__ = cause
+    return error
+
+
+RESET = ConnectionResetError(104, "Connection reset by peer")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_sure"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), True),
+        (socket.gaierror(-2, "Name or service not known"), True),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), True),
+        (named("EndpointConnectionError", "Could not connect to the endpoint URL"), True),
+        (named("ConnectTimeoutError", "Connect timeout on endpoint URL"), True),
+        (named("ConnectError", "[Errno 111] Connection refused"), True),
+        (named("RuntimeError", "lost", cause=ConnectionRefusedError(111, "x")), True),
+        (named("ConnectionError", named("MaxRetryError", "m", reason=named("NewConnectionError", "n"))), True),
+        (named("HTTPClientError", "failed", kwargs={"error": ConnectionRefusedError(111, "x")}), True),
+        (named("ServiceUnavailable", "503 failed to connect to all addresses; last error: Connection refused", code=503), False),
+        (TimeoutError("Reached max retry attempts for error: failed to connect to all addresses"), True),
+        (TimeoutError("Reached max retry attempts for error: Socket closed"), False),
+        (TimeoutError("Reached max retry attempts for error: Getting metadata from plugin failed with error: x"), True),
+        (named("ServiceUnavailable", "Socket closed"), False),
+        (RESET, False),
+        (TimeoutError("timed out"), False),
+        (named("ReadTimeout", "Read timed out."), False),
+        (named("ConnectionClosedError", "Connection was closed before we received a valid response"), False),
+        # The last attempt found nobody, but one before it may have been read.
+        (named("ConnectionError", "refused", cause=named("NewConnectionError", "n", cause=RESET)), False),
+        (named("ClientError", "x", response={"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}), True),
+        (named("ClientError", "x", response={"Error": {"Code": "Throttling"}, "ResponseMetadata": {"RetryAttempts": 4}}), False),
+        (named("ClientError", "x", response={"Error": {"Code": "InternalServiceException"}, "ResponseMetadata": {}}), False),
+    ],
+)
+def test_what_surely_was_not_taken(error, is_sure):
+    def fails():
+        raise error
+
+    with pytest.raises(TransientError) as caught:
+        sent("here", fails)
+    assert caught.value.refused == is_sure
+    assert caught.value.__cause__ is None
+    with pytest.raises(TransientError) as caught:
+        sent("here", fails, is_one_request=False)
+    assert not caught.value.refused
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        named("NoCredentialsError", "Unable to locate credentials"),
+        named("ClientError", "x", response={"Error": {"Code": "ExpiredTokenException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}),
+        named("RequestsApiError", "401 Client Error", status_code=401),
+        named("IBMNotAuthorizedError", "no"),
+        named("EngineException", "no", code=403),
+        named("RefreshError", "invalid_grant"),
+    ],
+)
+def test_credentials_that_do_not_open_the_door(error):
+    def fails():
+        raise error
+
+    with pytest.raises(BackendUnavailable, match="nothing was sent"):
+        sent("here", fails)
+    # Of several requests an earlier one may have been let in.
+    with pytest.raises(JobError):
+        sent("here", fails, is_one_request=False)
+
+
+def test_objects_that_make_many_requests_leave_doubt():
+    """A device that waits for its counts itself: an error at the end says nothing about the job."""
+
+    def fails():
+        raise ValueError("no such job")
+
+    for is_one_request in (True, False):
+        jobs = Unlisted("here", is_one_request=is_one_request)
+        with pytest.raises(JobError, match="no such job"):
+            jobs.send("token", fails)
+        if is_one_request:
+            assert jobs.find("token") is None
+        else:
+            with pytest.raises(JobError, match="looked up"):
+                jobs.find("token")
+
+
+def test_waits_that_are_no_numbers():
+    assert retry_after({"Retry-After": "nan"}) is None
+    assert retry_after({"Retry-After": "-5"}) == 0.0

@@ -13,7 +13,7 @@ import pytest
 import flashket as fk
 from flashket import llm
 from flashket.benchmark import devices, runner, terminal
-from flashket.benchmark.suite import QPU_SHOTS
+from flashket.benchmark.suite import QPU_SHOTS, load_suite
 from flashket.errors import InputError
 from flashket.qpu import estimate_cost, load_profile
 from flashket.qpu.estimators import Hadamard
@@ -106,10 +106,7 @@ def test_the_cost_is_that_of_one_compiled_circuit_many_times(outcome):
         # Beside what a job costs to begin, costs grow with circuits.
         assert result["usd_per_token"] == pytest.approx(cost.usd * circuits / 100, rel=0.05) and result["usd_kind"] == cost.kind
         assert result["price_date"] == cost.price_date and result["is_stale"] == cost.is_stale
-        if cost.qpu_seconds is None:
-            assert result["qpu_seconds_per_token"] is None and any("not modelled" in note for note in result["notes"])
-        else:
-            assert result["qpu_seconds_per_token"] == pytest.approx(cost.qpu_seconds * circuits / 100, rel=0.05)
+        assert result["qpu_seconds_per_token"] == pytest.approx(cost.qpu_seconds * circuits / 100, rel=0.05)
         found = fk.NoiseModel.from_profile(device).effective(kernel)
         assert (result["scale"], result["offset"], result["error_rms"]) == (found.scale, found.offset, found.error_rms)
 
@@ -147,9 +144,24 @@ def test_new_calibration_data_is_another_cell(outcome, tmp_path):
     assert devices.profile_hash(fk.NoiseModel.from_profile(profile)) != devices.profile_hash(fk.NoiseModel.from_profile(newer))
 
 
+def test_the_plan_prices_the_tokens(outcome, tmp_path):
+    (tmp_path / "tiny.toml").write_text(SUITE)
+    request = runner.Request(suite=str(tmp_path / "tiny.toml"), out=tmp_path / "run", qpus=("ibm_torino",), plans=("flex",))
+    _, cells = runner.plan(load_suite(request.suite), request)
+    flex = [cell for cell in cells if cell.config["metric"] == "qpu"]
+    assert flex and all(cell.config["plan"] == "ibm_flex" for cell in flex)
+    result = flex[0].measure(progress=lambda: None)["result"]
+    usual = rows_of(outcome, "qpu")[flex[0].config["row"]]["result"]
+    assert result["provider"] == "ibm_flex" and result["usd_per_token"] == pytest.approx(usual["usd_per_token"] * 72 / 60 / 1.6)
+    assert all("plan" not in row["cell"] for row in outcome.rows)
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
+        ({"qpus": ("ibm_torino",), "plans": ("cheap",)}, "a plan must be one of"),
+        ({"qpus": ("ibm_torino",), "plans": ("iqm_resonance",)}, "must sell one of ibm_torino"),
+        ({"plans": ("flex",)}, "--plan prices the devices of --qpu"),
         ({"qpus": ("ibm_nowhere",)}, "got 'ibm_nowhere'"),
         ({"qpus": ("ibm_torino",), "kernels": ("softmax:4",)}, "--qpu needs a model with a quantum kernel"),
     ],

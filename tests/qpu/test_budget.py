@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import flashket as fk
 from flashket.qpu import budget
-from flashket.qpu.budget import Amount, current, reserve
 from flashket.qpu.cost import Cost
+from flashket.qpu.spending import Amount, current, reserve
 
 
 def cost(usd, seconds=0.0):

@@ -78,7 +78,10 @@ def test_mitigation(points, tmp_path, capsys):
 def test_a_remote_job_needs_money(points, tmp_path, provider, capsys):
     command = ["qpu", "submit", points, "--kernel", "angle:3", "--backend", "fake:qpu", "--shots", "100"]
     out = run(capsys, *command, code=2)
-    assert "6 circuits, 600 executions, 0.6 QPU seconds, 6.00 USD (at most 6.60)" in out and "--max-spend 6.60 --max-seconds 0.6" in out
+    assert (
+        "6 circuits, 600 executions, 0.6 QPU seconds (modelled), 6.00 USD (at most 6.60)" in out
+        and "--max-spend 6.60 --max-seconds 0.6" in out
+    )
     run(capsys, *command, "--max-spend", "6.59", code=2)
     run(capsys, *command, "--max-spend", "6.60", "--max-seconds", "0.5", code=2)
     run(capsys, *command, "--max-seconds", "10", code=2)
@@ -170,6 +173,26 @@ def test_a_missing_package_is_exit_code_3(points, capsys):
     else:
         out = run(capsys, "qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "aer:ideal", code=3)
         assert "flashket[ibm]" in out
+
+
+def test_plans(points, capsys, monkeypatch):
+    command = ["estimate", "--kernel", "angle:3", "--n", 20, "--shots", 1000, "--qpu", "ibm_torino"]
+    assert "ibm_payg" in run(capsys, *command) and "ibm_open" in run(capsys, *command, "--plan", "open")
+    assert "a plan must be one of open, pay-as-you-go, flex, premium" in run(capsys, *command, "--plan", "cheap", code=2)
+    submit = ["qpu", "submit", points, "--kernel", "angle:3", "--shots", "10"]
+    refused = run(capsys, *submit, "--backend", "sim:ibm_torino", "--plan", "flex", code=2)
+    assert "--plan must be one of IBM's (open, pay-as-you-go, flex, premium), for a device of IBM's" in refused
+    assert "a plan must be one of" in run(capsys, *submit, "--backend", "ibm:ibm_torino", "--plan", "cheap", code=2)
+    assert "--plan must be one of IBM's" in run(capsys, *submit, "--backend", "ibm:ibm_torino", "--plan", "iqm_resonance", code=2)
+
+
+def test_submit_prices_by_the_plan(points, capsys):
+    pytest.importorskip("qiskit_ibm_runtime", reason="no qiskit-ibm-runtime")
+    submit = ["qpu", "submit", points, "--kernel", "angle:3", "--shots", "10", "--backend", "ibm:ibm_torino"]
+    assert "USD (at most 6.40) by ibm_payg" in run(capsys, *submit, code=2)  # 2 s a job and 60 executions: 2.02 s, at worst 4 s
+    assert "USD (at most 4.80) by ibm_flex" in run(capsys, *submit, "--plan", "flex", code=2)
+    free = run(capsys, *submit, "--plan", "open", code=2)
+    assert "0.00 USD (at most 0.00) by ibm_open" in free and "--max-seconds" in free  # a free plan is limited by its seconds
 
 
 def test_list_profiles_and_estimate(capsys):

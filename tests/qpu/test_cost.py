@@ -15,7 +15,7 @@ from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost, call_seconds, cost_of_work, device_durations, estimate_cost, hqc_of
 from flashket.qpu.native import NativeCircuit, NativePart
-from flashket.qpu.offers import OFFERS, device_names, find_device, find_offer
+from flashket.qpu.offers import IBM_PLANS, OFFERS, device_names, find_device, find_offer, offer_name, offers_for
 from flashket.qpu.profile import load_profile
 from flashket.qpu.workload import CircuitCounts, Work, count
 
@@ -74,6 +74,22 @@ def test_plans_of_ibm():
     device = find_device("ibm_torino")
     more = cost_of_work(device, overlap_work(device, 2000), provider="ibm_open", today=TODAY)
     assert any("MORE THAN" in note for note in more.notes)
+
+
+def test_plans_go_by_ibms_own_names_too():
+    for plan, offer in IBM_PLANS.items():
+        assert offer_name(plan) == offer_name(offer) == offer
+        assert cost_of("ibm_torino", provider=plan) == cost_of("ibm_torino", provider=offer)
+    devices = [find_device(name) for name in ("ibm_torino", "quantinuum_h2-2", "ionq_forte")]
+    assert offers_for((), devices) == [None] * 3
+    assert offers_for(("quantinuum_17k_hqc", "flex"), devices) == ["ibm_flex", "quantinuum_17k_hqc", None]
+    for plans, reason in (
+        (("cheap",), "open, pay-as-you-go, flex, premium, ibm_payg.*got 'cheap'"),
+        (("iqm_resonance",), "plan iqm_resonance must sell one of ibm_torino.*sold by ibm_payg"),
+        (("flex", "open"), "one plan for ibm_torino was wanted"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            offers_for(plans, devices)
 
 
 def test_every_job_of_ibm_is_billed_its_start():

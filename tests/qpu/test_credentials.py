@@ -18,7 +18,7 @@ import pytest
 from flashket.errors import BackendUnavailable, JobError
 from flashket.qpu import Batch, open_adapter
 from flashket.qpu.adapters import TransientError
-from flashket.qpu.adapters._shared import asked
+from flashket.qpu.adapters._asking import asked
 from flashket.qpu.credentials import Secret, find_credential, need_credential, redact
 from ionq_service import IonQService
 from measured import FLIP
@@ -166,9 +166,9 @@ def test_a_planted_secret_comes_out_nowhere(monkeypatch, caplog, capsys):
 
 def test_a_planted_secret_is_not_in_the_journal(monkeypatch, tmp_path, caplog):
     """The same canary through the whole machinery of jobs: the journal's files, the result, and what failing jobs say."""
-    from flashket.qpu.budget import budget
     from flashket.qpu.jobs import submit
     from flashket.qpu.retry import Retry
+    from flashket.qpu.spending import budget
 
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("IONQ_API_KEY", CANARY)

@@ -46,3 +46,14 @@ def test_amplitude_of_huge_and_tiny_numbers() -> None:
 def test_bad_rows(row: object) -> None:
     with pytest.raises(fk.InputError, match=r"\[encode\]"):
         encode(fk.Amplitude(2), row)
+
+
+@pytest.mark.parametrize("size", [20.0, 1e5, 1e17, 1e60])
+def test_huge_angles_lose_whole_turns_alone(size: float) -> None:
+    rows = np.array([[size, 0.3], [0.7, -size]])
+    for feature_map in (fk.Angle(2), fk.Angle(2, rotation="rx"), fk.ZZ(2, reps=1), fk.IQP(2)):
+        for row in rows:
+            program = encode(feature_map, row)
+            assert max(abs(factor.offset) for gate in program.gates for factor in gate.angle) <= 4 * np.pi
+            found = fk.states(np.zeros((1, 0)), feature_map=fk.Circuit(program))
+            np.testing.assert_allclose(found, fk.states(row[None], feature_map=feature_map), atol=1e-10 if size < 1e4 else 2e-3)

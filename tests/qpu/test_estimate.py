@@ -10,7 +10,7 @@ import flashket as fk
 from flashket.controls import ScaledDot
 from flashket.errors import InputError
 from flashket.qpu import compile_pair, profile_names
-from flashket.qpu.estimate import estimate, estimate_command, expected_fidelity, native_fidelity, table
+from flashket.qpu.estimates import estimate, estimate_command, expected_fidelity, native_fidelity, table
 from flashket.qpu.offers import PRICED_DEVICES, device_names
 from flashket.qpu.profile import load_profile
 from flashket.qpu.workload import CircuitCounts
@@ -55,7 +55,7 @@ def test_circuits_that_are_too_wide_are_listed_with_the_reason():
 
 
 def test_the_command_prints_every_device(capsys):
-    arguments = argparse.Namespace(kernel="zz:6,reps=1,entanglement=linear", n=20, shots=1000, qpu=[])
+    arguments = argparse.Namespace(kernel="zz:6,reps=1,entanglement=linear", n=20, shots=1000, qpu=[], plan=[])
     assert estimate_command(arguments) == 0
     out = capsys.readouterr().out
     for name in device_names():
@@ -65,7 +65,7 @@ def test_the_command_prints_every_device(capsys):
 
 
 def test_the_command_takes_chosen_devices(capsys):
-    assert estimate_command(argparse.Namespace(kernel="angle:2", n=3, shots=10, qpu=["ionq_forte"])) == 0
+    assert estimate_command(argparse.Namespace(kernel="angle:2", n=3, shots=10, qpu=["ionq_forte"], plan=[])) == 0
     assert "ibm_" not in capsys.readouterr().out.replace("ibm_payg", "")
 
 
@@ -124,3 +124,14 @@ def test_bad_input():
         estimate(ZZ, 1, 10)
     with pytest.raises(InputError, match="ibm_torino"):
         estimate(ZZ, 3, 10, ["ibm_nowhere"])
+
+
+def test_a_plan_holds_where_it_is_sold():
+    rows = estimate(ZZ, 20, 1000, ["ibm_boston", "ionq_forte"], provider="flex", today=TODAY)
+    assert [row.cost.provider for row in rows] == ["ibm_flex", "braket_ionq_forte"]
+    assert rows[0].cost.usd == pytest.approx(68.5 / 60 * 72)
+    rows = estimate(ZZ, 20, 1000, ["ibm_boston", "ionq_forte"], provider=["premium", "azure_ionq_forte"], today=TODAY)
+    assert [row.cost.provider for row in rows] == ["ibm_premium", "azure_ionq_forte"]
+    assert "ibm_premium" in table(ZZ, rows)
+    with pytest.raises(InputError, match="plan ibm_open must sell one of ionq_forte"):
+        estimate(ZZ, 20, 1000, ["ionq_forte"], provider="open")

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Iterator
 
 import pytest
 
+from doorway import FAULTS, Doorway
 from flashket.errors import BackendUnavailable, InputError, JobError
 from flashket.program import Gate, Program
 from flashket.qpu import Batch, MeasuredCircuit, open_adapter
@@ -117,6 +119,30 @@ def test_a_service_that_is_gone_is_a_transient_error(service):
     with pytest.raises(TransientError) as caught:
         device.submit(Batch((FLIP,), (10,)), "token")
     assert caught.value.refused
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_connections_that_fail(service, fault):
+    """Only what surely was not taken is called so."""
+    parts = urllib.parse.urlsplit(service.url)
+    door = Doorway(parts.port or 80, fault, 0)
+    device = open_adapter("ionq:simulator", url=f"http://127.0.0.1:{door.port}{parts.path}", timeout=5)
+    kind = {401: BackendUnavailable, 403: BackendUnavailable, 400: JobError}.get(fault, TransientError)
+    with pytest.raises((TransientError, BackendUnavailable, JobError)) as caught:
+        device.submit(Batch((FLIP,), (10,)), "token")
+    assert isinstance(caught.value, kind)
+    assert len(service.requests) == (fault == "read")
+    if kind is TransientError:
+        assert caught.value.refused == (fault in ("gone", 429))
+        assert caught.value.retry_after == (7.0 if isinstance(fault, int) else None)
+
+
+def test_a_door_that_speaks_no_tls_was_never_opened(service):
+    url = service.url.replace("http://", "https://")
+    with pytest.raises(TransientError) as caught:
+        open_adapter("ionq:simulator", url=url, timeout=5).submit(Batch((FLIP,), (10,)), "token")
+    assert caught.value.refused
+    assert service.requests == []
 
 
 def test_without_a_key_nothing_is_sent(service, monkeypatch):

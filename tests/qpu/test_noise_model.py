@@ -321,7 +321,17 @@ REFUSED = [
     (lambda: gram(noise=3), fk.InputError, r"\[gram\] noise must be a profile's name, its file, or an fk.NoiseModel, got 3"),
     (lambda: gram(noise="ibm_torino", log=True), fk.InputError, r"log needs exact values, got a noise model"),
     (lambda: gram(ScaledDot(3), noise="ibm_torino"), fk.InputError, r"noise needs a quantum kernel"),
-    (lambda: gram(fk.Projected(fk.Angle(3)), noise="ibm_torino"), fk.InputError, r"probability of one outcome"),
+    (lambda: gram(fk.Projected(fk.Amplitude(3)), noise="ibm_torino"), fk.InputError, r"use fk.qpu.gram\(..., backend=\"sim:ibm_torino"),
+    (lambda: gram(fk.Projected(fk.Angle(3)), noise=EFFECTIVE), fk.InputError, r"no probability, which the effective model maps"),
+    (lambda: gram(fk.Projected(fk.Angle(3)), noise="ibm_torino", shots=1), fk.InputError, r"shots of a projected kernel must be 2 or more"),
+    (lambda: gram(fk.Projected(fk.Angle(13)), np.zeros((2, 13)), noise=EXACT), fk.InputError, r"exact simulation goes up to 12 qubits"),
+    (lambda: gram(fk.Projected(fk.Angle(25)), np.zeros((2, 25)), noise="ibm_torino"), fk.InputError, r"goes up to 24 qubits, got 25"),
+    (lambda: gram(fk.Projected(fk.Angle(3)), noise="ibm_torino", log=True), fk.InputError, r"log needs exact values"),
+    (
+        lambda: fk.attention(Q, Q, Q, kernel=fk.Projected(fk.Angle(3)), noise="ibm_torino"),
+        fk.InputError,
+        r"fk.gram and fk.gram_matvec take",
+    ),
     (lambda: gram(fk.HadamardTest(fk.Angle(3)), noise=EXACT), fk.InputError, r'use method="effective"'),
     (lambda: gram(fk.Fidelity(fk.Amplitude(3)), noise=EXACT), fk.InputError, r'use method="effective"'),
     (lambda: fk.attention(Q, Q, Q, kernel=ZZ3, noise=EXACT), fk.InputError, r"\[attention\] a score of attention takes the effective"),
@@ -345,6 +355,22 @@ REFUSED = [
 def test_refusals(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(2)), fk.Fidelity(fk.ZZ(2)), fk.Projected(fk.ZZ(2))], ids=repr)
+@pytest.mark.parametrize("method", ["exact", "trajectories"])
+def test_angles_that_rounding_would_lose_are_refused(kernel, method):
+    model = fk.NoiseModel.from_profile("ibm_torino", method, trajectories=4)
+    for size in (1.1e9, 1e17, 1e60):
+        rows = np.array([[0.3, 1.0], [0.5, size]])
+        for x, y, name in ((rows, None, "X"), (rows[:1], rows, "Y")):
+            with pytest.raises(fk.InputError, match=rf"\[gram\] {name} must keep angles within 1.07374e\+09 rad"):
+                fk.gram(x, y, kernel=kernel, noise=model)
+    # What is not refused is right: turns do nothing.
+    kernel, near = type(kernel)(fk.Angle(2)), np.array([[0.3, 1.0], [0.5, 2.0]])
+    np.testing.assert_allclose(
+        fk.gram(near + 2 * np.pi * 1e8, kernel=kernel, noise=model, seed=1), fk.gram(near, kernel=kernel, noise=model, seed=1), atol=2e-6
+    )
 
 
 def test_importing_flashket_does_not_import_noise():

@@ -11,11 +11,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import flashket as fk
 from flashket import reference
+from flashket.noise import bloch
 from flashket.noise.exact import probabilities
 from flashket.noise.lower import lower
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
 from flashket.qpu import DeviceProfile, MeasuredCircuit, NativeCircuit, compile_circuit, load_profile
+from flashket.qpu.compile import compile_program
+from flashket.qpu.estimators.local import turned
 from flashket.qpu.schedule import schedule
 
 pytest.importorskip("qiskit_aer", reason="no qiskit-aer")
@@ -256,3 +260,24 @@ def test_same_probabilities_as_aer_for_a_fake_backend() -> None:
     native = replace(native, profile=replace(native.profile, readout_p10=mean, readout_p01=mean))
     # The profile has six digits of each number.
     np.testing.assert_allclose(probabilities(lower(native, idle=False)), wanted, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("feature_map", [fk.ZZ(4, entanglement="linear"), fk.IQP(3), fk.HardwareEfficient(4)], ids=repr)
+def test_same_projected_kernel_as_aer(feature_map: fk.FeatureMap) -> None:
+    """One compilation with symbolic angles; Aer runs the three circuits of each row."""
+    n = feature_map.n_qubits
+    profile = made_up("sx", "cz", 1)
+    good = {"t1": (1e-4,) * 6, "t2": (8e-5,) * 6, "error_1q": (1e-3,) * 6, "error_2q": (2e-2,) * 6}
+    profile = replace(profile, **good)
+    rows = np.random.default_rng(2).uniform(-2, 2, (3, feature_map.n_features))
+    natives = [compile_program(each, profile) for each in turned(feature_map.program())]
+    signs = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    vectors = []
+    for row in rows:
+        bound = [replace(one, parts=tuple(replace(p, program=p.program.bind(row)) for p in one.parts)) for one in natives]
+        vectors.append(np.concatenate([aer_probabilities(one, True, explicit=True) @ signs for one in bound]))
+    distances = ((np.array(vectors)[:, None] - np.array(vectors)) ** 2).sum(axis=2)
+    found, _ = bloch.gram(tuple(map(lower, natives)), 0.7, rows)
+    np.testing.assert_allclose(found, np.exp(-0.35 * distances), rtol=0, atol=1e-10)
+    whole = fk.gram(rows, kernel=fk.Projected(feature_map, gamma=0.7), noise=profile)
+    np.testing.assert_allclose(whole, found, rtol=0, atol=1e-12)

@@ -43,6 +43,7 @@ class Request:
     resume: bool = False
     device: str | None = None
     qpus: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ def _open(request: Request) -> tuple[Path, Suite, Request]:
     selection = {"models": list(request.models), "kernels": list(request.kernels), "device": request.device or "cpu"}
     if request.qpus:
         selection["qpus"] = list(request.qpus)
+    if request.plans:
+        selection["plans"] = list(request.plans)
     if not request.resume:
         suite = load_suite(request.suite or "default")
         folder = request.out or _fresh_folder()
@@ -153,13 +156,13 @@ def _open(request: Request) -> tuple[Path, Suite, Request]:
         source = (folder / "suite.toml").read_bytes().decode()
         asked = json.loads((folder / "environment.json").read_text())["selection"]
         device = str(asked.get("device", "cpu"))
-        models, kernels, qpus = (tuple(asked.get(name, ())) for name in ("models", "kernels", "qpus"))
-        stored = dataclasses.replace(request, models=models, kernels=kernels, device=device, qpus=qpus)
+        models, kernels, qpus, plans = (tuple(asked.get(name, ())) for name in ("models", "kernels", "qpus", "plans"))
+        stored = dataclasses.replace(request, models=models, kernels=kernels, device=device, qpus=qpus, plans=plans)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"[bench] {folder} is no run that can be resumed ({error}); start one without --resume") from error
     if request.suite is not None and load_suite(request.suite).source != source:
         raise InputError(f"[bench] {folder} was made with another suite; resume it without --suite or start a new run")
-    options = (("--model", "models"), ("--kernel", "kernels"), ("--qpu", "qpus"))
+    options = (("--model", "models"), ("--kernel", "kernels"), ("--qpu", "qpus"), ("--plan", "plans"))
     for option, new, old in ((option, getattr(request, name), getattr(stored, name)) for option, name in options):
         if new and new != old:
             made = f"made with {option} {' '.join(old)}" if old else f"made without {option}"
@@ -201,6 +204,7 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
     # Cells of the CPU keep the hashes they have always had.
     device = {"device": request.device} if request.device == "cuda" else {}
     seed, timing = suite.seed, suite.latency
+    bought = _plans(rows, request.plans)
     cells = []
 
     def add(config: dict[str, Any], kind: str, work: float, steps: int, measure: Measure) -> None:
@@ -224,7 +228,9 @@ def plan(suite: Suite, request: Request) -> tuple[Suite, list[Cell]]:
         noise = _noise_of(row)
         if noise is not None and row.shots is not None:
             shared |= {"qpu": noise.profile.name, "profile_sha256": devices.profile_hash(noise)}
-            add({"metric": "qpu", **shared}, "modelled", 6.0, 1, partial(devices.token_cost, model, noise, shots=row.shots))
+            offer = bought.get(noise.profile.name)
+            config = {"metric": "qpu", **shared} | ({} if offer is None else {"plan": offer})
+            add(config, "modelled", 6.0, 1, partial(devices.token_cost, model, noise, shots=row.shots, plan=offer))
         for name, text in texts.items():
             n = len(metrics.window_starts(len(text), context=model.config.context, windows=suite.windows))
             add(
@@ -303,6 +309,19 @@ def _device_rows(rows: list[Row], qpus: tuple[str, ...]) -> list[Row]:
                 title = row.name.split(",")[0]
                 added.append(Row(f"{title} on {device}, {QPU_SHOTS} shots", row.model, shots=QPU_SHOTS, qpu=qpu))
     return added
+
+
+def _plans(rows: list[Row], plans: tuple[str, ...]) -> dict[str, str | None]:
+    """Return how each device of the rows is bought, by its name."""
+    from flashket.qpu.offers import offers_for
+    from flashket.qpu.profile import load_profile
+
+    if not plans:
+        return {}
+    profiles = [load_profile(qpu) for qpu in dict.fromkeys(row.qpu for row in rows) if qpu is not None]
+    if not profiles:
+        raise InputError("[bench] --plan prices the devices of --qpu, got none; add --qpu or leave it out")
+    return {profile.name: offer for profile, offer in zip(profiles, offers_for(plans, profiles), strict=True)}
 
 
 def _noise_of(row: Row) -> NoiseModel | None:

@@ -225,8 +225,9 @@ def _device_notes(outcome: Outcome) -> list[str]:
         return []
     notes = [
         "noise: the effective model that attention applies to each score's probability p; its error is that to an exact simulation.",
-        "A token is a byte; each of its scores is one circuit, of as many shots as the row says. Costs are modelled from calibration data",
-        "and dated list prices: one compiled circuit stands for all, in batches as large as a job may be.",
+        "A token is a byte; each of its scores is one circuit, of as many shots as the row says. Costs are modelled from durations, of",
+        "calibration data or else published, and dated list prices; one compiled circuit stands for all, in batches as large as a job",
+        "may be.",
     ]
     for name, row in priced.items():
         result = row["result"]

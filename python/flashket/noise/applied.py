@@ -13,7 +13,7 @@ import numpy as np
 from flashket import diagnostics
 from flashket.arrays import FLOAT64, Array
 from flashket.backends.cpu import CPU, core
-from flashket.kernels import Kernel
+from flashket.kernels import Kernel, Projected
 from flashket.memory import require
 from flashket.noise.model import NoiseModel, as_model
 
@@ -61,6 +61,10 @@ class AppliedNoise:
     def _simulated(self, x: Array, y: Array | None, shots: int, seed: int) -> Array:
         left, right = (None if rows is None else np.ascontiguousarray(rows, FLOAT64) for rows in (x, y))
         assert left is not None
+        if isinstance(self.kernel, Projected):
+            values, error = self.model.projected(self.kernel, self.report.method, left, right, shots=shots, seed=seed)
+            self._record(replace(self.report, standard_error=error))
+            return values
         values, error = self.model.probabilities(self.kernel, self.report.method, left, right, seed)
         # Rounding may leave 0..1 by an ulp, averages of trajectories by more: estimates are not bounded by themselves.
         np.clip(values, 0.0, 1.0, out=values)

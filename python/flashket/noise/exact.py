@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from flashket.runtime import get_num_threads
 
 MOST_QUBITS = 12
 """Density matrices of more qubits are refused: trajectories take over."""
+
+LARGEST_ANGLE = 2.0**30
+"""Radians up to which float64 keeps an angle to 1e-7."""
 
 _BLOCK_BYTES = 2**28
 """Pauli vectors of so many bytes are kept while the other side of a kernel matrix is computed."""
@@ -75,6 +79,7 @@ def pauli_vectors(noisy: NoisyProgram, start: Any, X: Any, *, adjoint: bool = Fa
     """
     place = "pauli_vectors"
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(noisy.program.n_qubits, place)
     _require(place, noisy.program.n_qubits, len(rows), 8 * len(rows) * 4**noisy.program.n_qubits)
     return _run(checked_arrays(noisy, place), _start(start, noisy.program.n_qubits, place), rows, adjoint)
@@ -129,6 +134,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None) -> Floats:
     x = rows_of(X, n_features, place, "X")
     y = None if Y is None else rows_of(Y, n_features, place, "Y")
     right = x if y is None else y
+    for name, side in (("X", x), ("Y", right)):
+        check_angles(noisy.parts[0].program, side, place, name)
     _check_width(n_qubits, place)
     row_bytes = 8 * 4**n_qubits
     lanes = core().pauli_lanes()
@@ -224,8 +231,32 @@ def many_probabilities(circuits: Sequence[NoisyCircuit]) -> list[Floats]:
         _require(place, n_qubits, len(members), 8 * 2**n_qubits * len(members))
         components = _run(checked_arrays(shared, place), start, angles, False, only_diagonal=True)
         for index, row in zip(members, components, strict=True):
-            results[index] = read_out(_walsh_hadamard(row, n_qubits), circuits[index])
+            results[index] = read_out(basis_probabilities(row), circuits[index])
     return results
+
+
+def diagonals(noisy: NoisyProgram, start: Any, X: Any) -> Iterator[Floats]:
+    """Yield the components of the strings of I and Z, (2**n_qubits,), of what a noisy circuit makes of a product, row after row.
+
+    Parameters and errors as of :func:`pauli_vectors`; bit k of a string's index is set for Z on wire k.
+
+    Examples
+    --------
+    >>> idle = NoisyProgram(Program(1, 0, ()), np.zeros((0, 4), np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> [list(row) for row in diagonals(idle, [[1, 0, 0, 1]], np.zeros((2, 0)))]
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    place = "diagonals"
+    n_qubits = noisy.program.n_qubits
+    rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
+    _check_width(n_qubits, place)
+    arrays, first = checked_arrays(noisy, place), _start(start, n_qubits, place)
+    lanes = core().pauli_lanes()
+    block = max(lanes * get_num_threads(), _BLOCK_BYTES // (8 * 2**n_qubits) // lanes * lanes)
+    _require(place, n_qubits, min(block, len(rows)), 8 * 2**n_qubits * min(block, len(rows)))
+    for begin in range(0, len(rows), block):
+        yield from _run(arrays, first, rows[begin : begin + block], False, only_diagonal=True)
 
 
 def zeros_effect(noisy: NoisyCircuit) -> Floats:
@@ -239,7 +270,7 @@ def zeros_effect(noisy: NoisyCircuit) -> Floats:
            [0.55, 0.  , 0.  , 0.35]])
     """
     effect = np.tile([1.0, 0.0, 0.0, 0.0], (noisy.parts[0].program.n_qubits, 1))
-    for (p10, p01), wire in zip(_readout(noisy), noisy.measured, strict=True):
+    for (p10, p01), wire in zip(checked_readout(noisy), noisy.measured, strict=True):
         effect[wire] = ((1 - p10 + p01) / 2, 0.0, 0.0, (1 - p10 - p01) / 2)
     return effect
 
@@ -319,7 +350,7 @@ def read_out(basis: Floats, circuit: NoisyCircuit) -> Floats:
     bits = [n_qubits - 1 - wire for wire in circuit.measured]
     others = [axis for axis in range(n_qubits) if axis not in bits]
     rest = basis.reshape((2,) * n_qubits).transpose(others + bits[::-1]).reshape(-1, *(2,) * len(bits)).sum(axis=0)
-    for bit, (p10, p01) in enumerate(_readout(circuit)):
+    for bit, (p10, p01) in enumerate(checked_readout(circuit)):
         axis = len(bits) - 1 - bit
         confusion = np.array([[1 - p10, p01], [p10, 1 - p01]])
         rest = np.moveaxis(np.tensordot(confusion, rest, axes=(1, axis)), 0, axis)
@@ -327,8 +358,15 @@ def read_out(basis: Floats, circuit: NoisyCircuit) -> Floats:
     return np.asarray(result / result.sum(), np.float64)
 
 
-def _walsh_hadamard(components: Floats, n_qubits: int) -> Floats:
-    """Turn the components of strings of I and Z into the probabilities of basis states."""
+def basis_probabilities(components: Floats) -> Floats:
+    """Turn the components of strings of I and Z into the probabilities of basis states.
+
+    Examples
+    --------
+    >>> basis_probabilities(np.array([1.0, -1.0]))
+    array([0., 1.])
+    """
+    n_qubits = len(components).bit_length() - 1
     rest = components.reshape((2,) * n_qubits)
     for axis in range(n_qubits):
         zero, one = rest.take(0, axis), rest.take(1, axis)
@@ -336,7 +374,8 @@ def _walsh_hadamard(components: Floats, n_qubits: int) -> Floats:
     return rest.reshape(-1)
 
 
-def _readout(noisy: NoisyCircuit) -> Floats:
+def checked_readout(noisy: NoisyCircuit) -> Floats:
+    """Return (p10, p01) of every classical bit; raise InputError for what is no readout of different wires."""
     readout = np.asarray(noisy.readout, np.float64)
     n_qubits = noisy.parts[0].program.n_qubits
     ok = readout.shape == (len(noisy.measured), 2) and bool((readout >= 0).all() and (readout <= 1).all())
@@ -368,6 +407,29 @@ def rows_of(value: Any, n_features: int, place: str, name: str) -> Floats:
     if not np.isfinite(rows).all():
         raise InputError(explanation(place, f"{name} must be finite", "NaN or infinity", "clean the data first"))
     return rows
+
+
+def check_angles(program: Program, rows: Floats, place: str, name: str) -> None:
+    """Raise InputError for rows that make an angle too large: compiled gates add constants to it, which rounding would lose.
+
+    Examples
+    --------
+    >>> check_angles(Program(1, 1, (Gate("ry", (0,), (Linear(2.0, 0),)),)), np.array([[1e9]]), "gram", "X")
+    Traceback (most recent call last):
+        ...
+    flashket.errors.InputError: [gram] X must keep angles within 1.07374e+09 rad under noise, got 2e+09: scale the data
+    """
+    if not rows.size:
+        return
+    largest = np.abs(rows).max(axis=0)
+
+    def bound(gate: Gate) -> float:
+        return math.prod((abs(a) * float(largest[feature]) if feature >= 0 else 0.0) + abs(b) for a, feature, b in gate.angle)
+
+    found = max((bound(gate) for gate in program.gates if gate.angle), default=0.0)
+    if not found <= LARGEST_ANGLE:
+        wanted = f"{name} must keep angles within {LARGEST_ANGLE:g} rad under noise"
+        raise InputError(explanation(place, wanted, f"{found:g}", "scale the data"))
 
 
 def _start(value: Any, n_qubits: int, place: str) -> Floats:

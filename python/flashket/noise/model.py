@@ -16,12 +16,14 @@ from flashket.arrays import Array
 from flashket.errors import InputError, explanation
 from flashket.feature_maps import FeatureMap
 from flashket.feature_maps._base import positive_int
-from flashket.kernels import Kernel
-from flashket.noise import effective, exact, trajectories
+from flashket.feature_maps.amplitude import Amplitude
+from flashket.kernels import Kernel, Projected
+from flashket.noise import bloch, effective, exact, trajectories
 from flashket.noise.effective import LARGEST_EXACT, EffectiveNoise, device_of, example_circuits, has_symbolic_circuit
 from flashket.noise.exact import MOST_QUBITS
 from flashket.noise.lower import lower
-from flashket.qpu.compile import compile_circuit, compile_pair
+from flashket.qpu.compile import compile_circuit, compile_pair, compile_program
+from flashket.qpu.estimators.local import turned
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 
 if TYPE_CHECKING:
@@ -161,6 +163,8 @@ class NoiseModel:
         InputError
             If the model names a method that cannot do it.
         """
+        if isinstance(kernel, Projected):
+            return self._resolve_projected(kernel, op, place)
         check_kernel(kernel, place)
         if self.method is None:
             if op == "attention" or not has_symbolic_circuit(kernel):
@@ -180,6 +184,37 @@ class NoiseModel:
             do = 'use method="trajectories"'
             raise InputError(explanation(place, f"exact density matrices go up to {MOST_QUBITS} qubits", n_qubits, do))
         return self.method
+
+    def _resolve_projected(self, kernel: Projected, op: str, place: str) -> str:
+        if op != "gram":
+            do = "fk.gram and fk.gram_matvec take noise for it"
+            raise InputError(
+                explanation(place, "a noisy score must be the probability of one outcome", f"{kernel!r}: rows are measured", do)
+            )
+        if isinstance(kernel.feature_map, Amplitude):
+            do = f'its circuits differ from row to row; use fk.qpu.gram(..., backend="sim:{self.profile.name}")'
+            raise InputError(explanation(place, "noise of a projected kernel needs one circuit with symbolic angles", repr(kernel), do))
+        if self.method == "effective":
+            do = "leave method out"
+            raise InputError(explanation(place, "a projected kernel is no probability, which the effective model maps", repr(kernel), do))
+        n_qubits = len(self.row_circuits(kernel)[0].start)
+        method = self.method or ("exact" if n_qubits <= LARGEST_EXACT else "trajectories")
+        limit, do = (MOST_QUBITS, 'use method="trajectories"') if method == "exact" else (trajectories.MOST_QUBITS, "use fewer features")
+        if n_qubits > limit:
+            raise InputError(explanation(place, f"the {method} simulation goes up to {limit} qubits", n_qubits, do))
+        return method
+
+    def row_circuits(self, kernel: Projected) -> tuple[NoisyCircuit, ...]:
+        """Return the circuits that measure X, Y and Z of every qubit of a row, in the device's gates with symbolic angles and noise."""
+        return _lowered_rows(self, kernel.feature_map)
+
+    def projected(self, kernel: Projected, method: str, x: Array, y: Array | None, *, shots: int, seed: int) -> tuple[Array, float]:
+        """Return the noisy projected kernel (n, m) by "exact" or "trajectories", and the largest standard error that trajectories leave.
+
+        Parameters as of :meth:`probabilities`; ``shots`` of each of a row's three circuits, 0 for expected values.
+        """
+        runs = 0 if method == "exact" else self.trajectories
+        return bloch.gram(self.row_circuits(kernel), kernel.gamma, x, y, shots=shots, runs=runs, seed=seed)
 
     def effective(self, kernel: Kernel) -> EffectiveNoise:
         """Return the affine map that the device makes of a kernel's probability, with its error.
@@ -225,7 +260,8 @@ class NoiseModel:
         """Return what a call with this kernel will do with the noise; see :class:`flashket.diagnostics.NoiseReport`."""
         method, device = self.resolve(kernel, op, place), device_of(self.profile)
         if method != "effective":
-            return diagnostics.NoiseReport(method, device, len(self.circuit(kernel).start), self.trajectories * (method != "exact"))
+            circuit = self.row_circuits(kernel)[0] if isinstance(kernel, Projected) else self.circuit(kernel)
+            return diagnostics.NoiseReport(method, device, len(circuit.start), self.trajectories * (method != "exact"))
         found = self.effective(kernel)
         return diagnostics.NoiseReport(
             method,
@@ -267,6 +303,12 @@ def _compiled_pair(model: NoiseModel, feature_map: FeatureMap) -> NativeCircuit:
 @lru_cache(maxsize=64)
 def _lowered_pair(model: NoiseModel, feature_map: FeatureMap) -> NoisyCircuit:
     return lower(_compiled_pair(model, feature_map), idle=model.idle)
+
+
+@lru_cache(maxsize=64)
+def _lowered_rows(model: NoiseModel, feature_map: FeatureMap) -> tuple[NoisyCircuit, ...]:
+    options: dict[str, Any] = {"layout": model.layout, "compiler": model.compiler}
+    return tuple(lower(compile_program(each, model.profile, **options), idle=model.idle) for each in turned(feature_map._program))
 
 
 @lru_cache(maxsize=64)

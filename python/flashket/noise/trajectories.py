@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,7 @@ from flashket.arrays import Array
 from flashket.backends.cpu import core
 from flashket.errors import InputError, ResourceLimit, explanation
 from flashket.noise.channels import PAULIS, is_cptp, kraus
-from flashket.noise.exact import checked_arrays, joined, mirror, product, read_out, rows_of, zeros_effect
+from flashket.noise.exact import check_angles, checked_arrays, joined, mirror, product, read_out, rows_of, zeros_effect
 from flashket.noise.program import CHANNEL, GATE, NoisyCircuit, NoisyProgram
 from flashket.runtime import get_num_threads
 
@@ -104,6 +105,7 @@ def trajectory_states(
     place = "trajectory_states"
     n_qubits = noisy.program.n_qubits
     rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
     _check_width(n_qubits, place)
     count = _count(trajectories, 1, place)
     precision = np.dtype(dtype)
@@ -170,6 +172,8 @@ def gram(noisy: NoisyCircuit, X: Any, Y: Any = None, *, trajectories: int, seed:
     _check_width(n_qubits, place)
     x = rows_of(X, n_features, place, "X")
     y = x if Y is None else rows_of(Y, n_features, place, "Y")
+    for name, rows in (("X", x), ("Y", y)):
+        check_angles(noisy.parts[0].program, rows, place, name)
     count, key, precision = _count(trajectories, 2, place), _seed(seed, place), np.dtype(dtype)
     forward = _Side(noisy.parts[0], _start_matrices(noisy.start, n_qubits, False, place), False, place)
     backward = _Side(noisy.parts[1], _start_matrices(zeros_effect(noisy), n_qubits, True, place), True, place)
@@ -252,6 +256,88 @@ def probabilities(noisy: NoisyCircuit, *, trajectories: int, seed: int) -> Float
         for half in (states[:, : 2**n_qubits], states[:, 2**n_qubits :]):
             total += np.einsum("i,ij,ij->j", weights, half, half, dtype=np.float64)
     return read_out(total, noisy)
+
+
+def row_probabilities(
+    noisy: NoisyProgram, start: Any, X: Any, *, trajectories: int, seed: int, stream: int = 0
+) -> Iterator[tuple[Floats, Floats]]:
+    """Estimate the probabilities of the wires' basis states for every row.
+
+    Parameters
+    ----------
+    noisy, start, X
+        As for :func:`trajectory_states`.
+    trajectories : int
+        For each row, at least 2.
+    seed : int
+        As in :func:`trajectory_states`.
+    stream : int
+        Small number: others draw others.
+
+    Yields
+    ------
+    probabilities : numpy.ndarray, (2**n_qubits,), float64
+        Of one row; they add up to 1.
+    variances : numpy.ndarray, (n_qubits,), float64
+        Of each wire's <Z> as these probabilities give it.
+
+    Raises
+    ------
+    InputError, ResourceLimit
+        As :func:`trajectory_states`.
+
+    Examples
+    --------
+    >>> from flashket import Program
+    >>> idle = NoisyProgram(Program(1, 0, ()), np.zeros((0, 4), np.int32), np.ones((0, 4, 4)), np.ones((0, 16)))
+    >>> ((found, variances),) = row_probabilities(idle, [[1, 0, 0, 0]], np.zeros((1, 0)), trajectories=3, seed=0)
+    >>> found.sum().round(6), bool(variances[0] > 0)
+    (1.0, True)
+    """
+    place = "row_probabilities"
+    n_qubits = noisy.program.n_qubits
+    rows = rows_of(X, noisy.program.n_features, place, "X")
+    check_angles(noisy.program, rows, place, "X")
+    _check_width(n_qubits, place)
+    count, key = _count(trajectories, 2, place), _seed(seed, place)
+    side = _Side(noisy, _start_matrices(start, n_qubits, False, place), False, place)
+    half = 2**n_qubits
+    block, few = max(1, _BLOCK_BYTES // (8 * half)), max(2, _PAIRS // half)
+    _require(place, n_qubits, min(block, count) + 1, 4, 8 * half * (2 + 3 * min(few, count + 1)))
+    for row in range(len(rows)):
+        total, samples = np.zeros(half), np.empty((count, n_qubits + 1))
+        for begin in range(0, count, block):
+            size = min(block, count - begin)
+            states = side.states(rows[row : row + 1], size, row + (stream << 32), begin, key, np.dtype(np.float32))
+            for first in range(0, len(states), few):
+                part = states[first : first + few]
+                found = np.square(part[:, :half], dtype=np.float64)
+                found += np.square(part[:, half:], dtype=np.float64)
+                # The first state of each block is the run without errors.
+                drawn = found[1:] if first == 0 else found
+                if first == begin == 0:
+                    total += side.no_error * found[0]
+                total += (1 - side.no_error) / count * drawn.sum(axis=0)
+                here = slice(begin + first - (first > 0), begin + first - (first > 0) + len(drawn))
+                samples[here, 0], samples[here, 1:] = drawn.sum(axis=1), signs(drawn, n_qubits)
+        norm = total.sum()
+        # Of the ratio <Z> = sum of signs / sum of weights.
+        means = signs(total, n_qubits) / norm
+        apart = samples[:, 1:] - means * samples[:, :1]
+        yield total / norm, ((1 - side.no_error) / norm) ** 2 * apart.var(axis=0, ddof=1) / count
+
+
+def signs(weights: Floats, n_qubits: int) -> Floats:
+    """Return the sums of weights (..., 2**n_qubits) with the sign of each wire's Z, (..., n_qubits).
+
+    Examples
+    --------
+    >>> signs(np.array([0.5, 0.0, 0.0, 0.5]), 2), signs(np.array([[0.0, 1.0]]), 1)
+    (array([0., 0.]), array([[-1.]]))
+    """
+    ahead = weights.shape[:-1]
+    split = [weights.reshape(*ahead, -1, 2, 1 << wire).sum(axis=(-3, -1)) for wire in range(n_qubits)]
+    return np.stack([each[..., 0] - each[..., 1] for each in split], axis=-1)
 
 
 class _Side:

@@ -4,12 +4,11 @@
 
 from flashket.qpu.adapters import Adapter, AdapterInfo, Batch, Limits, Result, list_adapters, open_adapter, wrap
 from flashket.qpu.allocate import Allocation, allocate
-from flashket.qpu.budget import budget
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit, compile_pair
 from flashket.qpu.cost import Cost, estimate_cost
 from flashket.qpu.credentials import Secret, find_credential, redact
-from flashket.qpu.estimate import DeviceEstimate, estimate
+from flashket.qpu.estimates import DeviceEstimate, estimate
 from flashket.qpu.estimators import ESTIMATORS, Estimate, Estimator, Measurements, encode, make_estimator
 from flashket.qpu.hardware import HardwarePrediction, return_probability
 from flashket.qpu.jobs import Job, JobResult, JobStatus, cancel, capabilities, open_job, result, status, submit
@@ -21,6 +20,7 @@ from flashket.qpu.native import NativeCircuit, NativePart
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
 from flashket.qpu.recommend import Recommendation, recommend
 from flashket.qpu.retry import Retry
+from flashket.qpu.spending import budget
 from flashket.qpu.together import compile_together
 
 __all__ = [

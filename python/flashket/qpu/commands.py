@@ -14,13 +14,15 @@ import numpy as np
 from flashket.cli import FAILED, GOOD, open_npy, write_npy
 from flashket.errors import InputError, explanation
 from flashket.qpu import jobs
-from flashket.qpu.budget import budget, worst_case
+from flashket.qpu.adapters import Adapter
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import Journal, Record, default_path
 from flashket.qpu.kernel_jobs import open_gram, plan_gram
 from flashket.qpu.mitigation import Mitigation, ReadoutMitigation, ZeroNoise
 from flashket.qpu.mitigation.psd import PSD_METHODS
 from flashket.qpu.mitigation.rescale import RESCALE_MODES
+from flashket.qpu.offers import IBM_PLANS, offer_name
+from flashket.qpu.spending import budget, worst_case
 from flashket.spec import parse_spec
 
 
@@ -68,7 +70,7 @@ def _submit(arguments: argparse.Namespace) -> int:
     plan = plan_gram(
         open_npy(arguments.input, "qpu submit"),
         kernel=parse_spec(arguments.kernel),
-        backend=arguments.backend,
+        backend=_backend(arguments.backend, arguments.plan),
         shots=arguments.shots,
         seed=arguments.seed,
         estimator=arguments.estimator,
@@ -92,6 +94,20 @@ def _submit(arguments: argparse.Namespace) -> int:
     print(f"Job {sent.job.id}: {sent.job.status(refresh=False).state}, in {journal.path}")
     print(f"Next: flashket qpu fetch {sent.job.id} OUT.npy")
     return GOOD
+
+
+def _backend(name: str, plan: str | None) -> str | Adapter:
+    """Return the backend whose prices are those of ``--plan``."""
+    from flashket.qpu.adapters import open_adapter
+
+    if plan is None:
+        return name
+    offer = offer_name(plan)
+    if offer not in IBM_PLANS.values() or not name.startswith("ibm:") or name.startswith("ibm:fake_"):
+        wanted = f"--plan must be one of IBM's ({', '.join(IBM_PLANS)}), for a device of IBM's"
+        do = "leave it out: other prices do not depend on a plan, or are reserved at the dearest"
+        raise InputError(explanation("qpu submit", wanted, f"{plan} for {name}", do))
+    return open_adapter(name, plan=offer)
 
 
 def _mitigation(steps: Sequence[str]) -> Mitigation | None:
@@ -194,7 +210,7 @@ def _cost(cost: Cost) -> str:
     """Return a cost in words, with the date of its prices."""
     parts = [f"{cost.circuits:,} circuits, {cost.executions:,} executions"]
     if cost.qpu_seconds is not None:
-        parts.append(f"{cost.qpu_seconds:,.3g} QPU seconds")
+        parts.append(f"{_seconds(cost.qpu_seconds)} QPU seconds{' (modelled)' if cost.qpu_seconds else ''}")
     if cost.hqc is not None:
         parts.append(f"{cost.hqc:,.0f} HQC")
     if cost.usd is None:
@@ -202,8 +218,13 @@ def _cost(cost: Cost) -> str:
     else:
         worst = "" if cost.usd_worst is None else f" (at most {cost.usd_worst:,.2f})"
         dated = f", list prices of {cost.price_date}{', out of date' if cost.is_stale else ''}" if cost.price_date else ""
-        parts.append(f"{cost.usd:,.2f} USD{worst}{dated}")
+        plan = f" by {cost.provider}" if cost.provider else ""
+        parts.append(f"{cost.usd:,.2f} USD{worst}{plan}{dated}")
     return ", ".join(parts) + "".join(f"\n  {note}" for note in cost.notes)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 1000 else f"{seconds:.3g}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:

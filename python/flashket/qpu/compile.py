@@ -146,6 +146,31 @@ def compile_pair(program: Program, profile: DeviceProfile, *, layout: Sequence[i
     return NativeCircuit(profile, qubits, parts, tuple(range(program.n_qubits)))
 
 
+def compile_program(
+    program: Program, profile: DeviceProfile, *, layout: Sequence[int] | None = None, compiler: str = "auto"
+) -> NativeCircuit:
+    """Return one program in a device's gates, with features for angles, all qubits measured: what :func:`compile_pair` does of one half.
+
+    Parameters, errors and notes as there.
+
+    Examples
+    --------
+    >>> import flashket as fk
+    >>> from flashket.qpu import load_profile
+    >>> native = compile_program(fk.IQP(4).program(), load_profile("ibm_torino"))
+    >>> len(native.parts), native.n_two_qubit
+    (1, 17)
+    """
+    place = "compile_program"
+    if _is_qiskit(place, compiler):
+        return _by_qiskit(place, (program,), tuple(range(program.n_qubits)), profile, layout)
+    items, names = without_swaps(interactions(program), list(range(program.n_qubits)))
+    qubits = _layout(place, (items,), program.n_qubits, profile, layout, tuple(names))
+    way, end = route(items, range(program.n_qubits), _neighbours(qubits, profile))
+    native = NativeCircuit(profile, qubits, (), ())
+    return NativeCircuit(profile, qubits, (Writer(native, program.n_features).write(way),), tuple(end[name] for name in names))
+
+
 def _is_qiskit(place: str, compiler: str) -> bool:
     if compiler not in ("auto", "qiskit"):
         raise InputError(explanation(place, 'compiler must be "auto" or "qiskit"', repr(compiler), "leave it out"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from flashket.economics.prices import Price, load_prices, oldest
@@ -15,6 +15,7 @@ from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.native import NativeCircuit
 from flashket.qpu.offers import Offer, PricedDevice, find_device, find_offer
 from flashket.qpu.profile import DeviceProfile
+from flashket.qpu.timing import TimeModel
 from flashket.qpu.workload import CircuitCounts, Work, count_circuit, durations
 
 IBM_JOB_SECONDS = 2.0
@@ -45,7 +46,7 @@ class Cost:
     circuits, executions : int
         Circuits, and circuits times shots.
     qpu_seconds : float or None
-        Modelled time that the provider would bill.
+        Modelled time of the device: what the provider bills where it sells time, and the least that a caller waits anywhere.
     usd, usd_worst : float or None
         List-price money: expected, and the most it can be. ``usd_worst`` is what a budget reserves.
     hqc : float or None
@@ -99,7 +100,8 @@ def estimate_cost(
         Of each circuit.
     provider : str, optional
         How it is bought, e.g. "ibm_payg" (default for IBM), "ibm_flex", "ibm_premium", "ibm_open", "quantinuum_10k_hqc",
-        "braket_iqm_garnet", "azure_ionq_forte"; by default the usual way.
+        "braket_iqm_garnet", "azure_ionq_forte"; by default the usual way. IBM's plans by their own names too: "open", "pay-as-you-go",
+        "flex", "premium".
     circuits_per_task : int
         For providers that charge tasks (Braket): more than 1 if they are sent as ProgramSets.
     today : datetime.date, optional
@@ -121,6 +123,9 @@ def estimate_cost(
     measurements; dollars as the plan's price divided by its credits. Braket: tasks and shots. IonQ on Azure: gates times shots, with a
     minimum for each circuit. Rigetti on Azure: started 10 ms of modelled time. IQM Resonance: modelled seconds.
 
+    Seconds are modelled for every device (:func:`shot_seconds`), also where something else is charged. Queue, network and the loading of
+    circuits are not in them, as no provider publishes them; :func:`call_seconds` adds what a caller knows of those.
+
     The worst case takes 1.5 times modelled seconds (rounded up to whole ones), 1.25 times modelled gates, no ProgramSets, the higher of
     two minimum prices, and the dearer plan of Quantinuum.
 
@@ -138,11 +143,7 @@ def estimate_cost(
         raise InputError(explanation("cost", f"shots must be {len(circuits)} positive integers for as many circuits", list(shots), do))
     if circuits_per_task < 1:
         raise InputError(explanation("cost", "circuits_per_task must be positive", circuits_per_task, "1 sends each on its own"))
-    one, two = device.one_qubit_gate, device.two_qubit_gate
-    duration_1q, duration_2q, _ = device_durations(device)
-    work = [
-        Work(count_circuit(circuit, one, two, duration_1q, duration_2q), 1, count) for circuit, count in zip(circuits, shots, strict=True)
-    ]
+    work = [Work(count_on(device, circuit), 1, count) for circuit, count in zip(circuits, shots, strict=True)]
     return cost_of_work(device, work, provider=provider, circuits_per_task=circuits_per_task, today=today)
 
 
@@ -246,33 +247,107 @@ def call_seconds(
 
 
 def device_durations(device: DeviceProfile | PricedDevice) -> tuple[float, float, float]:
-    """Return the median durations of a pulse, a two-qubit gate and a measurement in seconds, nan where unknown."""
-    return durations(device) if isinstance(device, DeviceProfile) else (math.nan, math.nan, math.nan)
+    """Return the durations of a pulse, a two-qubit gate and a measurement in seconds, nan where unknown.
+
+    The medians of the profile's calibration data; where it has none, published ones (:mod:`flashket.qpu.timing`).
+
+    Examples
+    --------
+    >>> device_durations(find_device("ionq_forte"))
+    (0.00013, 0.00097, 0.00015)
+    """
+    pulse, pair, readout = durations(device) if isinstance(device, DeviceProfile) else (math.nan, math.nan, math.nan)
+    timing = device.timing
+    if timing is None:
+        return pulse, pair, readout
+    return _first(pulse, timing.pulse), _first(pair, timing.pair), _first(readout, timing.readout)
+
+
+def count_on(device: DeviceProfile | PricedDevice, circuit: MeasuredCircuit | NativeCircuit) -> CircuitCounts:
+    """Count a circuit in a device's gates, with its duration there; see :func:`flashket.qpu.workload.count_circuit`.
+
+    Examples
+    --------
+    >>> from flashket.program import Gate, Program
+    >>> bell = MeasuredCircuit((Program(2, 0, (Gate("h", (0,)), Gate("cx", (0, 1)))),), (0, 1))
+    >>> [count_on(find_device(name), bell).duration for name in ("ionq_forte", "quantinuum_h2-1")]
+    [0.00136, 0.055]
+    """
+    pulse, pair, _ = device_durations(device)
+    timing = device.timing
+    at_once = None if timing is None else timing.gates_at_once
+    counts = count_circuit(circuit, device.one_qubit_gate, device.two_qubit_gate, pulse, pair, at_once)
+    return counts if timing is None or math.isnan(timing.layer) else replace(counts, duration=_layers_seconds(timing, counts))
+
+
+def _layers_seconds(timing: TimeModel, counts: CircuitCounts) -> float:
+    """Return a shot's time on a device whose layers are timed with preparation and readout: the least is one layer."""
+    return max(1, counts.depth_2q) * timing.layer
+
+
+def shot_seconds(device: DeviceProfile | PricedDevice, counts: CircuitCounts) -> tuple[float, list[str]]:
+    """Return the modelled time of one shot, t_prep + D t_layer + t_readout + t_reset, and what was assumed; nan if nothing is known.
+
+    Parameters
+    ----------
+    device : DeviceProfile or PricedDevice
+        Its calibration data's durations; where they have none, published ones (:mod:`flashket.qpu.timing`).
+    counts : CircuitCounts
+        Of the circuit on this device: :func:`count_on`.
+
+    Returns
+    -------
+    seconds : float
+    notes : list of str
+
+    Examples
+    --------
+    >>> seconds, notes = shot_seconds(find_device("quantinuum_h2-2"), CircuitCounts(6, 6, 18, 9, 9, math.nan))
+    >>> round(seconds, 3)  # nine layers
+    0.495
+    """
+    timing, notes = device.timing, []
+    if timing is not None:
+        notes.append(f"time modelled with durations of {timing}")
+        if not math.isnan(timing.layer):
+            return _layers_seconds(timing, counts), notes
+    readout = device_durations(device)[2]
+    is_ion = device.two_qubit_gate == "rzz"
+    if is_ion and math.isnan(counts.duration) and math.isnan(readout):
+        return math.nan, ["the device's time is not modelled: no source gives its durations"]
+    pause = _first(device.rep_delay if isinstance(device, DeviceProfile) else math.nan, math.nan if timing is None else timing.pause)
+    if math.isnan(pause) and not is_ion:
+        pause = ASSUMED_PAUSE
+        notes.append("pause between shots not known: 250 us assumed, which is IBM's")
+    if math.isnan(readout) or math.isnan(counts.duration):
+        missing = [name for name, value in (("gates", counts.duration), ("readout", readout)) if math.isnan(value)]
+        notes.append(f"durations not known, counted as nothing: {' and '.join(missing)}")
+    reset = math.nan if timing is None else timing.reset
+    return sum(_known(seconds) for seconds in (reset, counts.duration, readout, pause)), notes
 
 
 def qpu_seconds(device: DeviceProfile | PricedDevice, work: Iterable[Work]) -> tuple[float | None, float | None, list[str]]:
     """Return modelled seconds on a device, their worst case, and what was assumed; None where there is nothing to model with."""
     work = list(work)
     circuits, executions = sum(item.circuits for item in work), sum(item.executions for item in work)
-    if device.two_qubit_gate == "rzz":
-        return None, None, ["the device's time is not modelled (its durations are not published)"]
-    notes = []
-    pause = device.rep_delay if isinstance(device, DeviceProfile) else math.nan
-    readout = device_durations(device)[2]
-    if math.isnan(pause):
-        pause = ASSUMED_PAUSE
-        notes.append("pause between shots not known: 250 us assumed")
-    if math.isnan(readout) or any(math.isnan(item.counts.duration) for item in work):
-        notes.append("durations not known: gates and readout count nothing beside the pause")
-    shot_sum = sum(item.executions * (pause + _known(item.counts.duration) + _known(readout)) for item in work)
+    shots = [shot_seconds(device, item.counts) for item in work]
+    notes = list(dict.fromkeys(note for _, said in shots for note in said))
+    shot_sum = math.fsum(item.executions * seconds for item, (seconds, _) in zip(work, shots, strict=True))
+    if math.isnan(shot_sum):
+        return None, None, notes
     if device.vendor != "IBM":
         return shot_sum, float(math.ceil(TIME_MARGIN * shot_sum)), notes
     jobs = _ibm_jobs(device, circuits, executions)
     seconds = jobs * IBM_JOB_SECONDS + shot_sum
-    if math.isclose(pause, ASSUMED_PAUSE):
+    pause = device.rep_delay if isinstance(device, DeviceProfile) else math.nan
+    if math.isnan(pause) or math.isclose(pause, ASSUMED_PAUSE):
         seconds = max(ibm_seconds(executions, jobs), seconds)
         notes.append("seconds are the greater of IBM's quick form, 2 s a job + 0.35 ms an execution, and of pauses and circuits")
     return seconds, float(math.ceil(TIME_MARGIN * seconds)), notes
+
+
+def _first(seconds: float, other: float) -> float:
+    return other if math.isnan(seconds) else seconds
 
 
 def _known(seconds: float) -> float:

@@ -12,11 +12,11 @@ from contextlib import suppress
 from flashket.errors import JobError, explanation
 from flashket.program import Program
 from flashket.qpu.adapters._base import Adapter, Batch, Result, check_counts
-from flashket.qpu.budget import Amount, Reservation, expected, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.credentials import redact
 from flashket.qpu.journal import UNSENT, Journal, Part, Record, write_counts
 from flashket.qpu.retry import NoAnswer, Retry
+from flashket.qpu.spending import Amount, Reservation, expected, worst_case
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 

@@ -21,11 +21,11 @@ import numpy as np
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Adapter, Batch, Limits
-from flashket.qpu.budget import Reservation, reserve
 from flashket.qpu.cost import Cost
 from flashket.qpu.journal import CircuitEntry, Journal, Part, Plan, Record
 from flashket.qpu.retry import Retry
 from flashket.qpu.sending import Sending, new_token
+from flashket.qpu.spending import Reservation, reserve
 from flashket.qpu.splitting import check_batch, split
 
 REUSE = ("unfinished", "any", "never")

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flashket.errors import InputError, explanation
 from flashket.qpu.profile import DeviceProfile, load_profile, profile_names
+from flashket.qpu.timing import TIME_MODELS, TimeModel
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class PricedDevice:
         Whether every pair has the two-qubit gate; otherwise routing adds gates that are not counted.
     note : str
         What a user should know.
+    timing : TimeModel or None
+        Published durations, as of a profile.
     """
 
     name: str
@@ -35,15 +39,16 @@ class PricedDevice:
     two_qubit_gate: str
     is_all_to_all: bool
     note: str = ""
+    timing: TimeModel | None = None
 
 
 PRICED_DEVICES = (
-    PricedDevice("iqm_garnet", "IQM", 20, "u", "cz", False),
-    PricedDevice("iqm_emerald", "IQM", 54, "u", "cz", False),
-    PricedDevice("rigetti_ankaa", "Rigetti", 82, "sx", "cz", False),
-    PricedDevice("rigetti_cepheus-1-108q", "Rigetti", 108, "sx", "cz", False),
-    PricedDevice("ionq_forte", "IonQ", 36, "u", "rzz", True),
-    PricedDevice("ionq_aria", "IonQ", 25, "u", "rzz", True, "no longer offered"),
+    PricedDevice("iqm_garnet", "IQM", 20, "u", "cz", False, "", TIME_MODELS["IQM"]),
+    PricedDevice("iqm_emerald", "IQM", 54, "u", "cz", False, "", TIME_MODELS["IQM"]),
+    PricedDevice("rigetti_ankaa", "Rigetti", 82, "sx", "cz", False, "", TIME_MODELS["Rigetti"]),
+    PricedDevice("rigetti_cepheus-1-108q", "Rigetti", 108, "sx", "cz", False, "", TIME_MODELS["Rigetti"]),
+    PricedDevice("ionq_forte", "IonQ", 36, "u", "rzz", True, "", TIME_MODELS["IonQ Forte"]),
+    PricedDevice("ionq_aria", "IonQ", 25, "u", "rzz", True, "no longer offered", TIME_MODELS["IonQ Aria"]),
 )
 
 
@@ -90,6 +95,66 @@ OFFERS = (
 )
 
 
+IBM_PLANS = {"open": "ibm_open", "pay-as-you-go": "ibm_payg", "flex": "ibm_flex", "premium": "ibm_premium"}
+"""IBM's names of its plans, and the offers they are here."""
+
+
+def offer_name(plan: str) -> str:
+    """Return the offer of a plan: one of IBM's by IBM's name, or any by its name here.
+
+    Raises
+    ------
+    InputError
+        For an unknown one, listing what exists.
+
+    Examples
+    --------
+    >>> offer_name("pay-as-you-go"), offer_name("quantinuum_17k_hqc")
+    ('ibm_payg', 'quantinuum_17k_hqc')
+    """
+    name = IBM_PLANS.get(plan, plan)
+    if name not in {offer.name for offer in OFFERS}:
+        names = ", ".join([*IBM_PLANS, *(offer.name for offer in OFFERS)])
+        raise InputError(explanation("qpu", f"a plan must be one of {names}", repr(plan), "the first four are IBM's"))
+    return name
+
+
+def offers_for(plans: Sequence[str], devices: Sequence[DeviceProfile | PricedDevice]) -> list[str | None]:
+    """Return for every device the plan that it is bought under, None for the usual one.
+
+    Parameters
+    ----------
+    plans : sequence of str
+        See :func:`offer_name`; each holds for the devices that are sold that way.
+    devices : sequence of DeviceProfile or PricedDevice
+        What is to be bought.
+
+    Raises
+    ------
+    InputError
+        For an unknown plan, one that sells none of the devices, and two for the same device.
+
+    Examples
+    --------
+    >>> offers_for(["flex"], [find_device("ibm_torino"), find_device("ionq_forte")])
+    ['ibm_flex', None]
+    """
+    names = list(dict.fromkeys(offer_name(plan) for plan in plans))
+    wanted = [offer for offer in OFFERS if offer.name in names]
+    found: list[str | None] = []
+    for device in devices:
+        sold = [offer.name for offer in wanted if offer.sells(device)]
+        if len(sold) > 1:
+            raise InputError(explanation("qpu", f"one plan for {device.name} was wanted", ", ".join(sold), "choose one"))
+        found.append(sold[0] if sold else None)
+    for name in names:
+        if name not in found:
+            ways = dict.fromkeys(offer.name for device in devices for offer in OFFERS if offer.sells(device))
+            do = f"these are sold by {', '.join(ways) or 'nobody that publishes prices'}"
+            raise InputError(explanation("qpu", f"plan {name} must sell one of {', '.join(one.name for one in devices)}", "none", do))
+    return found
+
+
 def device_names() -> list[str]:
     """Return every device that can be estimated: the profiles, then the devices that have only a price.
 
@@ -133,7 +198,7 @@ def find_offer(device: DeviceProfile | PricedDevice, provider: str | None) -> Of
     if provider is None:
         return ways[0] if ways else None
     for offer in ways:
-        if offer.name == provider:
+        if offer.name == IBM_PLANS.get(provider, provider):
             return offer
     names = ", ".join(offer.name for offer in ways) or "nowhere that publishes prices"
     raise InputError(explanation("qpu", f"provider must be one that sells {device.name}", repr(provider), f"it is sold by {names}"))

@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any, NoReturn
 
 from flashket.errors import InputError, explanation
+from flashket.qpu.timing import TimeModel, parse_time_model
 
 DEVICES = Path(__file__).parent / "devices"
 TWO_QUBIT_GATES = ("cz", "ecr", "cx", "rzz", "sqrt_iswap")
@@ -84,6 +85,8 @@ class DeviceProfile:
     layer_fidelity : tuple of (tuple of int, float)
         Lines of qubits, and the fidelity of the two layers of two-qubit gates that cover each, all gates of a layer at once
         (McKay et al., arXiv:2311.05933); () where the source does not say.
+    timing : TimeModel or None
+        Durations of another source, for time and money alone, where this one has none; noise does not read them.
 
     Raises
     ------
@@ -129,6 +132,7 @@ class DeviceProfile:
     broken_edges: tuple[tuple[int, int], ...] = ()
     error_2q_parallel: tuple[float, ...] | None = None
     layer_fidelity: tuple[tuple[tuple[int, ...], float], ...] = ()
+    timing: TimeModel | None = None
 
     def __post_init__(self) -> None:
         for field in ("name", "vendor", "processor", "snapshot", "source", "licence", "notes"):
@@ -151,6 +155,7 @@ class DeviceProfile:
         for field in ("max_shots", "max_circuits", "max_executions"):
             value = getattr(self, field)
             _check(value is None or _is_count(value), field, "a positive integer, or null for no limit", value)
+        _check(self.timing is None or isinstance(self.timing, TimeModel), "timing", "a TimeModel, or None", self.timing)
 
     def _check_descriptions(self) -> None:
         """Check what nothing is computed from. Only files are held to it: what code makes of a part of a device may keep the whole's."""
@@ -429,6 +434,8 @@ def parse_profile(text: str) -> DeviceProfile:
     for key in ("edges", "broken_edges", "modelled", "labels", "layer_fidelity"):
         if key in values and values[key] is not None:
             values[key] = _tuples(values[key])
+    if "timing" in values:
+        values["timing"] = parse_time_model(values["timing"])
     profile = DeviceProfile(**values)
     profile._check_descriptions()
     return profile

@@ -79,6 +79,8 @@ def table(profiles: Sequence[DeviceProfile], today: date) -> str:
     for profile in profiles:
         package = profile.source.split(",")[0] or "a file without a source"
         text = f"{package} ({profile.licence or 'no licence given'}). {profile.notes}{_limits(profile)}"
+        if profile.timing is not None:
+            text += f" Durations for time and money alone: {profile.timing}."
         sources.setdefault(text, []).append(profile.name)
     for text, names in sources.items():
         lines += textwrap.wrap(f"{', '.join(names)}: {text}", 160, subsequent_indent="    ", break_on_hyphens=False)

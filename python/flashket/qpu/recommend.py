@@ -15,13 +15,13 @@ from flashket.errors import BackendUnavailable, InputError, ResourceLimit, expla
 from flashket.kernels import Kernel, Projected
 from flashket.qpu.allocate import check_target, noisy_variance
 from flashket.qpu.compile import compile_circuit
-from flashket.qpu.cost import Cost, cost_of_work, device_durations
-from flashket.qpu.estimate import expected_fidelity
+from flashket.qpu.cost import Cost, cost_of_work, count_on
+from flashket.qpu.estimates import expected_fidelity
 from flashket.qpu.estimators import ESTIMATORS, RandomisedMeasurement
 from flashket.qpu.estimators._base import Estimator, PairEstimator
 from flashket.qpu.estimators.randomised import best_shots, pair_variance
 from flashket.qpu.profile import DeviceProfile, load_profile
-from flashket.qpu.workload import CircuitCounts, Work, count_circuit
+from flashket.qpu.workload import CircuitCounts, Work
 
 _LEAST_SIGNAL = 0.01
 """Below this share of the signal an estimator is not recommended: what is left is less than the model's own errors."""
@@ -223,8 +223,7 @@ def _row(
         native = compile_circuit(circuit, device)
     except (InputError, ResourceLimit, BackendUnavailable) as error:
         return refused(f"does not compile: {error}")
-    duration_1q, duration_2q, _ = device_durations(device)
-    counts = count_circuit(native, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
+    counts = count_on(device, native)
     fidelity = expected_fidelity(device, counts)
     if math.isnan(fidelity):
         return refused("the profile lacks error rates", counts)

@@ -12,11 +12,11 @@ from typing import Any
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.qpu.adapters._base import Batch, TransientError
-from flashket.qpu.budget import Amount, reserve, worst_case
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.credentials import redact
 from flashket.qpu.fetching import Fetching
 from flashket.qpu.journal import UNSENT, Part
+from flashket.qpu.spending import Amount, reserve, worst_case
 
 
 def new_token() -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,8 +62,10 @@ class Work:
 class _Schedule:
     """Counts gates as they come and starts each as soon as its qubits are free."""
 
-    def __init__(self, n_qubits: int, one: str, two: str, duration_1q: float, duration_2q: float) -> None:
+    def __init__(self, n_qubits: int, one: str, two: str, duration_1q: float, duration_2q: float, gates_at_once: int | None = None) -> None:
         self.one, self.two = one, two
+        # When each of the places for a gate is free again; without a limit every qubit has its own.
+        self.places = [0.0] * min(gates_at_once or n_qubits, n_qubits)
         self.knows_durations = not math.isnan(duration_1q + duration_2q)
         self.duration_1q, self.duration_2q = (duration_1q, duration_2q) if self.knows_durations else (0.0, 0.0)
         self.free = [0.0] * n_qubits
@@ -77,15 +80,22 @@ class _Schedule:
     def flush(self, qubit: int) -> None:
         pulses = min(self.pending[qubit], 1 if self.one == "u" else 2)
         self.n_1q += pulses
-        self.free[qubit] += pulses * self.duration_1q
+        if pulses:
+            self.free[qubit] = self._run(self.free[qubit], pulses * self.duration_1q)
         self.pending[qubit] = 0
+
+    def _run(self, ready: float, duration: float) -> float:
+        """Return when a gate ends that can begin at ``ready``, in the first place that is free."""
+        end = max(ready, self.places[0]) + duration
+        heapq.heapreplace(self.places, end)
+        return end
 
     def entangle(self, a: int, b: int, times: int = 1) -> None:
         for _ in range(times):
             self.flush(a)
             self.flush(b)
             self.n_2q += 1
-            self.free[a] = self.free[b] = max(self.free[a], self.free[b]) + self.duration_2q
+            self.free[a] = self.free[b] = self._run(max(self.free[a], self.free[b]), self.duration_2q)
             self.layers[a] = self.layers[b] = max(self.layers[a], self.layers[b]) + 1
 
     def cx(self, control: int, target: int) -> None:
@@ -152,7 +162,16 @@ class _Schedule:
         return CircuitCounts(len(self.free), n_measured, self.n_1q, self.n_2q, self.layers[0], duration)
 
 
-def count(parts: Sequence[Program], n_measured: int, *, one: str, two: str, duration_1q: float, duration_2q: float) -> CircuitCounts:
+def count(
+    parts: Sequence[Program],
+    n_measured: int,
+    *,
+    one: str,
+    two: str,
+    duration_1q: float,
+    duration_2q: float,
+    gates_at_once: int | None = None,
+) -> CircuitCounts:
     """Count programs as if every pair of qubits were connected, which is an upper bound there: neighbours on one qubit are merged,
     two-qubit gates are not cancelled.
 
@@ -166,6 +185,8 @@ def count(parts: Sequence[Program], n_measured: int, *, one: str, two: str, dura
         The device's gates: see ``flashket.qpu.profile``.
     duration_1q, duration_2q : float
         Of a pulse and of a two-qubit gate, seconds.
+    gates_at_once : int, optional
+        How many gates the device runs at the same time; by default as many as there are free qubits.
 
     Examples
     --------
@@ -175,7 +196,7 @@ def count(parts: Sequence[Program], n_measured: int, *, one: str, two: str, dura
     >>> counts.n_2q, counts.depth_2q
     (10, 10)
     """
-    schedule = _Schedule(parts[0].n_qubits, one, two, duration_1q, duration_2q)
+    schedule = _Schedule(parts[0].n_qubits, one, two, duration_1q, duration_2q, gates_at_once)
     for number, part in enumerate(parts):
         if number:
             schedule.barrier()
@@ -197,11 +218,14 @@ def _is_phase(gates: Sequence[Gate]) -> bool:
     return gates[1].name in _VIRTUAL and gates[1].qubits[0] == gates[0].qubits[1]
 
 
-def count_circuit(circuit: MeasuredCircuit | NativeCircuit, one: str, two: str, duration_1q: float, duration_2q: float) -> CircuitCounts:
+def count_circuit(
+    circuit: MeasuredCircuit | NativeCircuit, one: str, two: str, duration_1q: float, duration_2q: float, gates_at_once: int | None = None
+) -> CircuitCounts:
     """Count one circuit: a native one as it stands, another as :func:`count` says."""
     if isinstance(circuit, MeasuredCircuit):
-        return count(circuit.parts, len(circuit.measured), one=one, two=two, duration_1q=duration_1q, duration_2q=duration_2q)
-    schedule = _Schedule(len(circuit.qubits), one, two, duration_1q, duration_2q)
+        times = {"duration_1q": duration_1q, "duration_2q": duration_2q}
+        return count(circuit.parts, len(circuit.measured), one=one, two=two, gates_at_once=gates_at_once, **times)
+    schedule = _Schedule(len(circuit.qubits), one, two, duration_1q, duration_2q, gates_at_once)
     for number, part in enumerate(circuit.parts):
         if number:
             schedule.barrier()

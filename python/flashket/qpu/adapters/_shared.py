@@ -1,31 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The FlashKet authors
 # SPDX-License-Identifier: Apache-2.0
-"""What adapters share: imports of SDKs, translation of their errors, checks of a batch, simulators that run in this process."""
+"""What adapters share: imports of SDKs, checks of a batch, gates, costs, simulators that run in this process."""
 
 from __future__ import annotations
 
 import importlib
 import math
 import operator
-import re
-import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from flashket.errors import BackendUnavailable, FlashKetError, InputError, JobError, explanation
+from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.program import Gate, Linear, Program
-from flashket.qpu.adapters._base import Batch, Limits, Result, TransientError, check_counts
+from flashket.qpu.adapters._asking import asked
+from flashket.qpu.adapters._base import Batch, Limits, Result, check_counts
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import redact
-
-Answer = TypeVar("Answer")
-
-STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
 def sdk(module: str, package: str, extra: str, place: str) -> Any:
@@ -35,140 +31,6 @@ def sdk(module: str, package: str, extra: str, place: str) -> Any:
     except ImportError as error:
         do = f"pip install 'flashket[{extra}]'"
         raise BackendUnavailable(explanation(place, f"the package {package} is needed", f"{type(error).__name__}: {error}", do)) from None
-
-
-def asked(place: str, question: Callable[[], Answer]) -> Answer:
-    """Return what a provider's SDK answers; its errors become ours, with every credential removed.
-
-    The SDK's own exception is not chained: its text, and the frames it keeps alive, may hold credentials.
-
-    Raises
-    ------
-    TransientError
-        For timeouts, lost connections, 429 and 5xx.
-    JobError
-        For everything else, with the provider's reason.
-    """
-    try:
-        return question()
-    except (FlashKetError, TransientError):
-        raise
-    except Exception as error:  # noqa: BLE001  # SDKs have no common base class
-        failure = translated(place, error)
-    raise failure
-
-
-def before_sending(question: Callable[[], Answer]) -> Answer:
-    """Return the answer to what is asked before a job is sent, so that its failure leaves no doubt: the provider took nothing.
-
-    Raises
-    ------
-    TransientError
-        With ``refused``.
-    BackendUnavailable
-        For everything else that the provider says, e.g. that credentials have expired.
-    """
-    try:
-        return question()
-    except TransientError as error:
-        failure: Exception = TransientError(str(error), error.retry_after, refused=True)
-    except JobError as error:
-        failure = BackendUnavailable(f"{error} (nothing was sent)")
-    raise failure
-
-
-def asked_in_vain(place: str, question: Callable[[], Answer]) -> Answer | None:
-    """Return what a provider's SDK answers, None if it does not: for what a result can be without."""
-    try:
-        return asked(place, question)
-    except (JobError, TransientError):
-        return None
-
-
-_TRANSIENT_NAMES = re.compile(
-    r"Timeout|TimedOut|ConnectionError|ConnectionReset|ConnectionAborted|BrokenPipe|EndpointConnection|Throttl|TooManyRequests|RateLimit"
-    r"|RetryError|Retriable|ServiceUnavailable|SystemUnavailable|DeadlineExceeded|ResourceExhausted|InternalServerError|InternalSystemError"
-    r"|BadGateway|GatewayTimeout|NameResolution|\bProtocolError\b"
-)
-_REFUSED_NAMES = re.compile(r"TooManyRequests|RateLimit|Throttl")
-# SDKs that wrap the error of their HTTP library keep its text.
-_TRANSIENT_TEXT = re.compile(r"Max retries exceeded|timed out|Connection aborted|Remote end closed|Connection reset")
-_AWS_CODES = {
-    "ThrottlingException": 429,
-    "Throttling": 429,
-    "TooManyRequestsException": 429,
-    "SlowDown": 429,
-    "ServiceUnavailable": 503,
-    "InternalServiceException": 500,
-    "RequestTimeout": 408,
-}
-_STATUS = re.compile(
-    r"\bstatus(?:[ _]code)?\s*[:=]?\s*(?:429|5\d\d)\b|\bHTTP(?:/[\d.]+)?\s+(?:429|5\d\d)\b|\b(?:429|5\d\d) (?:Client|Server) Error", re.I
-)
-
-
-def translated(place: str, error: BaseException) -> Exception:
-    """Return TransientError or JobError for an SDK's exception."""
-    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
-    reason = redact(str(error)).strip() or type(error).__name__
-    code, headers = _http(error)
-    said = _STATUS.search(reason) if code is None else None
-    passing = code in (408, 425, 429) or (code or 0) >= 500
-    if passing or said or (code is None and (_TRANSIENT_NAMES.search(kinds) or _TRANSIENT_TEXT.search(reason))):
-        text = explanation(place, "the provider did not answer", f"{type(error).__name__}: {reason}")
-        refused = (
-            code == 429 or bool(said and "429" in said.group()) or bool(_REFUSED_NAMES.search(kinds)) or never_connected(error, reason)
-        )
-        return TransientError(text, retry_after(headers), refused=refused)
-    return JobError(explanation(place, "the provider refused", f"{type(error).__name__}: {reason}"))
-
-
-_NEVER_CONNECTED = re.compile(
-    r"NewConnectionError|NameResolutionError|Failed to establish a new connection|Name or service not known|getaddrinfo"
-)
-
-
-def never_connected(error: BaseException, reason: str) -> bool:
-    """Return whether the request surely did not reach the provider."""
-    return isinstance(error, (ConnectionRefusedError, socket.gaierror)) or bool(_NEVER_CONNECTED.search(reason))
-
-
-def _http(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
-    """Return the HTTP status and headers that an exception carries, in the places where requests, urllib, boto3 and gRPC put them."""
-    response: Any = getattr(error, "response", None)
-    if isinstance(response, dict):
-        metadata = response.get("ResponseMetadata", {})
-        name = response.get("Error", {}).get("Code", "")
-        return _AWS_CODES.get(name, metadata.get("HTTPStatusCode")), metadata.get("HTTPHeaders", {})
-    for place in (response, error):
-        for attribute in ("status_code", "code", "http_status"):
-            value = getattr(place, attribute, None)
-            if isinstance(value, int) and 100 <= value < 600:
-                return value, getattr(place, "headers", None) or {}
-    return None, {}
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header; its other form, a date, is turned into seconds from now.
-
-    Examples
-    --------
-    >>> retry_after({"Retry-After": "7"}), retry_after({})
-    (7.0, None)
-    """
-    from email.utils import parsedate_to_datetime
-
-    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
 
 
 def check_batch(batch: Batch, limits: Limits, place: str) -> None:
@@ -363,39 +225,10 @@ def device_cost(batch: Batch, names: Sequence[str], seller: str = "", *, circuit
     return unknown(f"no profile of {names[0]}: pass profile= with the name of a known device or a profile's file")
 
 
-class Unlisted:
-    """What is known of the jobs of a provider that cannot be asked for them by token: those that this process sent.
-
-    Parameters
-    ----------
-    place : str
-        The adapter's name.
-    """
-
-    def __init__(self, place: str) -> None:
-        self.place, self._sent, self._refused = place, dict[str, str](), set[str]()
-
-    def send(self, token: str, question: Callable[[], str]) -> str:
-        """Return the id of the job that ``question`` sends, and keep what became of the token."""
-        try:
-            self._sent[token] = asked(self.place, question)
-        except JobError:
-            self._refused.add(token)
-            raise
-        return self._sent[token]
-
-    def find(self, token: str) -> str | None:
-        """Return the id, None if the provider refused the job; raise JobError for what another process sent."""
-        if token in self._sent or token in self._refused:
-            return self._sent.get(token)
-        do = "look at the provider's own list of jobs, and only if it is not there submit again with retry_unknown=True (--retry-unknown)"
-        raise JobError(explanation(self.place, "jobs of this provider cannot be looked up by their token", repr(token), do))
-
-
-class LocalAdapter:
+class LocalAdapter(ABC):
     """A simulator in this process: ``submit`` runs it. Its jobs end with the process; running them again costs nothing.
 
-    Subclasses have ``_run(batch)``, which returns the counts and what else a Result's ``raw`` should say.
+    ``_run(batch)`` of a subclass returns the counts and what else a Result's ``raw`` should say.
     """
 
     is_remote = False
@@ -407,8 +240,8 @@ class LocalAdapter:
         self._limits = limits
         self._results: dict[str, Result] = {}
 
-    def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, batch: Batch) -> tuple[list[dict[int, int]], dict[str, Any]]: ...
 
     def limits(self) -> Limits:
         """Say what one job may hold."""

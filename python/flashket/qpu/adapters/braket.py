@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
+from flashket.qpu.adapters._asking import asked, before_sending, sent
 from flashket.qpu.adapters._base import Batch, Limits, Result
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, counts_of_bits, device_cost, drawn, rewritten, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, angle_of, check_batch, counts_of_bits, device_cost, drawn, rewritten, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, find_credential, need_credential, redact
@@ -189,7 +190,8 @@ class BraketAdapter:
             boto3 = sdk("boto3", "amazon-braket-sdk", "braket", self.name)
             region = self._arn.split(":")[3]
             session = asked(self.name, lambda: boto3.Session(**({"region_name": region} if region else {})))
-            self._session_found = asked(self.name, lambda: self._aws.AwsSession(boto_session=session))
+            config = sdk("botocore.config", "amazon-braket-sdk", "braket", self.name).Config(retries={"total_max_attempts": 1})
+            self._session_found = asked(self.name, lambda: self._aws.AwsSession(boto_session=session, config=config))
         if not self._is_known:
             # Whatever boto3 found, so that redact() knows it.
             found = asked(self.name, self._session_found.boto_session.get_credentials)
@@ -244,11 +246,14 @@ class BraketAdapter:
 
     def submit(self, batch: Batch, token: str) -> str:
         """Send the batch as one task."""
-        check_batch(batch, self.limits(), self.name)
-        session = self._session()
-        bucket, prefix = self._s3 or (asked(self.name, session.default_bucket), "flashket")
+        check_batch(batch, before_sending(self.limits), self.name)
+        session = before_sending(self._session)
+        bucket, prefix = self._s3 or (before_sending(lambda: asked(self.name, session.default_bucket)), "flashket")
         request = self.request(batch, token, bucket, prefix)
-        return str(asked(self.name, lambda: session.create_quantum_task(**request)))
+        # A session of the user's may ask several times: then the last answer is not the whole story.
+        retries: dict[str, Any] = getattr(session.braket_client.meta.config, "retries", None) or {}
+        asks_once = retries.get("total_max_attempts") == 1
+        return str(sent(self.name, lambda: session.create_quantum_task(**request), is_one_request=asks_once))
 
     def find(self, token: str) -> str | None:
         """Return the task with this tag, among all tasks of the device."""

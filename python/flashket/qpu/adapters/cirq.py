@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
+from flashket.qpu.adapters._asking import Unlisted, asked, asked_in_vain, before_sending, sent
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._shared import (
     LocalAdapter,
-    Unlisted,
     angle_of,
-    asked,
-    asked_in_vain,
     check_batch,
     circuit_seeds,
     counts_of_bits,
@@ -43,6 +41,7 @@ _STATES = {
     "CANCELLING": "cancelled",
 }
 _LABEL = "flashket-token"
+_CONFLICT = 409
 
 MAX_DENSITY_QUBITS = 8
 """Up to here the virtual engine simulates a density matrix."""
@@ -205,17 +204,27 @@ class EngineAdapter:
         As for cirq-google.
     profile : str, optional
         The device profile that estimates the cost.
+    service_args : dict, optional
+        As for ``cirq_google.EngineClient``: how the service is reached.
     """
 
     is_remote = True
 
     def __init__(
-        self, target: str, *, project: str | None = None, run_name: str = "", device_config_name: str = "", profile: str | None = None
+        self,
+        target: str,
+        *,
+        project: str | None = None,
+        run_name: str = "",
+        device_config_name: str = "",
+        profile: str | None = None,
+        service_args: dict[str, Any] | None = None,
     ) -> None:
         self.name, self._target, self._profile = f"cirq:{target}", target, profile or f"google_{target}"
         self._google = sdk("cirq_google", "cirq-google", "cirq", self.name)
         self._project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
         self._run = {"run_name": run_name, "device_config_name": device_config_name}
+        self._service_args = service_args
         self._engine_found: Any = None
 
     def _engine(self) -> Any:
@@ -224,8 +233,19 @@ class EngineAdapter:
             if not self._project:
                 do = "set GOOGLE_CLOUD_PROJECT or pass project="
                 raise BackendUnavailable(explanation(self.name, "a Google Cloud project is needed", "none; nothing was sent", do))
-            self._engine_found = asked(self.name, lambda: self._google.Engine(project_id=self._project))
+            self._engine_found = asked(self.name, lambda: self._google.Engine(self._project, context=self._context()))
         return self._engine_found
+
+    def _context(self) -> Any:
+        """Return how the engine is asked: each request once, as who asks again is decided here, and a job's by an answer of its own.
+
+        cirq-google would otherwise ask for up to an hour, and call a job sent that waits in a stream.
+        """
+        engine = sdk("cirq_google.engine.engine", "cirq-google", "cirq", self.name)
+        client = sdk("cirq_google.engine.engine_client", "cirq-google", "cirq", self.name).EngineClient(
+            service_args=self._service_args, verbose=False, max_retry_delay_seconds=0
+        )
+        return engine.EngineContext(client=client, enable_streaming=False)
 
     def limits(self) -> Limits:
         """Say what one job may hold: one circuit."""
@@ -238,29 +258,38 @@ class EngineAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the circuit."""
         check_batch(batch, self.limits(), self.name)
-        engine = self._engine()
-        device = asked(self.name, lambda: engine.get_processor(self._target).get_device())
-        made = asked(self.name, lambda: grid_circuit(batch.circuits[0], device))
-        program = f"flashket-{token}"
-        job = asked(
+        engine = before_sending(self._engine)
+        name = f"flashket-{token}"
+
+        def program() -> Any:
+            device = engine.get_processor(self._target).get_device()
+            made = grid_circuit(batch.circuits[0], device)
+            try:
+                return engine.create_program(made, name)
+            except Exception as error:
+                if getattr(error, "code", None) != _CONFLICT:
+                    raise
+                return engine.get_program(name)  # of an attempt before, whose job was not taken
+
+        # A program costs nothing; its job does.
+        found = before_sending(lambda: asked(self.name, program))
+        job = sent(
             self.name,
-            lambda: engine.run_sweep(
-                made,
+            lambda: found.run_sweep(
                 processor_id=self._target,
-                program_id=program,
                 job_id=f"job-{token}",
                 repetitions=batch.shots[0],
-                job_labels={_LABEL: token.lower()},
-                **{key: value for key, value in self._run.items() if value},
+                labels={_LABEL: token.lower()},
+                **self._run,
             ),
         )
-        return f"{program}/{job.id()}"
+        return f"{name}/{job.id()}"
 
     def find(self, token: str) -> str | None:
         """Return the job with this label."""
         engine = self._engine()
         jobs = asked(self.name, lambda: engine.list_jobs(has_labels={_LABEL: token.lower()}))
-        return f"{jobs[0].program().id()}/{jobs[0].id()}" if jobs else None
+        return f"{jobs[0].program_id}/{jobs[0].job_id}" if jobs else None
 
     def _job(self, job_id: str) -> Any:
         engine = self._engine()
@@ -293,11 +322,11 @@ class SamplerAdapter:
 
     def __init__(self, name: str, sampler: Any) -> None:
         self.name, self._sampler = name, sampler
-        self._results, self._tokens = dict[str, Result](), Unlisted(name)
+        self._results, self._tokens = dict[str, Result](), Unlisted(name, is_one_request=False)
 
     def limits(self) -> Limits:
-        """Say that no limits are known."""
-        return Limits(None)
+        """Say what one job may hold: one circuit, for where a second one failed the first would have been paid for nothing."""
+        return Limits(None, None, 1)
 
     def estimate(self, batch: Batch) -> Cost:
         """Say that the cost is unknown."""
@@ -306,11 +335,11 @@ class SamplerAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Run the batch."""
         check_batch(batch, self.limits(), self.name)
-        pairs = [(cirq_circuit(circuit), shots) for circuit, shots in zip(batch.circuits, batch.shots, strict=True)]
+        made = before_sending(lambda: asked(self.name, lambda: cirq_circuit(batch.circuits[0])))
 
         def send() -> str:
-            found = [self._sampler.run(made, repetitions=shots).measurements["c"] for made, shots in pairs]
-            self._results[token] = Result(tuple(map(counts_of_bits, found)))
+            found = self._sampler.run(made, repetitions=batch.shots[0]).measurements["c"]
+            self._results[token] = Result((counts_of_bits(found),))
             return token
 
         return self._tokens.send(token, send)

@@ -11,14 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
+from flashket.qpu.adapters._asking import Unlisted, asked, asked_in_vain, before_sending, sent
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._qiskit import counts_of_keys, quantum_circuit
 from flashket.qpu.adapters._shared import (
     LocalAdapter,
-    Unlisted,
-    asked,
-    asked_in_vain,
-    before_sending,
     check_batch,
     circuit_seeds,
     device_cost,
@@ -26,6 +23,7 @@ from flashket.qpu.adapters._shared import (
 )
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
+from flashket.qpu.offers import IBM_PLANS, offer_name
 
 MAX_EXECUTIONS = 5_000_000
 """Circuits times shots of one job, as IBM validates it."""
@@ -141,6 +139,14 @@ class SamplerAdapter(LocalAdapter):
         return BackendSamplerV2(backend=self._backend, options={} if seed is None else {"seed_simulator": seed})
 
 
+def _offer(plan: str, place: str) -> str:
+    """Return the offer of one of IBM's plans."""
+    offer = offer_name(plan)
+    if offer not in IBM_PLANS.values():
+        raise InputError(explanation(place, f"plan must be one of IBM's: {', '.join(IBM_PLANS)}", repr(plan)))
+    return offer
+
+
 class IBMAdapter:
     """A device of IBM Quantum.
 
@@ -157,7 +163,7 @@ class IBMAdapter:
     profile : str, optional
         The device profile that estimates the cost; by default the one of this name.
     plan : str
-        How time is bought: ``"ibm_payg"`` (default), ``"ibm_flex"``, ``"ibm_premium"``, ``"ibm_open"``.
+        How time is bought: ``"pay-as-you-go"`` (default), ``"flex"``, ``"premium"``, ``"open"``.
     backend : IBMBackend, optional
         An open one.
     """
@@ -177,7 +183,8 @@ class IBMAdapter:
     ) -> None:
         self.name = f"ibm:{target}"
         self._runtime = sdk("qiskit_ibm_runtime", "qiskit-ibm-runtime", "ibm", self.name)
-        self._target, self._instance, self._profile, self._plan = target, instance, profile or target, plan
+        self._target, self._instance, self._profile = target, instance, profile or target
+        self._plan = _offer(plan, self.name) if plan else ""
         self._compiler = {"optimization_level": optimization_level, "layout": layout}
         self._backend_found = backend
         self._service_found: Any = None if backend is None else getattr(backend, "service", None)
@@ -233,8 +240,9 @@ class IBMAdapter:
         check_batch(batch, self.limits(), self.name)
         before_sending(self._backend)
         check_batch(batch, self.limits(), self.name)
-        pubs = self.pubs(batch)
-        return asked(self.name, lambda: str(self.sampler(token).run(pubs).job_id()))
+        pubs = before_sending(lambda: asked(self.name, lambda: self.pubs(batch)))
+        sampler = before_sending(lambda: asked(self.name, lambda: self.sampler(token)))
+        return sent(self.name, lambda: str(sampler.run(pubs).job_id()))
 
     def pubs(self, batch: Batch) -> list[Any]:
         """Return the batch as the primitive's inputs, compiled for the open device."""
@@ -311,7 +319,8 @@ class BackendAdapter:
     def submit(self, batch: Batch, token: str) -> str:
         """Compile and send the batch."""
         check_batch(batch, self.limits(), self.name)
-        circuits = compiled(map(quantum_circuit, batch.circuits), self._backend, **self._compiler)
+        made = map(quantum_circuit, batch.circuits)
+        circuits = before_sending(lambda: asked(self.name, lambda: compiled(made, self._backend, **self._compiler)))
 
         def send() -> str:
             job = self._backend.run(circuits, shots=batch.shots[0])

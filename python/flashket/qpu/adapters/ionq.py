@@ -23,9 +23,10 @@ import numpy as np
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
 from flashket.program import Gate, Program
+from flashket.qpu.adapters._asking import never_connected, retry_after
 from flashket.qpu.adapters._base import Batch, Limits, Result, TransientError
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
-from flashket.qpu.adapters._shared import angle_of, check_batch, device_cost, drawn, free, never_connected, retry_after, rewritten
+from flashket.qpu.adapters._shared import angle_of, check_batch, device_cost, drawn, free, rewritten
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
@@ -245,7 +246,7 @@ class IonQAdapter:
             cause = error.reason if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException) else error
             reason = redact(f"{type(cause).__name__}: {cause}")
             text = explanation(self.name, "IonQ did not answer", reason)
-            failure = TransientError(text, refused=never_connected(cause, reason))
+            failure = TransientError(text, refused=never_connected(error))
         except ValueError as error:
             failure = JobError(explanation(self.name, "IonQ's answer must be JSON", redact(str(error))))
         # Raised here, so that no chained exception holds the request with its header.

@@ -17,9 +17,10 @@ from uuid import UUID
 import numpy as np
 
 from flashket.errors import BackendUnavailable, InputError, JobError, explanation
+from flashket.qpu.adapters._asking import Unlisted, asked, before_sending
 from flashket.qpu.adapters._base import Batch, Limits, Result
 from flashket.qpu.adapters._phased import Barrier, Pulse, phased
-from flashket.qpu.adapters._shared import Unlisted, asked, before_sending, check_batch, counts_of_bits, device_cost, sdk
+from flashket.qpu.adapters._shared import check_batch, counts_of_bits, device_cost, sdk
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import need_credential, redact
 from flashket.qpu.native import NativeCircuit

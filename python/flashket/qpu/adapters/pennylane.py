@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from flashket.errors import InputError, explanation
+from flashket.qpu.adapters._asking import Unlisted
 from flashket.qpu.adapters._base import Batch, Limits
-from flashket.qpu.adapters._shared import LocalAdapter, Unlisted, angle_of, circuit_seeds, counts_of_bits, free, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, angle_of, circuit_seeds, counts_of_bits, free, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 
@@ -90,10 +91,11 @@ class PennyLaneAdapter(LocalAdapter):
     """A PennyLane device with shots. Devices that are not PennyLane's own simulators count as remote, at an unknown price."""
 
     def __init__(self, name: str, device: Any, module: str, limit: int | None = None) -> None:
-        super().__init__(name, Limits(limit))
-        self._device = device
-        self._tokens = Unlisted(name)
         self.is_remote = not module.startswith(_HERE)
+        # It answers when it is done: where a circuit fails, those before it in one job would have been paid for nothing.
+        super().__init__(name, Limits(limit, None, 1 if self.is_remote else None))
+        self._device = device
+        self._tokens = Unlisted(name, is_one_request=not self.is_remote)
 
     def estimate(self, batch: Batch) -> Cost:
         """Return no cost for simulators here, an unknown one for others."""

@@ -12,8 +12,9 @@ import math
 from typing import Any
 
 from flashket.errors import InputError, JobError, explanation
+from flashket.qpu.adapters._asking import asked, before_sending, sent
 from flashket.qpu.adapters._base import Batch, Limits, Result
-from flashket.qpu.adapters._shared import LocalAdapter, angle_of, asked, check_batch, circuit_seeds, device_cost, sdk
+from flashket.qpu.adapters._shared import LocalAdapter, angle_of, check_batch, circuit_seeds, device_cost, sdk
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.cost import Cost
 from flashket.qpu.credentials import Secret, need_credential, redact
@@ -207,18 +208,19 @@ class QuantinuumAdapter:
         """Compile, upload and start the batch."""
         check_batch(batch, self.limits(), self.name)
         nexus = self._nexus()
-        circuits = [self._compiler.compiled(circuit) for circuit in batch.circuits]
-        request = self.request(batch, token)
+        circuits = before_sending(lambda: [self._compiler.compiled(circuit) for circuit in batch.circuits])
+        request = before_sending(lambda: asked(self.name, lambda: self.request(batch, token)))
 
-        def send() -> str:
+        def upload() -> tuple[Any, list[Any]]:
             project = nexus.projects.get_or_create(name=self._project)
-            programs = [
+            return project, [
                 nexus.circuits.upload(circuit=circuit, project=project, name=f"flashket-{token}-{index}")
                 for index, circuit in enumerate(circuits)
             ]
-            return str(nexus.start_execute_job(programs=programs, project=project, **request).id)
 
-        return asked(self.name, send)
+        # Only the job costs anything.
+        project, programs = before_sending(lambda: asked(self.name, upload))
+        return sent(self.name, lambda: str(nexus.start_execute_job(programs=programs, project=project, **request).id))
 
     def find(self, token: str) -> str | None:
         """Return the job of this name."""

@@ -62,10 +62,29 @@ def encode(feature_map: FeatureMap, x: Any) -> Program:
 
 
 def encode_row(feature_map: FeatureMap, row: Array) -> Program:
-    """Return the circuit of a row that :func:`checked` returned."""
+    """Return the circuit of a row that :func:`checked` returned; whole turns of its angles are left out.
+
+    A compiler adds constants to angles, and a provider may keep fewer digits: of a huge one nothing would be left.
+    """
     if isinstance(feature_map, Amplitude):
         return prepare_real(amplitudes(feature_map, row))
-    return feature_map._program.bind(row)
+    program = feature_map._program.bind(row)
+    gates = tuple(Gate(gate.name, gate.qubits, tuple(map(_reduced, gate.angle))) for gate in program.gates)
+    return Program(program.n_qubits, 0, gates)
+
+
+def _reduced(angle: Linear) -> Linear:
+    """Return a constant angle less multiples of 4 pi, the period of every gate.
+
+    Examples
+    --------
+    >>> _reduced(Linear(0.0, -1, 7.0)).offset, round(_reduced(Linear(0.0, -1, 8 * math.pi + 1)).offset, 12)
+    (7.0, 1.0)
+    """
+    if abs(angle.offset) <= 4 * math.pi:
+        return angle
+    # Sine and cosine take the remainder by the exact pi.
+    return Linear(0.0, -1, 2 * math.atan2(math.sin(angle.offset / 2), math.cos(angle.offset / 2)))
 
 
 def checked(feature_map: FeatureMap, X: Any, place: str, name: str) -> Array:

@@ -23,6 +23,19 @@ _TO_Z = {"x": ("h",), "y": ("sdg", "h"), "z": ()}
 """What turns a Pauli axis to Z before a measurement."""
 
 
+def turned(program: Program) -> tuple[Program, ...]:
+    """Return a program followed by what turns X, Y and Z of every qubit to Z, one for each.
+
+    Examples
+    --------
+    >>> [len(each.gates) for each in turned(Program(2, 0, ()))]
+    [2, 4, 0]
+    """
+    n = program.n_qubits
+    turns = ([Gate(name, (qubit,)) for qubit in range(n) for name in names] for names in _TO_Z.values())
+    return tuple(Program(n, program.n_features, (*program.gates, *turn)) for turn in turns)
+
+
 @dataclass(frozen=True)
 class LocalBloch(Estimator):
     """Bloch vectors of all qubits from three circuits a row; the kernel is computed from them.
@@ -67,9 +80,7 @@ class LocalBloch(Estimator):
 
     def _circuits(self, row: Array) -> list[MeasuredCircuit]:
         program = encode_row(self.feature_map, row)
-        n = program.n_qubits
-        turns = [[Gate(name, (qubit,)) for qubit in range(n) for name in names] for names in _TO_Z.values()]
-        return [MeasuredCircuit((Program(n, 0, (*program.gates, *turn)),), tuple(range(n))) for turn in turns]
+        return [MeasuredCircuit((whole,), tuple(range(program.n_qubits))) for whole in turned(program)]
 
     def demand(self, n: int, m: int | None = None, *, diagonal: bool = False) -> Demand:
         """Say what the Gram matrix asks of a device: 3 (n + m) circuits."""

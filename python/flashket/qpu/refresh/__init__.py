@@ -19,6 +19,7 @@ from typing import Any
 
 from flashket.errors import BackendUnavailable, InputError, explanation
 from flashket.qpu.profile import DEVICES, PER_EDGE, PER_QUBIT, DeviceProfile
+from flashket.qpu.timing import TimeModel, time_model_fields
 
 PROVIDERS = {"ibm": "qiskit-ibm-runtime", "quantinuum": "pytket-quantinuum", "google": "cirq-google", "iqm": "iqm-client"}
 """Modules of this folder, and the package each reads."""
@@ -97,6 +98,8 @@ def profile_text(profile: DeviceProfile) -> str:
         if isinstance(value, tuple) and (field.name in PER_QUBIT + PER_EDGE or field.name == "error_2q_parallel"):
             plain = [_plain(item) for item in value]
             value = plain[0] if len(set(plain)) == 1 else plain
+        if isinstance(value, TimeModel):
+            value = time_model_fields(value)
         lines.append(f"{dumps(field.name)}: {dumps(_plain(value), separators=(',', ':'), ensure_ascii=False)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

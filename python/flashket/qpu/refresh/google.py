@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flashket.qpu.profile import DeviceProfile
+from flashket.qpu.timing import TIME_MODELS
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         modelled=("t2",),
         labels=tuple(qubits),
         error_2q_parallel=tuple(error_2q_parallel[edge] for edge in edges) if is_sycamore else None,
+        timing=TIME_MODELS[f"Google {device.processor}"],
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flashket.qpu.profile import PER_QUBIT, DeviceProfile
+from flashket.qpu.timing import TIME_MODELS
 
 _FILES = {"iqm_apollo": "fake_apollo.py", "iqm_garnet": "fake_garnet.py"}
 NAMES = tuple(_FILES)
@@ -70,6 +71,7 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         "channel with the package's parameter after thermal relaxation for the gate's duration.",
         modelled=(*(field for field in PER_QUBIT if field != "duration_readout"), "error_2q", "duration_2q"),
         labels=tuple(labels),
+        timing=TIME_MODELS["IQM"],
     )
 
 

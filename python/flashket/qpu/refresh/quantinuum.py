@@ -7,7 +7,7 @@ system, which is the average gate infidelity, with 1/d of the leakage on top; it
 memory_error comes from the same fit for one qubit that waits while a layer of a random circuit runs. The raw data of H2-1 of that date,
 published there too, give by this fit 1.02e-3 for two qubits without leakage (the list: 1.05e-3 with it) and 2.03e-4 for the memory (the
 list: 2.03e-4). A profile's memory_error is the probability of the depolarising channel with that infidelity, twice as much. Durations
-are not published.
+are not in the package; those for time and money are of flashket.qpu.timing.
 
 .. [1] Quantinuum, "Hardware specifications", github.com/CQCL/quantinuum-hardware-specifications, qtm_spec/rb_analysis_functions.py
    (convert_params) and combined_analysis.py (emulator_parameters).
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from flashket.qpu.profile import DeviceProfile
+from flashket.qpu.timing import TIME_MODELS
 
 NAMES = ("quantinuum_h1-1", "quantinuum_h2-1", "quantinuum_h2-2")
 _FILE = Path("pytket/extensions/quantinuum/backends/api_wrappers.py")
@@ -62,7 +63,8 @@ def make(name: str, packages: Path, version: str) -> DeviceProfile:
         max_shots=machine["max_n_shots"],
         notes="One figure for all qubits and pairs. p1 and p2 are average infidelities of randomised benchmarking as reported (Quantinuum "
         "hardware specifications), p2 that of ZZMax; memory_error is twice the reported infidelity, the probability of depolarising. "
-        "Readout errors include the preparation. Durations are not published.",
+        "Readout errors include the preparation.",
+        timing=TIME_MODELS["Quantinuum"],
     )
 
 

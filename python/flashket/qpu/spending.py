@@ -119,7 +119,8 @@ def budget(usd: float = 0, qpu_seconds: float = 0, *, allow_unknown: bool = Fals
     usd : float
         US dollars.
     qpu_seconds : float
-        Seconds of QPU time that a provider bills or takes from a free plan.
+        Seconds of QPU time, modelled before the job, whether the provider charges them, takes them from a free plan, or charges
+        something else.
     allow_unknown : bool
         Also send jobs whose price in USD is not known, e.g. because a contract sets it; their QPU seconds still count where known.
 

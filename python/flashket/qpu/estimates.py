@@ -18,9 +18,9 @@ from flashket.kernels import Fidelity, HadamardTest, Kernel, Projected
 from flashket.program import TWO_QUBIT
 from flashket.qpu.circuit import MeasuredCircuit
 from flashket.qpu.compile import compile_circuit
-from flashket.qpu.cost import Cost, cost_of_work, device_durations
+from flashket.qpu.cost import Cost, cost_of_work, count_on
 from flashket.qpu.native import NativeCircuit
-from flashket.qpu.offers import PricedDevice, device_names, find_device
+from flashket.qpu.offers import PricedDevice, device_names, find_device, offers_for
 from flashket.qpu.profile import DeviceProfile
 from flashket.qpu.workload import CircuitCounts, Work, count_circuit
 
@@ -74,7 +74,7 @@ def estimate(
     devices: Sequence[str | DeviceProfile] | None = None,
     *,
     m: int | None = None,
-    provider: str | None = None,
+    provider: str | Sequence[str] | None = None,
     today: date | None = None,
 ) -> list[DeviceEstimate]:
     """Say what a Gram matrix would take on devices: circuits, gates, QPU seconds, dollars, expected fidelity.
@@ -89,8 +89,9 @@ def estimate(
         Of each circuit.
     devices : sequence of str or DeviceProfile, optional
         By default every profile and every device that has a price.
-    provider : str, optional
-        How to buy, where the device is sold that way; see :func:`flashket.qpu.estimate_cost`.
+    provider : str or sequence of str, optional
+        How to buy, where a device is sold that way, e.g. "flex"; see :func:`flashket.qpu.estimate_cost`. The others are bought the usual
+        way.
     today : datetime.date, optional
         When prices are looked at; by default the clock's date.
 
@@ -102,7 +103,8 @@ def estimate(
     Raises
     ------
     InputError
-        For controls, which have no circuits, unknown devices, and numbers that are not positive.
+        For controls, which have no circuits, unknown devices, numbers that are not positive, and ways to buy that are unknown or sell none
+        of the devices.
 
     Notes
     -----
@@ -124,18 +126,20 @@ def estimate(
     written = [gate for part in example.parts for gate in part.gates if gate.name in TWO_QUBIT]
     small = example.n_qubits <= _COMPILED[0] and len(written) <= _COMPILED[1]
     compiles = small if devices is None else len(written) <= _COMPILED_NAMED
-    return [_row(device, example, n_circuits, shots, compiles, provider, today) for device in found]
+    plans = offers_for([provider] if isinstance(provider, str) else provider or (), found)
+    return [_row(device, example, n_circuits, shots, compiles, plan, today) for device, plan in zip(found, plans, strict=True)]
 
 
 def estimate_command(arguments: argparse.Namespace) -> int:
     """Print what a Gram matrix would cost on every device; nothing is sent.
 
-    Reads ``arguments.kernel``, ``.n``, ``.shots`` and ``.qpu`` (a list, empty for all devices); returns the exit code.
+    Reads ``arguments.kernel``, ``.n``, ``.shots``, ``.qpu`` (a list, empty for all devices) and ``.plan`` (a list, empty for the usual
+    ones); returns the exit code.
     """
     from flashket.spec import parse_spec
 
     kernel = parse_spec(arguments.kernel)
-    print(table(kernel, estimate(kernel, arguments.n, arguments.shots, arguments.qpu or None)))
+    print(table(kernel, estimate(kernel, arguments.n, arguments.shots, arguments.qpu or None, provider=arguments.plan)))
     return 0
 
 
@@ -148,10 +152,11 @@ def table(kernel: Kernel, rows: Sequence[DeviceEstimate]) -> str:
         assert first is not None
         shots = first.executions // first.circuits
         lines.append(f"{kernel!r}: {first.circuits:,} circuits of {shots:,} shots. Estimated, nothing was run.")
-        heads = ("device", "2q", "depth", "duration", "QPU time", "USD", "worst", "HQC", "fidelity", "kind", "price of", "calibrated")
+        times, money = ("duration", "QPU time"), ("plan", "USD", "worst", "HQC")
+        heads = ("device", "2q", "depth", *times, *money, "fidelity", "kind", "price of", "calibrated")
         texts = [heads, *(_cells(row) for row in able)]
         widths = [max(len(cells[column]) for cells in texts) for column in range(len(heads))]
-        left = (0, 9, 10, 11)
+        left = (0, 5, 10, 11, 12)
         for cells in texts:
             parts = [
                 cell.ljust(width) if k in left else cell.rjust(width) for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
@@ -173,7 +178,9 @@ def table(kernel: Kernel, rows: Sequence[DeviceEstimate]) -> str:
 
 
 _LEGEND = (
-    "2q, depth, duration: of one circuit, its two-qubit gates, those that follow each other, and the time to the measurement.",
+    "2q, depth, duration: of one circuit, its two-qubit gates, those that follow each other, and the modelled time to the measurement.",
+    "QPU time: modelled, also where something else is charged, and the least that a caller waits. Queue, network and loading of circuits",
+    "    are not in it, as nobody publishes them.",
     "USD and worst: list prices of the date beside them, * if older than 180 days or undated; worst is what a budget reserves.",
     "fidelity: product of what gates and measurements leave whole, by the calibration data of the date beside it; - without such data.",
     "kind: list-price = from counted tasks and shots; modelled = from modelled time or gates too.",
@@ -227,7 +234,6 @@ def _row(
 
     if circuit.n_qubits > device.n_qubits:
         return refused(f"circuits have {circuit.n_qubits} qubits, the device {device.n_qubits}")
-    duration_1q, duration_2q, _ = device_durations(device)
     notes: list[str] = []
     fidelity = math.nan
     compiled: MeasuredCircuit | NativeCircuit = circuit
@@ -239,7 +245,7 @@ def _row(
         except InputError as error:
             return refused(str(error))
         fidelity = native_fidelity(compiled)
-    counts = count_circuit(compiled, device.one_qubit_gate, device.two_qubit_gate, duration_1q, duration_2q)
+    counts = count_on(device, compiled)
     if compiled is circuit and not _is_all_to_all(device):
         notes.append("gates counted without routing" + ("" if isinstance(device, PricedDevice) else "; --qpu NAME compiles"))
     if compiled is circuit and isinstance(device, DeviceProfile):
@@ -324,6 +330,7 @@ def _cells(row: DeviceEstimate) -> tuple[str, ...]:
         f"{counts.depth_2q:,}",
         "-" if math.isnan(counts.duration) else _time(counts.duration),
         "-" if cost.qpu_seconds is None else _time(cost.qpu_seconds),
+        cost.provider or "-",
         "-" if cost.usd is None else f"{cost.usd:,.2f}",
         "-" if cost.usd_worst is None else f"{cost.usd_worst:,.2f}",
         "-" if cost.hqc is None else f"{cost.hqc:,.0f}",
