@@ -135,7 +135,7 @@ def test_other_measurements_are_judged(study, tmp_path, monkeypatch, capsys):
 def test_malformed_measurements_are_refused(study, tmp_path, monkeypatch, capsys, text, wanted):
     path = tmp_path / "rows.csv"
     path.write_text(text)
-    with pytest.raises(study.RowsError, match="rows.csv") as caught:
+    with pytest.raises(study.RowsError, match=r"rows\.csv") as caught:
         study.load_rows(path)
     assert wanted in str(caught.value)
     monkeypatch.setattr(sys, "argv", ["real_hardware.py", "--rows", str(path)])

@@ -80,7 +80,8 @@ class EffectiveNoise:
         line = f"p -> {self.scale:.4f} p + {self.offset:.4f}, process fidelity {self.fidelity:.3f} on {self.n_qubits} qubits"
         if self.is_fitted:
             return f"{line}, fitted to the exact simulation: largest error seen {self.error_max:.4f}, RMS {self.error_rms:.4f}"
-        return f"{line}, not fitted: it has no exact simulation (up to {LARGEST_EXACT} qubits, {LARGEST_BOUND} of a Hadamard test, {LONGEST_LINE} on a line)"
+        reach = f"up to {LARGEST_EXACT} qubits, {LARGEST_BOUND} of a Hadamard test, {LONGEST_LINE} on a line"
+        return f"{line}, not fitted: it has no exact simulation ({reach})"
 
 
 def process_fidelity(noisy: NoisyCircuit) -> float:

@@ -120,8 +120,8 @@ def return_probability(
     relaxation while waiting, readout of a prepared 0, and crosstalk. Then drift: a snapshot is not the day of the run, and the line that
     looked best will on average be worse. Each error's place z in the device's distribution (as a normal deviate) becomes
     ``c z + sqrt(1 - c^2) xi`` with the persistence c and a normal xi, and the error is that of the device at the new place; then the
-    errors of a kind are multiplied by one log-normal factor, as devices get better and worse as a whole. The return probability follows the product of what every operation leaves whole, to the power that makes this product agree with the exact
-    simulation of the snapshot.
+    errors of a kind are multiplied by one log-normal factor, as devices get better and worse as a whole. The return probability follows
+    the product of what every operation leaves whole, to the power that makes this product agree with the exact simulation of the snapshot.
 
     The defaults of c come from calibration data alone: the rank correlation between two snapshots of the same device, mean of three
     IBM Heron devices (fez 34 days apart, marrakesh 35, torino 364), as the normal deviates' correlation 2 sin(pi r / 6). Those of the
@@ -216,9 +216,11 @@ def crosstalk_factor(profile: DeviceProfile) -> float:
 
 
 def _side_by_side(profile: DeviceProfile, crosstalk: float | None) -> tuple[float, ...]:
-    """Return the errors of two-qubit gates while others run. An error of a half leaves nothing of a state, and neither does a larger one."""
+    """Return the errors of two-qubit gates while others run; at most a half, which leaves nothing of a state."""
     factor = crosstalk_factor(profile) if crosstalk is None else crosstalk
-    known = profile.error_2q_parallel if crosstalk is None and profile.error_2q_parallel is not None else (math.nan,) * len(profile.error_2q)
+    known = None if crosstalk is not None else profile.error_2q_parallel
+    if known is None:
+        known = (math.nan,) * len(profile.error_2q)
     pairs = zip(profile.error_2q, known, strict=True)
     return tuple(min(factor * alone if math.isnan(together) else together, 0.5) for alone, together in pairs)
 
