@@ -247,18 +247,6 @@ def test_age() -> None:
     assert small().is_stale(date(2026, 4, 27))
 
 
-def test_crosstalk_factor() -> None:
-    assert math.isnan(small().crosstalk_factor)
-    assert small(error_2q_parallel=[2e-3, 3e-3, 9e-3]).crosstalk_factor == pytest.approx(1.5)
-    # Two gates of average infidelity 3e-3 each, alone 1e-3 and 2e-3: process fidelity 1 - 5/4 of it. The other line has no gate.
-    layers = [[[0, 1, 2], (1 - 3.75e-3) ** 2], [[0, 3], 0.5]]
-    assert small(layer_fidelity=layers).crosstalk_factor == pytest.approx(2.0)
-    assert load_profile("google_weber").crosstalk_factor == pytest.approx(1.7, abs=0.01)
-    for name in profile_names():
-        factor = load_profile(name).crosstalk_factor
-        assert math.isnan(factor) or 0.5 < factor < 4
-
-
 def test_median_of_what_is_no_field() -> None:
     with pytest.raises(fk.InputError, match="readout_error"):
         small().median("edges")

@@ -184,7 +184,7 @@ def line_circuit(n_qubits: int) -> Program:
 
 
 def crosstalk_factor(profile: DeviceProfile) -> float:
-    """Return how much worse two-qubit gates are side by side than alone, 1 where the profile does not know.
+    """Return how much worse two-qubit gates are side by side than alone, NaN where the profile does not know.
 
     Sycamore profiles have both errors of each edge: the ratio of their medians. IBM's have layer fidelities, of two layers of gates that
     cover a line, all gates of a layer at once and between random one-qubit Cliffords (McKay et al., arXiv:2311.05933). The line's lone
@@ -202,7 +202,7 @@ def crosstalk_factor(profile: DeviceProfile) -> float:
     if profile.error_2q_parallel is not None:
         return max(1.0, profile.median("error_2q_parallel") / profile.median("error_2q"))
     if profile.edges is None:
-        return 1.0
+        return math.nan
     alone = {frozenset(pair): error for pair, error in zip(profile.edges, profile.error_2q, strict=True)}
     pulse = np.log1p(-np.minimum(1.5 * np.nan_to_num(np.array(profile.error_1q)), _MIXED_1Q))
     ratios = []
@@ -212,12 +212,13 @@ def crosstalk_factor(profile: DeviceProfile) -> float:
         if len(line) >= _SHORTEST_LINE and predicted < 0 < fidelity < 1:  # a line over an edge of unknown error compares with nothing
             pulses = 2 * _PULSES_OF_CLIFFORD * float(pulse[list(line)].sum())
             ratios.append((math.log(fidelity) - pulses) / predicted)
-    return max(1.0, float(np.median(ratios))) if ratios else 1.0
+    return max(1.0, float(np.median(ratios))) if ratios else math.nan
 
 
 def _side_by_side(profile: DeviceProfile, crosstalk: float | None) -> tuple[float, ...]:
     """Return the errors of two-qubit gates while others run; at most a half, which leaves nothing of a state."""
     factor = crosstalk_factor(profile) if crosstalk is None else crosstalk
+    factor = 1.0 if math.isnan(factor) else factor
     known = None if crosstalk is not None else profile.error_2q_parallel
     if known is None:
         known = (math.nan,) * len(profile.error_2q)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import date
 from functools import cache, cached_property
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NoReturn
@@ -279,23 +278,6 @@ class DeviceProfile:
             raise InputError(explanation("profile", f"field must be readout_error or one of {', '.join(fields)}", repr(field)))
         values: tuple[float, ...] | None = getattr(self, field)
         return values or ()
-
-    @cached_property
-    def crosstalk_factor(self) -> float:
-        """How many times worse two-qubit gates are when their neighbours run too, NaN where the source does not say.
-
-        The ratio of the parallel and the lone errors' medians, or, from layer fidelities F of lines of n qubits, the median over lines of
-        4/5 (1 - F^(1 / (n - 1))) over the mean error of the line's n - 1 gates; that has the decoherence of waiting qubits in it too.
-        """
-        if self.error_2q_parallel is not None:
-            return self.median("error_2q_parallel") / self.median("error_2q")
-        ratios = []
-        for line, fidelity in self.layer_fidelity:
-            pairs = list(pairwise(line))
-            if pairs and all(self.has_edge(a, b) for a, b in pairs):
-                alone = sum(self.error_2q[self.edge_index(a, b)] for a, b in pairs) / len(pairs)
-                ratios.append(4 / 5 * (1 - fidelity ** (1 / len(pairs))) / alone if alone > 0 else math.nan)
-        return float(median(ratios)) if ratios else math.nan
 
     def age_days(self, today: date) -> int | None:
         """Return the days since the snapshot, None where that is not known."""

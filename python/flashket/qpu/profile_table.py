@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from flashket.qpu.hardware import crosstalk_factor
 from flashket.qpu.profile import STALE_DAYS, DeviceProfile, load_profile, profile_names
 
 _MICRO, _NANO = 1e-6, 1e-9
@@ -116,7 +117,7 @@ def _cells(profile: DeviceProfile, today: date) -> tuple[str, ...]:
         cell(profile.median("error_1q"), ".1e", "error_1q"),
         cell(profile.median("error_2q"), ".2e", "error_2q"),
         cell(profile.best("error_2q"), ".2e", "error_2q"),
-        cell(profile.crosstalk_factor, ".2f"),
+        cell(crosstalk_factor(profile), ".2f"),
         cell(profile.median("readout_error"), ".1e", "readout_p10", "readout_p01"),
         time("duration_1q", _NANO),
         time("duration_2q", _NANO),
