@@ -430,6 +430,9 @@ class CuPy(Library):
     def adopt(self, value: Any, place: str, name: str) -> DeviceArray:
         """Describe an array."""
         dtype, itemsize, device = _dtype(value.dtype.name), int(value.dtype.itemsize), int(value.device.id)
+        if dtype == BFLOAT16:
+            do = "pass torch's or JAX's array, or cast it, e.g. x.astype(numpy.float16)"
+            raise InputError(explanation(place, f"{name} must have a dtype that CuPy exports by DLPack", "bfloat16", do))
         return DeviceArray(value, self, device, tuple(value.shape), tuple(value.strides), dtype, itemsize, int(value.data.ptr))
 
     def stream(self, device: int) -> int:

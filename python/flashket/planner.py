@@ -186,8 +186,8 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     linear_flops = 0
     if chosen.is_device:
         why += f"; on a device: {chosen.reason or 'asked for by name' if backend != 'auto' else 'the work is worth the copies'}"
-    elif op == "attention" and applied is None:
-        path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
+    if op == "attention" and applied is None:
+        path, why, linear_flops = _attention_path(kernel, rows, columns, path, why, chosen)
     if applied is not None and not applied.is_affine:
         path, why = f"every row's noisy half circuits ({applied.report.method}), then one dot a pair", "as the device would run it"
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
@@ -528,16 +528,24 @@ def linear_state_bytes(kernel: Kernel, q_shape: tuple[int, ...], k_shape: tuple[
     return size * (sets * (segments + 1) + 4 * threads) + bounds
 
 
-def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str) -> tuple[str, str, int]:
-    """Return (path, why, flops of the linear form or 0) of one exact sum-normalised head."""
-    count, _, reason = linear_form(kernel) if kernel.is_probability else (0, 0, "values may be negative")
+def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str, chosen: Backend) -> tuple[str, str, int]:
+    """Return (path, why, flops of the linear form or 0) of one exact sum-normalised head; device and host choose by costs of their own."""
+    from flashket.backends.cuda import CudaBackend
+
+    width = kernel.n_features
+    on_device = chosen.linear_form(kernel, n, m, width) if isinstance(chosen, CudaBackend) else None
+    if not kernel.is_probability:
+        count, reason = 0, "values may be negative"
+    elif on_device is not None:
+        count, reason, _ = on_device
+    else:
+        count, _, reason = linear_form(kernel)
     if not count:
         return f"quadratic: {path}", f"{why}; no linear form: {reason}", 0
-    width = kernel.n_features
-    flops = 2 * (n + m) * count * (width + 1)
-    if core().linear_form_pays(kernel._lower(), 1, 1, 1, n, m, width, False):
-        why = "features cost less than pairs at this length; for exact sums without a mask"
-        return f"linear form, {count} features: sums over keys, no pair is scored", why, flops
+    if on_device[2] if on_device is not None else core().linear_form_pays(kernel._lower(), 1, 1, 1, n, m, width, False):
+        device = "; on a device" + why.rpartition("; on a device")[2] if on_device is not None else ""
+        why = f"features cost less than pairs at this length; for exact sums without a mask{device}"
+        return f"linear form, {count} features: sums over keys, no pair is scored", why, 2 * (n + m) * count * (width + 1)
     return f"quadratic: {path}", f"{why}; the linear form, {count} features, costs more at this length", 0
 
 
