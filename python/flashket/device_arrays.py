@@ -31,7 +31,6 @@ _DEVICES = {2, 13}
 """DLPack device types that the CUDA backend reads: CUDA memory, CUDA managed memory."""
 
 _HOST = 1
-
 _COMPUTED_IN: dict[DType, np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, BFLOAT16: FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
 
@@ -431,8 +430,7 @@ class CuPy(Library):
         """Describe an array."""
         dtype, itemsize, device = _dtype(value.dtype.name), int(value.dtype.itemsize), int(value.device.id)
         if dtype == BFLOAT16:
-            do = "pass torch's or JAX's array, or cast it, e.g. x.astype(numpy.float16)"
-            raise InputError(explanation(place, f"{name} must have a dtype that CuPy exports by DLPack", "bfloat16", do))
+            raise InputError(explanation(place, f"{name} must be of a dtype that CuPy exports", BFLOAT16, "pass torch's array, or cast it"))
         return DeviceArray(value, self, device, tuple(value.shape), tuple(value.strides), dtype, itemsize, int(value.data.ptr))
 
     def stream(self, device: int) -> int:
