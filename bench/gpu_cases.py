@@ -486,6 +486,32 @@ def tail_error(result: Tensor, weights: Tensor, v: Tensor) -> float:
     return math.inf if got.isnan().any() else float((got - exact).abs().max() / exact.abs().max())
 
 
+@case("attention_amplitude_64d_8192_f32", "matrix units, three products each", "")
+def attention_float32(torch: Torch, shape: AttentionShape = AttentionShape(2, 16, 8192, 64)) -> Prepared:
+    """float32 at float32's accuracy."""
+    size = (shape.batch, shape.heads, shape.length, shape.width)
+    q, k, v = (torch.randn(*size, device="cuda") for _ in range(3))
+
+    def ours() -> Side:
+        out = torch.empty_like(v)
+
+        def run() -> None:
+            fk.attention(q, k, v, kernel=fk.Fidelity(fk.Amplitude(shape.width)), out=out, backend="cuda")
+
+        def error() -> float:
+            out.fill_(math.nan)
+            run()
+            rows, keys = (torch.nn.functional.normalize(x.double(), dim=-1) for x in (q[0, 0, -32:], k[0, 0]))
+            return tail_error(out, (rows @ keys.T).square(), v)
+
+        return Side(run, error, 5e-6)
+
+    def sdpa() -> Side:
+        return Side(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v))
+
+    return Prepared({"ours": ours, "SDPA, softmax, float32": sdpa}, lambda s: shape.flops / s / 1e12, "TFLOP/s")
+
+
 @case("attention_angle_16f_8192_bf16", "matrix units", "")
 def attention_angle(torch: Torch, shape: AttentionShape = AttentionShape(2, 16, 8192, 64)) -> Prepared:
     """16 angles a head."""

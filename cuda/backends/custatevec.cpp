@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/custatevec.hpp"
 
-#include <map>
 #include <numeric>
 
 #include "backends/custatevec_api.hpp"
@@ -87,11 +86,8 @@ struct Custatevec::Implementation {
     if (status != 0) throw LibraryError(std::string("custatevec") + what + " failed: " + call.GetErrorString(status));
   }
 
-  // A handle belongs to one thread and one device, and lives as long as the thread may call.
   Handle handle(Stream stream) const {
-    thread_local std::map<int, Handle> handles;
-    Handle& h = handles[current_device()];
-    if (h == nullptr) check(call.Create(&h), "Create");
+    const Handle h = Handles<Handle>::of(current_device(), [&](Handle* made) { check(call.Create(made), "Create"); });
     check(call.SetStream(h, stream), "SetStream");
     return h;
   }

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <complex>
-#include <map>
 
 #include "backends/cutensornet_api.hpp"
 #include "backends/gate_matrix.hpp"
@@ -68,11 +67,8 @@ struct Cutensornet::Implementation {
     if (status != 0) throw LibraryError(std::string("cutensornet") + what + " failed: " + call.GetErrorString(status));
   }
 
-  // A handle belongs to one thread and one device, and lives as long as the thread may call.
   Handle handle() const {
-    thread_local std::map<int, Handle> handles;
-    Handle& h = handles[current_device()];
-    if (h == nullptr) check(call.Create(&h), "Create");
+    const Handle h = Handles<Handle>::of(current_device(), [&](Handle* made) { check(call.Create(made), "Create"); });
     return h;
   }
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared libraries opened on first use: the module imports where they are absent, and says what is missing when asked.
 #pragma once
+#include <map>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,6 +42,49 @@ class Library {
   const char* title_;
   void* handle_ = nullptr;
   std::string path_;
+};
+
+// Handles of a library, one a thread and device. A thread that ends leaves its handles to those that come later: as
+// many are made as threads call at a time, and none is destroyed, which needs a driver that may be gone by then.
+template <class Handle>
+class Handles {
+ public:
+  // The calling thread's handle for a device; create(Handle*) makes one where none is left.
+  template <class Create>
+  static Handle of(int device, const Create& create) {
+    thread_local Lease lease;
+    Handle& handle = lease.held[device];
+    if (handle != nullptr) return handle;
+    {
+      const std::lock_guard<std::mutex> guard(left().lock);
+      std::vector<Handle>& free = left().handles[device];
+      if (!free.empty()) {
+        handle = free.back();
+        free.pop_back();
+        return handle;
+      }
+    }
+    create(&handle);
+    return handle;
+  }
+
+ private:
+  struct Left {
+    std::mutex lock;
+    std::map<int, std::vector<Handle>> handles;
+  };
+  struct Lease {
+    std::map<int, Handle> held;
+    ~Lease() {
+      const std::lock_guard<std::mutex> guard(left().lock);
+      for (const auto& [device, handle] : held)
+        if (handle != nullptr) left().handles[device].push_back(handle);
+    }
+  };
+  static Left& left() {
+    static Left* const all = new Left;  // not destroyed: threads may end later
+    return *all;
+  }
 };
 
 }  // namespace flashket::cuda

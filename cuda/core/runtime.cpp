@@ -3,6 +3,7 @@
 // core/runtime.hpp over the CUDA runtime. Its twin without a GPU is emulator/runtime.cpp.
 #include "core/runtime.hpp"
 
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 #include <cstdlib>
@@ -96,6 +97,37 @@ void* allocate(size_t bytes, Stream stream) {
   return memory;
 }
 
+// The driver's functions, by the runtime that is linked anyway: linking libcuda would make it needed for importing.
+template <class Function>
+Function* driver_function(const char* name) {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult result{};
+  check(cudaGetDriverEntryPointByVersion(name, &found, CUDART_VERSION, cudaEnableDefault, &result), name);
+  if (result != cudaDriverEntryPointSuccess) fail(name, cudaErrorSymbolNotFound);
+  return reinterpret_cast<Function*>(found);
+}
+
+void check_driver(CUresult error, const char* place) {
+  if (error != CUDA_SUCCESS)
+    throw DeviceError(std::string("[") + place + "] the driver reports error " + std::to_string(error));
+}
+
+// Kept for ever, as the runtime keeps those that it makes.
+CUcontext primary_context(int device) {
+  static std::mutex lock;
+  static std::vector<CUcontext> contexts;
+  const std::lock_guard<std::mutex> guard(lock);
+  const auto index = static_cast<size_t>(device);
+  if (contexts.size() <= index) contexts.resize(index + 1, nullptr);
+  if (!contexts[index]) {
+    CUdevice handle = 0;
+    check_driver(driver_function<CUresult(CUdevice*, int)>("cuDeviceGet")(&handle, device), "cuDeviceGet");
+    check_driver(driver_function<CUresult(CUcontext*, CUdevice)>("cuDevicePrimaryCtxRetain")(&contexts[index], handle),
+                 "cuDevicePrimaryCtxRetain");
+  }
+  return contexts[index];
+}
+
 }  // namespace
 
 OutOfDeviceMemory::OutOfDeviceMemory(size_t asked_, size_t free_bytes_)
@@ -149,11 +181,18 @@ int current_device() {
   return device;
 }
 
-DeviceGuard::DeviceGuard(int device) : previous_(current_device()) {
-  if (device != previous_) check(cudaSetDevice(device), "cudaSetDevice");
+DeviceGuard::DeviceGuard(int device) {
+  if (device == current_device()) return;
+  // cudaSetDevice would make a context, hundreds of megabytes, on the device that is put back, too.
+  static auto* const push = driver_function<CUresult(CUcontext)>("cuCtxPushCurrent");
+  check_driver(push(primary_context(device)), "cuCtxPushCurrent");
+  is_pushed_ = true;
 }
 DeviceGuard::~DeviceGuard() {
-  if (cudaSetDevice(previous_) != cudaSuccess) cudaGetLastError();
+  if (!is_pushed_) return;
+  static auto* const pop = driver_function<CUresult(CUcontext*)>("cuCtxPopCurrent");
+  CUcontext popped = nullptr;
+  static_cast<void>(pop(&popped));
 }
 
 AllocatorScope::AllocatorScope(const Allocator* allocator) : previous_(current_allocator) {

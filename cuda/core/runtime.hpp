@@ -37,7 +37,8 @@ struct DeviceProperties {
 };
 DeviceProperties device_properties(int device);
 
-// Makes `device` current for the calling thread and puts back what was.
+// Makes `device` current for the calling thread and puts back what was, without a context on a device that nothing
+// asked for: where another device or none is current, the device's primary context is pushed and popped.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device);
@@ -45,7 +46,7 @@ class DeviceGuard {
   DeviceGuard(const DeviceGuard&) = delete;
 
  private:
-  int previous_;
+  bool is_pushed_ = false;
 };
 
 // Where workspaces come from: the caller's pool (CuPy, torch) or cudaMallocAsync. Set for the calling thread.

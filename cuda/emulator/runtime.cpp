@@ -58,8 +58,8 @@ DeviceProperties device_properties(int device) {
   return {"CPU emulator", 0, 0, multiprocessors(), shared_per_block(), total_memory(), free_memory(), size_t{1} << 20};
 }
 
-DeviceGuard::DeviceGuard(int device) : previous_(0) { check_device(device); }
-DeviceGuard::~DeviceGuard() { static_cast<void>(previous_); }  // there is one device
+DeviceGuard::DeviceGuard(int device) { check_device(device); }
+DeviceGuard::~DeviceGuard() { static_cast<void>(is_pushed_); }  // there is one device
 
 AllocatorScope::AllocatorScope(const Allocator* allocator) : previous_(current_allocator) {
   current_allocator = allocator;

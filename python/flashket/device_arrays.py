@@ -31,7 +31,6 @@ _DEVICES = {2, 13}
 """DLPack device types that the CUDA backend reads: CUDA memory, CUDA managed memory."""
 
 _HOST = 1
-
 _COMPUTED_IN: dict[DType, np.dtype[Any]] = {np.dtype(np.float16): FLOAT32, BFLOAT16: FLOAT32, FLOAT32: FLOAT32, FLOAT64: FLOAT64}
 
 
@@ -430,6 +429,8 @@ class CuPy(Library):
     def adopt(self, value: Any, place: str, name: str) -> DeviceArray:
         """Describe an array."""
         dtype, itemsize, device = _dtype(value.dtype.name), int(value.dtype.itemsize), int(value.device.id)
+        if dtype == BFLOAT16:
+            raise InputError(explanation(place, f"{name} must be of a dtype that CuPy exports", BFLOAT16, "pass torch's array, or cast it"))
         return DeviceArray(value, self, device, tuple(value.shape), tuple(value.strides), dtype, itemsize, int(value.data.ptr))
 
     def stream(self, device: int) -> int:

@@ -179,6 +179,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
         return not_worth_sending(kernel, op, rows, columns, FLOAT64, kernel.n_features) if noise is None else NOISE_STAYS
 
     from flashket.gram import NOISE_STAYS, check_noise
+    from flashket.linear_choice import attention_path
 
     chosen = select(backend, kernel, FLOAT64, op, place, not_worth=not_worth)
     applied = check_noise(noise, kernel, op, place, on_device=chosen.is_device)
@@ -186,8 +187,8 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     linear_flops = 0
     if chosen.is_device:
         why += f"; on a device: {chosen.reason or 'asked for by name' if backend != 'auto' else 'the work is worth the copies'}"
-    elif op == "attention" and applied is None:
-        path, why, linear_flops = _attention_path(kernel, rows, columns, path, why)
+    if op == "attention" and applied is None:
+        path, why, linear_flops = attention_path(kernel, rows, columns, path, why, chosen)
     if applied is not None and not applied.is_affine:
         path, why = f"every row's noisy half circuits ({applied.report.method}), then one dot a pair", "as the device would run it"
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
@@ -526,19 +527,6 @@ def linear_state_bytes(kernel: Kernel, q_shape: tuple[int, ...], k_shape: tuple[
     segments = min(_SEGMENTS, -(-k_shape[2] // _SEGMENT_KEYS) + 1) + 1 if sets < threads else 2
     bounds = 8 * q_shape[0] * q_shape[1] * q_shape[2]  # two float32 numbers a row
     return size * (sets * (segments + 1) + 4 * threads) + bounds
-
-
-def _attention_path(kernel: Kernel, n: int, m: int, path: str, why: str) -> tuple[str, str, int]:
-    """Return (path, why, flops of the linear form or 0) of one exact sum-normalised head."""
-    count, _, reason = linear_form(kernel) if kernel.is_probability else (0, 0, "values may be negative")
-    if not count:
-        return f"quadratic: {path}", f"{why}; no linear form: {reason}", 0
-    width = kernel.n_features
-    flops = 2 * (n + m) * count * (width + 1)
-    if core().linear_form_pays(kernel._lower(), 1, 1, 1, n, m, width, False):
-        why = "features cost less than pairs at this length; for exact sums without a mask"
-        return f"linear form, {count} features: sums over keys, no pair is scored", why, flops
-    return f"quadratic: {path}", f"{why}; the linear form, {count} features, costs more at this length", 0
 
 
 def _padded(n: int, group: int) -> int:

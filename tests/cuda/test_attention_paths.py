@@ -12,6 +12,7 @@ import flashket as fk
 from contract import DTYPES
 from device_contract import host
 from flashket import diagnostics, reference
+from flashket.backends.cuda import CUDA
 from test_attention import assert_close, inputs
 
 HALVES = ["float16", "bfloat16"]
@@ -55,6 +56,59 @@ def test_matrix_units(device, kernel, shape, causal, normalization, dtype):
     got = fk.attention(*tensors, kernel=kernel, backend="cuda", **options)
     assert got.dtype == tensors[0].dtype
     assert_close_to_half(got, reference.attention(*values, kernel, **options))
+
+
+FLOAT_CASES = [
+    # kernel, Dv: every kernel that the matrix units have for float32 rows, and rows and values that they pad
+    (fk.Fidelity(fk.Amplitude(64)), 64),
+    (fk.Fidelity(fk.Amplitude(64, bias=8.0)), 50),
+    (fk.Fidelity(fk.Amplitude(128)), 128),
+    (fk.Fidelity(fk.Amplitude(128, bias=8.0)), 100),
+    (fk.HadamardTest(fk.Amplitude(33), power=8), 17),
+    (fk.Fidelity(fk.Angle(16)), 64),
+    (fk.Fidelity(fk.Angle(13), power=2), 128),
+    (fk.HadamardTest(fk.Angle(6)), 64),
+]
+
+
+@pytest.mark.parametrize(("kernel", "n_values"), FLOAT_CASES, ids=repr)
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"normalization": "softmax", "temperature": 0.2}], ids=repr)
+@pytest.mark.parametrize(("n_queries", "n_keys"), [(70, 150), (8, 300)], ids=str)
+def test_float32_on_matrix_units(device, kernel, n_values, options, n_queries, n_keys):
+    """Products of split operands keep float32's accuracy; values of any size do, as weights and values have float's range."""
+    q, k, v = inputs((1, 2, 1, n_queries, n_keys, kernel.n_features, n_values))
+    for scale in (1, 1e-30):
+        scaled = v * np.float32(scale)
+        got = fk.attention(q, k, scaled, kernel=kernel, backend="cuda", **options)
+        assert_close(got, reference.attention(q, k, scaled, kernel, **options), np.float32, factor=0.5)
+
+
+def test_float32_takes_the_matrix_units(device):
+    """Forced off, the same call rounds in another order; both are right."""
+    q, k, v = inputs((1, 1, 1, 64, 100, 64, 64))
+    kernel = fk.Fidelity(fk.Amplitude(64))
+    results = []
+    for arithmetic in ("auto", "split", "simt"):
+        out = np.empty_like(v[:, :, :64])
+        options = ("sum", 1.0, False, 0, 0, arithmetic, "pairs")
+        CUDA._run("attention", "attention", kernel._lower(), q, k, v, out, None, None, options, False, (0, 0, None, True))
+        results.append(out)
+        assert_close(out, reference.attention(q, k, v, kernel), np.float32)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+def test_one_large_value_among_small_ones(device):
+    """A value of 1e30 that most rows may not see must not cost the others their digits."""
+    q, k, v = inputs((1, 1, 1, 64, 200, 64, 64))
+    v[0, 0, 150] = 1e30
+    kernel = fk.Fidelity(fk.Amplitude(64))
+    mask = np.ones((64, 200), bool)
+    mask[:63, 150] = False
+    got = fk.attention(q, k, v, kernel=kernel, mask=mask, backend="cuda")
+    expected = reference.attention(q, k, v, kernel, mask=mask)
+    assert_close(got[:, :, :63], expected[:, :, :63], np.float32)
+    np.testing.assert_allclose(got[:, :, 63], expected[:, :, 63], rtol=1e-5)
 
 
 @pytest.mark.parametrize("normalization", ["sum", "softmax"])

@@ -180,6 +180,16 @@ def test_what_the_form_is_chosen_by(device):
             refused()
 
 
+def test_explain_names_it(device):
+    kernel = fk.Fidelity(fk.Angle(2))
+    plan = fk.explain(kernel, n=4096, op="attention", backend="cuda")
+    assert plan.path.startswith("linear form, 9 features") and "on a device" in plan.why
+    plan = fk.explain(kernel, n=100, op="attention", backend="cuda")
+    assert plan.path.startswith("quadratic: ") and "the linear form, 9 features, costs more" in plan.why and "on a device" in plan.why
+    plan = fk.explain(fk.Projected(fk.Angle(2)), n=4096, op="attention", backend="cuda")
+    assert "no linear form" in plan.why
+
+
 def test_attention_takes_it(device):
     kernel = fk.Fidelity(fk.Angle(1))
     q, k, v = inputs((1, 1, 1, 600, 600, 1, 2))

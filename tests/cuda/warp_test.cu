@@ -74,6 +74,42 @@ void test_products() {
   }
 }
 
+// A (16, 8), B (8, 8), row-major, of tf32 numbers.
+FK_KERNEL void Tf32Kernel(const uint32_t* a, const uint32_t* b, const float* c, float* out) {
+  const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
+  const uint32_t fa[4] = {a[g * 8 + t], a[(g + 8) * 8 + t], a[g * 8 + t + 4], a[(g + 8) * 8 + t + 4]};
+  float f[4] = {c[g * 8 + 2 * t], c[g * 8 + 2 * t + 1], c[(g + 8) * 8 + 2 * t], c[(g + 8) * 8 + 2 * t + 1]};
+  mma_tf32(f, fa, b[t * 8 + g], b[(t + 4) * 8 + g]);
+  for (int e = 0; e < 4; ++e) out[(g + e / 2 * 8) * 8 + 2 * t + e % 2] = f[e];
+}
+
+void test_tf32_products() {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal;
+  std::vector<uint32_t> a(128), b(64);
+  std::vector<double> va, vb;
+  std::vector<float> c(128);
+  const auto number = [&](std::vector<double>& values) {
+    uint32_t bits = (static_cast<uint32_t>(random()) & 0x80ffe000u) | 0x3f000000u;
+    const double mantissa = 1 + (bits >> 13 & 1023) * 0x1p-10;
+    values.push_back((bits >> 31 ? -mantissa : mantissa) * (bits >> 23 & 1 ? 1.0 : 0.5));
+    return bits;
+  };
+  for (uint32_t& v : a) v = number(va);
+  for (uint32_t& v : b) v = number(vb);
+  for (float& v : c) v = normal(random);
+  const Array<uint32_t> da = test::to_device(a), db = test::to_device(b);
+  const Array<float> dc = test::to_device(c), out(128, nullptr);
+  launch("Tf32Kernel", Tf32Kernel, {1}, 32, 0, nullptr, da.data(), db.data(), dc.data(), out.data());
+  const std::vector<float> got = test::to_host(out);
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 8; ++j) {
+      double wanted = c[i * 8 + j];
+      for (int k = 0; k < 8; ++k) wanted += va[i * 8 + k] * vb[k * 8 + j];
+      test::check_close<double>(got[i * 8 + j], wanted, 1e-5, "tf32 " + std::to_string(i) + ", " + std::to_string(j));
+    }
+}
+
 // NaN and infinity reach their own rows and columns only.
 void test_not_numbers() {
   for (const bool is_half : {true, false}) {
@@ -267,6 +303,7 @@ int main() {
   for (const char* order : {"forward", "reverse", "random"}) {
     setenv("FLASHKET_EMULATOR_ORDER", order, 1);
     test_products();
+    test_tf32_products();
     test_not_numbers();
     test_loads();
     test_shuffles();

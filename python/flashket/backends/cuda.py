@@ -131,6 +131,13 @@ class CudaBackend:
             return Capability(False, f"the device core cannot encode this: {error}")
         return Capability(True)
 
+    def linear_form(self, kernel: Kernel, n: int, m: int, v_dim: int) -> tuple[int, str, bool]:
+        """Return (features, why none, whether n rows of float64 take it for m keys) of attention's linear form on the device."""
+        spec = self._spec(kernel, "attention")
+        count, reason = self._run("explain", "linear_form", spec)
+        pays = bool(count) and bool(self._run("explain", "linear_form_pays", spec, 1, 1, 1, n, m, v_dim, False, True))
+        return int(count), str(reason), pays
+
     def gram(self, kernel: Kernel, x: Any, y: Any, out: Any, *, log: bool, shots: int, seed: int) -> None:
         """Write the Gram matrix. Matrix product states are made on the host, which waits; their overlaps on the device."""
         to = _Written(out)
