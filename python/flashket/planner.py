@@ -190,7 +190,7 @@ def explain(kernel: Kernel, *, n: int, m: int | None = None, op: str = "gram", b
     if op == "attention" and applied is None:
         path, why, linear_flops = attention_path(kernel, rows, columns, path, why, chosen)
     if applied is not None and not applied.is_affine:
-        path, why = f"every row's noisy half circuits ({applied.report.method}), then one dot a pair", "as the device would run it"
+        path, why = f"every row's noisy circuits ({applied.report.method}), then one dot a pair", "as the device would run it"
     # Attention's output is as wide as the values; one head of width n_features stands for it here.
     result = rows * columns if op == "gram" else rows * kernel.n_features
     value_width = kernel.n_features if op == "attention" else 0
