@@ -23,9 +23,9 @@ struct FloatOperands {
   const PackedFloats* values;
 };
 
-// One pass over all keys of a run; rows are judged and written as by simt_pass(). Cost: three products of fp16 for every
-// multiply-add of an overlap and three of tf32, at half the rate, for one of an output. Memory traffic: keys and values
-// once for every 64 or 128 rows of a pair, 4 bytes an element.
+// One pass over all keys of a run; rows are judged and written as by simt_pass(). Cost: three products of fp16 for
+// every multiply-add of an overlap and three of tf32, at half the rate, for one of an output. Memory traffic: keys and
+// values once for every 64 or 128 rows of a pair, 4 bytes an element.
 void float_mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const FloatShape& shape,
                     const FloatOperands& operands, Weighing weighing, double temperature, Stream stream);
 
