@@ -23,9 +23,9 @@ struct FloatOperands {
   const PackedFloats* values;
 };
 
-// One pass over all keys of a run; rows are judged and written as by simt_pass(). Cost, per 16 keys and 32 rows: 6
-// products of 2,048 multiply-adds a step for overlaps (12 of them dot, as many in a product), 1.5 fp16 rates of them a
-// column of v. Memory traffic: as of mma_pass(), twice the bytes.
+// One pass over all keys of a run; rows are judged and written as by simt_pass(). Cost: three products of fp16 for
+// every multiply-add of an overlap and three of tf32, at half the rate, for one of an output. Memory traffic: keys and
+// values once for every 64 or 128 rows of a pair, 4 bytes an element.
 void float_mma_pass(const KernelSpec& spec, const Problem& problem, const Finish& finish, const FloatShape& shape,
                     const FloatOperands& operands, Weighing weighing, double temperature, Stream stream);
 
