@@ -173,7 +173,20 @@ struct SumBlock {
   }
 };
 
-// The same for complex rows, im_offset from re to im: three real products instead of four, p = re re', q = im im',
+// splat from memory, where arithmetic follows: compilers compute on the scalar first and spread the result, which
+// takes a unit that multiplies; a load takes none.
+template <class T>
+FLASHKET_INLINE Vec<T> broadcast(const T* p) {
+  Vec<T> v = splat(*p);
+#if defined(__x86_64__) && FLASHKET_VECTOR_BYTES == 64
+  __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(v));
+#endif
+  return v;
+}
+
+// SumBlock for complex rows, im_offset from re to im: three real products instead of four, p = re re', q = im im',
 // s = (re - im) (re' + im'), in one pass. Adders are idle beside multipliers: sums and differences cost nothing.
 template <class T>
 struct ComplexBlock {
