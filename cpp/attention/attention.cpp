@@ -45,11 +45,13 @@ struct BlockScratch {
         tile(is_direct ? kTileRows * kTileStride : tile_scratch(kTileRows)),
         numerator(kTileRows * v_stride),
         denominator(kTileRows),
-        maximum(kTileRows) {}
+        maximum(kTileRows),
+        partial(partial_sums(v_stride)) {}
 
   RowEncoder<C> encoder;
   Buffer<C> queries, tile;
   Buffer<double> numerator, denominator, maximum;
+  Buffer<float> partial;
 };
 
 // For the log-domain second pass: keys are encoded tile by tile, only where it is needed.
@@ -315,11 +317,13 @@ class AttentionRun {
     const ConsumeTile<C> consume = consumer<C>(is_softmax ? Normalization::softmax : Normalization::sum);
     const C scale = weighing == Weighing::softmax ? static_cast<C>(1 / o_.temperature) : C(1);
     const C excluded = is_softmax ? static_cast<C>(kNone) : C(0);
-    const RowState state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_};
+    RowState state{scratch.numerator.data(), scratch.denominator.data(), scratch.maximum.data(), v_stride_,
+                   scratch.partial.data()};
     std::fill_n(n_admissible, kTileRows, 0);
     std::fill_n(state.numerator, (b.rows == 1 ? 1 : kTileRows) * v_stride_, 0.0);
     std::fill_n(state.denominator, kTileRows, 0.0);
     std::fill_n(state.maximum, kTileRows, kNone);
+    if (b.rows > 1) std::fill_n(state.partial, partial_sums(v_stride_), 0.0F);
     Score score = weighing == Weighing::log_sum ? spec_.score() : score_;
     if (!o_.readings.is_exact()) score.power = 1;
     C* values = scratch.tile.data();
@@ -332,7 +336,13 @@ class AttentionRun {
         tile_function<C>(weighing)(score, scratch.queries.data(), packed_keys.keys, b.rows, cols, values,
                                    kTileRows * kTileStride);
       }
+      const bool is_whole = a_.mask == nullptr && o_.readings.is_exact() && weighing != Weighing::uniform &&
+                            row_limit(b, b.first) >= j0 + cols;  // every row sees every key
       for (int64_t i = 0; i < b.rows; ++i) {
+        if (is_whole) {
+          n_admissible[i] += cols;
+          continue;
+        }
         C* row = values + i * kTileStride;
         const bool is_read = weighing != Weighing::uniform && !o_.readings.is_exact();
         if (weighing == Weighing::uniform) std::fill_n(row, cols, C(1));
@@ -341,6 +351,7 @@ class AttentionRun {
         n_admissible[i] += exclude(b, b.first + i, j0, cols, row, excluded);
         if (is_read && !o_.readings.is_noisy()) sample(b, b.first + i, j0, cols, row);
       }
+      state.is_last_partial = j0 / kTileCols % kPartialTiles == kPartialTiles - 1 || j0 + cols == b.n_keys;
       consume(values, scale, b.rows, cols, packed_keys.values, state);
     }
   }
@@ -433,8 +444,13 @@ class AttentionRun {
   void write_row(const MatrixView<T>& out, int64_t query, const BlockScratch<C>& scratch, int64_t i) const {
     const double denominator = scratch.denominator.data()[i];
     const double* numerator = scratch.numerator.data() + i * v_stride_;
-    for (int64_t c = 0; c < v_dim_; ++c)
-      out(query, c) = denominator == 0 ? T(0) : static_cast<T>(numerator[c] / denominator);
+    T* to = &out(query, 0);
+    if (denominator == 0)
+      for (int64_t c = 0; c < v_dim_; ++c) to[c * out.col_stride] = 0;
+    else if (out.col_stride == 1)
+      for (int64_t c = 0; c < v_dim_; ++c) to[c] = static_cast<T>(numerator[c] / denominator);
+    else
+      for (int64_t c = 0; c < v_dim_; ++c) to[c * out.col_stride] = static_cast<T>(numerator[c] / denominator);
   }
 
   const KernelSpec& spec_;

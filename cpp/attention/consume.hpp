@@ -3,8 +3,11 @@
 // The consumer of a tile of scores: weights times values. Knows nothing of where scores come from.
 #pragma once
 #include "core/types.hpp"
+#include "gram/tile.hpp"
 
 namespace flashket {
+
+constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruction set
 
 // Running state of a block of query rows. numerator[i * v_stride + c], v_stride a multiple of kValueAlign. Sums over a
 // tile or a part of it are taken in T, sums of those in double: in float the rounding of thousands of tiles would drift
@@ -14,9 +17,16 @@ struct RowState {
   double* denominator;
   double* maximum;  // softmax only; starts at -inf
   int64_t v_stride;
+  // Sum-normalised float weights of several rows only: sums of a few tiles, which cost less than additions in double.
+  // partial_sums(v_stride) elements, 0 at first; nullptr: every tile is added in double.
+  float* partial = nullptr;
+  bool is_last_partial = false;  // of its tiles: they are added in double then
 };
 
-constexpr int64_t kValueAlign = 16;  // elements; whole vectors of every instruction set
+constexpr int64_t kPartialTiles = 8;  // their drift of 16 additions is small beside that of kConsumeKeys inside one
+
+// Sums of every row's values, then of its weights, lane by lane.
+constexpr int64_t partial_sums(int64_t v_stride) { return kTileRows * (v_stride + kValueAlign); }
 constexpr int64_t kValuePanel = 32;  // columns of values that are used at a time
 
 // Value c of key j lies at data[c / kValuePanel * panel_stride + j * row_stride + c % kValuePanel], for c < v_stride.

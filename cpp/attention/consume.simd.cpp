@@ -20,10 +20,31 @@ FLASHKET_INLINE void add_row_sums(const T* weights, int64_t cols, double* sums) 
   for (int r = 0; r < R; ++r) sums[r] += sum_lanes<T>(sum[r]);
 }
 
+void add_partial(const RowState& state, int64_t rows) {
+  float* sums = state.partial;
+  for (int64_t at = 0; at < rows * state.v_stride; at += kLanes<float>) {
+    add_to(state.numerator + at, load(sums + at));
+    store<float>(sums + at, Vec<float>{});
+  }
+  float* totals = sums + kTileRows * state.v_stride;
+  for (int64_t i = 0; i < rows; ++i, totals += kValueAlign) {
+    for (int64_t l = 0; l < kValueAlign; ++l) state.denominator[i] += static_cast<double>(totals[l]);
+    memset(totals, 0, kValueAlign * sizeof(float));
+  }
+}
+
 template <class T>
 void consume_sum(T* weights, T, int64_t rows, int64_t cols, const ValueTile<T>& values, const RowState& state) {
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = cols; j % kLanes<T> != 0; ++j) weights[i * kTileStride + j] = 0;  // kTileCols is a multiple
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (state.partial != nullptr && rows > 1) {
+      clear_surplus(weights, rows);
+      multiply_partial(weights, rows, cols, values, state.partial, state.v_stride);
+      if (state.is_last_partial) add_partial(state, rows);
+      return;
+    }
+  }
   int64_t i = 0;
   for (; i + kConsumeRows <= rows; i += kConsumeRows)
     add_row_sums<T, kConsumeRows>(weights + i * kTileStride, cols, state.denominator + i);

@@ -13,14 +13,20 @@ constexpr int kConsumeRows = FLASHKET_VECTOR_BYTES == 64 ? 8 : 4;
 // Keys whose products one float adds up: the rounding of n equal ones may drift by 2e-8 n.
 constexpr int64_t kConsumeKeys = 128;
 
-// numerator += weights . v for R rows and W vectors of columns; the sums of one tile stay in registers. Mirrored: rows
-// of the product are columns of the tile, and its rows are summed over.
-template <class T, int R, int W, bool kIsMirrored>
-FLASHKET_INLINE void multiply_block(const T* weights, int64_t count, const T* v, int64_t row_stride, double* numerator,
-                                    int64_t numerator_stride) {
+FLASHKET_INLINE void add_to(double* sums, Vec<double> v) { add_to_doubles(sums, v); }
+FLASHKET_INLINE void add_to(double* sums, Vec<float> v) { add_to_doubles(sums, v); }
+FLASHKET_INLINE void add_to(float* sums, Vec<float> v) { store<float>(sums, load(sums) + v); }
+
+// sums += weights . v for R rows and W vectors of columns; the sums of one tile stay in registers. Mirrored: rows of
+// the product are columns of the tile, and its rows are summed over. With totals, totals[r * kValueAlign + lane] +=
+// weights of row r, which are 0 from count up to a whole vector: the loop has loads to spare, a pass of its own would
+// not.
+template <class T, int R, int W, bool kIsMirrored, bool kHasTotals = false, class Sum>
+FLASHKET_INLINE void multiply_block(const T* weights, int64_t count, const T* v, int64_t row_stride, Sum* sums,
+                                    int64_t sums_stride, Sum* totals = nullptr) {
   constexpr int64_t L = kLanes<T>, kRow = kIsMirrored ? 1 : kTileStride, kTerm = kIsMirrored ? kTileStride : 1;
   Vec<T> acc[R][W] = {};
-  for (int64_t j = 0; j < count; ++j) {
+  const auto add_term = [&](int64_t j) __attribute__((always_inline)) {
     Vec<T> x[W];
     FLASHKET_UNROLL
     for (int w = 0; w < W; ++w) x[w] = load(v + j * row_stride + w * L);
@@ -30,13 +36,27 @@ FLASHKET_INLINE void multiply_block(const T* weights, int64_t count, const T* v,
       FLASHKET_UNROLL
       for (int w = 0; w < W; ++w) acc[r][w] += weight * x[w];
     }
+  };
+  int64_t j = 0;
+  if constexpr (kHasTotals) {
+    Vec<T> total[R] = {};
+    for (; j < count; j += L) {
+      FLASHKET_UNROLL
+      for (int r = 0; r < R; ++r) total[r] += load(weights + r * kRow + j);
+      if (j + L > count) break;
+      for (int64_t l = 0; l < L; l += 4) {
+        FLASHKET_UNROLL
+        for (int u = 0; u < 4; ++u) add_term(j + l + u);
+      }
+    }
+    FLASHKET_UNROLL
+    for (int r = 0; r < R; ++r) add_to(totals + r * kValueAlign, total[r]);
   }
+  for (; j < count; ++j) add_term(j);
   FLASHKET_UNROLL
   for (int r = 0; r < R; ++r) {
     FLASHKET_UNROLL
-    for (int w = 0; w < W; ++w) {
-      add_to_doubles(numerator + r * numerator_stride + w * L, acc[r][w]);
-    }
+    for (int w = 0; w < W; ++w) add_to(sums + r * sums_stride + w * L, acc[r][w]);
   }
 }
 
@@ -99,6 +119,36 @@ void multiply(const T* weights, int64_t rows, int64_t cols, const ValueTile<T>& 
     // Rows of the last block beyond `rows` are zeros whose sums nobody reads.
     for (int64_t i = 0; i < rows; i += kConsumeRows)
       multiply_rows<T, kConsumeRows>(weights + i * kTileStride + j, count, run, sums + i * sums_stride, sums_stride);
+  }
+}
+
+// The same in float, with the totals of the weights behind all sums.
+FLASHKET_INLINE void multiply_partial(const float* weights, int64_t rows, int64_t cols, const ValueTile<float>& values,
+                                      float* sums, int64_t stride) {
+  constexpr int64_t L = kLanes<float>;
+  float* totals = sums + kTileRows * stride;
+  for (int64_t j = 0; j < cols; j += kConsumeKeys) {
+    const int64_t count = cols - j < kConsumeKeys ? cols - j : kConsumeKeys;
+    for (int64_t i = 0; i < rows; i += kConsumeRows) {
+      const float* block = weights + i * kTileStride + j;
+      for (int64_t c = 0; c < stride;) {
+        const float* v = values.data + c / kValuePanel * values.panel_stride + c % kValuePanel + j * values.row_stride;
+        const bool is_wide = c + 2 * L <= stride;
+        const auto multiply = [&]<int W, bool kHasTotals>() __attribute__((always_inline)) {
+          multiply_block<float, kConsumeRows, W, false, kHasTotals>(
+              block, count, v, values.row_stride, sums + i * stride + c, stride, totals + i * kValueAlign);
+        };
+        if (c == 0 && is_wide)
+          multiply.template operator()<2, true>();
+        else if (c == 0)
+          multiply.template operator()<1, true>();
+        else if (is_wide)
+          multiply.template operator()<2, false>();
+        else
+          multiply.template operator()<1, false>();
+        c += is_wide ? 2 * L : L;
+      }
+    }
   }
 }
 

@@ -112,19 +112,6 @@ FLASHKET_INLINE Vec<T> splat(T s) {
   return s - Vec<T>{};  // x - 0 is x, which both compilers know: one broadcast. Setting lanes one by one is not.
 }
 
-// The same from memory, where arithmetic follows: compilers compute on the scalar first and spread the result, which
-// takes a unit that multiplies; a load takes none.
-template <class T>
-FLASHKET_INLINE Vec<T> broadcast(const T* p) {
-  Vec<T> v = splat(*p);
-#if defined(__x86_64__) && FLASHKET_VECTOR_BYTES == 64
-  __asm__("" : "+v"(v));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(v));
-#endif
-  return v;
-}
-
 template <class T>
 FLASHKET_INLINE Vec<T> select(IntVec<T> mask, Vec<T> yes, Vec<T> no) {
   return (Vec<T>)(((IntVec<T>)yes & mask) | ((IntVec<T>)no & ~mask));

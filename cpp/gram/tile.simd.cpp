@@ -194,7 +194,20 @@ struct SumBlock {
   }
 };
 
-// The same for complex rows, im_offset from re to im: three real products instead of four, p = re re', q = im im',
+// splat from memory, where arithmetic follows: compilers compute on the scalar first and spread the result, which
+// takes a unit that multiplies; a load takes none.
+template <class T>
+FLASHKET_INLINE Vec<T> broadcast(const T* p) {
+  Vec<T> v = splat(*p);
+#if defined(__x86_64__) && FLASHKET_VECTOR_BYTES == 64
+  __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+  __asm__("" : "+x"(v));
+#endif
+  return v;
+}
+
+// SumBlock for complex rows, im_offset from re to im: three real products instead of four, p = re re', q = im im',
 // s = (re - im) (re' + im'), in one pass. Adders are idle beside multipliers: sums and differences cost nothing.
 template <class T>
 struct ComplexBlock {
@@ -258,8 +271,8 @@ FLASHKET_INLINE void prefetch_part(const Block& block, const T* panel, int64_t p
     for (int64_t p = 0; p < Block::kPlanes; ++p) __builtin_prefetch(panel + p * block.im_offset + line * kLine, 0, 2);
 }
 
-// A range of the depth of a tile: blocks of rows by whole or half panels of columns. What comes next, the panel beside
-// and the rows' next range, is fetched meanwhile.
+// A range of the depth of a tile: blocks of rows by whole or half panels of columns. Of rows that are longer than a
+// range, what comes next, the panel beside and the rows' next range, is fetched meanwhile.
 template <class T, class Block>
 FLASHKET_INLINE void sum_blocks(const T* a, const T* b, int64_t panel_stride, int64_t rows, int64_t cols,
                                 const Block& block) {
@@ -268,8 +281,10 @@ FLASHKET_INLINE void sum_blocks(const T* a, const T* b, int64_t panel_stride, in
   for (int64_t p = 0; p < n_panels; ++p) {
     const T* panel = b + p * panel_stride;
     for (int64_t i = 0; i < rows; i += R) {
-      prefetch_part(block, p + 1 < n_panels ? panel + panel_stride : b + next, i / R, n_blocks);
-      prefetch_part(block, a + i / N * panel_stride + next, p * kBlocks + i % N / R, n_panels * kBlocks);
+      if (panel_stride > Block::kPlanes * next) {
+        prefetch_part(block, p + 1 < n_panels ? panel + panel_stride : b + next, i / R, n_blocks);
+        prefetch_part(block, a + i / N * panel_stride + next, p * kBlocks + i % N / R, n_panels * kBlocks);
+      }
       const T* row = packed_row(a, i, panel_stride);
       const int64_t at = i * kTileStride + p * N;
       if (rows - i == 1)
