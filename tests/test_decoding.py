@@ -117,3 +117,32 @@ def test_values_that_overflow_are_no_error():
     v[:] = np.float32(3e38)
     got = fk.attention(q, k, v, kernel=fk.Fidelity(fk.Amplitude(64)))
     assert np.isinf(got).any() or np.allclose(got, 3e38, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_keys", [1, 16, 255, 256, 257, 300, 512, 523, 769])
+@pytest.mark.parametrize("n_features", [3, 8, 13])
+def test_values_are_weighed_beside_the_scores_of_the_next_keys(n_features, n_keys):
+    rng = np.random.default_rng((n_features, n_keys))
+    kernel = fk.Fidelity(fk.Angle(n_features))
+    q, k = (rng.uniform(-2, 2, (2, 3, length, n_features)).astype(np.float32) for length in (1, n_keys))
+    v = rng.normal(size=(2, 3, n_keys, 64)).astype(np.float32)
+    expected = fk.attention(*(x.astype(np.float64) for x in (q, k, v)), kernel=kernel)
+    for _ in range(2):  # the second call is like the one before
+        np.testing.assert_allclose(fk.attention(q, k, v, kernel=kernel), expected, atol=1e-6 * np.abs(expected).max(), rtol=0)
+
+
+def test_a_step_like_the_last_one_is_checked_as_well(monkeypatch):
+    rng = np.random.default_rng(0)
+    kernel = fk.Fidelity(fk.Angle(8))
+    q, k = (rng.uniform(-2, 2, (1, 2, length, 8)).astype(np.float32) for length in (1, 40))
+    v = rng.normal(size=(1, 2, 40, 64)).astype(np.float32)
+    first = fk.attention(q, k[:, :, :39], v[:, :, :39], kernel=kernel)
+    assert np.array_equal(fk.attention(q, k[:, :, :39], v[:, :, :39], kernel=kernel), first)
+    assert not np.array_equal(fk.attention(q, k, v, kernel=kernel), first)
+    with pytest.raises(fk.InputError, match="k"):
+        fk.attention(q, k, v[:, :, :39], kernel=kernel)
+    with pytest.raises(fk.InputError, match="NaN"):
+        fk.attention(q, np.where(np.arange(40)[:, None] == 7, np.float32(np.nan), k), v, kernel=kernel)
+    monkeypatch.setenv("FLASHKET_BACKEND", "nothing")
+    with pytest.raises(fk.InputError, match="FLASHKET_BACKEND"):
+        fk.attention(q, k, v, kernel=kernel)

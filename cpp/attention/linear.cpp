@@ -12,9 +12,8 @@
 namespace flashket {
 namespace {
 
-constexpr int64_t kFoldKeys = 512;  // keys of a run at most: summed in C before they go to the totals in double
-constexpr int64_t kRunElements = int64_t{1} << 18;  // factors of the rows of a run that are kept, or a chunk's
-constexpr int64_t kSegmentKeys = 4096;              // keys of one task at least; a multiple of every chunk
+constexpr int64_t kFoldKeys = 512;      // keys summed in C before they go to the totals in double
+constexpr int64_t kSegmentKeys = 4096;  // keys of one task at least; a multiple of every chunk
 constexpr int64_t kMaxSegments = 16;
 // Of the bound, what rounding of the keys' features and of their sums takes: at most 0.34 where all keys are equal,
 // 0.25 elsewhere (measured; all of it: 1.3 and 0.7).
@@ -32,14 +31,7 @@ constexpr ConsumeTile<C> consume_sum() {
 // Keys between two states. Chunk interiors cost rows * pairs, states cost their whole size a chunk.
 int64_t chunk_keys(const LinearForm& form, bool causal) {
   if (!causal) return form.is_direct() ? kLinearTokens : 256;
-  return form.state_rows <= 256 ? 64 : 128;
-}
-
-// Keys of a run: its chunks go through one block of the state after the other, so that a block stays in the cache.
-int64_t run_keys(const LinearForm& form, int64_t chunk, int64_t group) {
-  int64_t run = kFoldKeys;
-  while (run > chunk && run * form.form.stride * group > kRunElements) run /= 2;
-  return run;
+  return form.state_rows <= 256 ? 64 : form.state_rows <= 1024 ? 128 : 256;
 }
 
 // Keys of one (batch, kv head) that one task adds up, and the first query aligned with them: query i sees key i - query
@@ -53,25 +45,21 @@ struct Norms {
   double largest = 0, weights = 0;
 };
 
-// One block of the state while keys are added. `current` is what queries read: scale (prefix + local + total).
+// The state while keys are added. `current` is what queries read: scale (prefix + local + total).
 template <class C>
-struct BlockState {
-  BlockState(const LinearForm& form, int64_t v_stride)
+struct RunningState {
+  RunningState(const LinearForm& form, int64_t v_stride, int64_t n_current)
       : sums(form.block_rows * v_stride),
         weights(form.block_rows),
-        total(form.block_rows * v_stride),
-        total_weights(form.block_rows),
-        current(form.block_rows * v_stride),
-        current_weights(form.block_rows) {}
+        total(form.state_rows * v_stride),
+        total_weights(form.state_rows),
+        current(n_current * v_stride),
+        current_weights(n_current),
+        norms(v_stride) {}
 
-  Buffer<C> sums, weights;  // of one chunk
-  Buffer<C> total, total_weights, current, current_weights;
-};
-
-// What every query reads when all keys are in.
-template <class C>
-struct FinalState {
-  Buffer<C> sums, weights;
+  Buffer<C> sums, weights;  // of one block and chunk
+  Buffer<C> total, total_weights, current, current_weights, norms;
+  Norms norm;
 };
 
 template <class T, class C>
@@ -91,7 +79,6 @@ class LinearRun {
         v_stride_(round_up(v_dim_, kValueAlign)),
         group_(n_heads_ / n_kv_),
         chunk_(chunk_keys(form, causal)),
-        run_(run_keys(form, chunk_, causal ? group_ : 1)),
         state_size_(form.state_rows * (v_stride_ + 1)),
         scale_(form.state_rows),
         errors_(arrays.q.shape[0] * n_heads_ * n_queries_),
@@ -103,7 +90,7 @@ class LinearRun {
     const int64_t n_sets = a_.q.shape[0] * n_kv_;
     PerWorker<Scratch> scratch;
     const auto own = [&](int worker) -> Scratch& {
-      return scratch.get(worker, [&] { return Scratch(spec_, form_, v_stride_, chunk_, run_, causal_ ? group_ : 0); });
+      return scratch.get(worker, [&] { return Scratch(spec_, form_, v_stride_, chunk_, causal_); });
     };
     // Few heads: the sums of all segments first, each segment's prefix from them, then the queries. The sums are those
     // of the other order, so results are the same.
@@ -177,19 +164,15 @@ class LinearRun {
 
  private:
   struct Scratch {
-    // n_heads query heads that read the same keys; 0: keys are only added up.
-    Scratch(const KernelSpec& spec, const LinearForm& form, int64_t v_stride, int64_t chunk, int64_t run,
-            int64_t n_heads)
-        : keys(spec, form, run),
-          values(run * v_stride),
-          numerator(n_heads * run * v_stride),
-          denominator(n_heads * run),
-          norms(run / chunk * v_stride),
-          chunk_norms(run / chunk),
+    Scratch(const KernelSpec& spec, const LinearForm& form, int64_t v_stride, int64_t chunk, bool causal)
+        : keys(spec, form, chunk),
+          queries(spec, form, chunk),
+          values(chunk * v_stride),
+          numerator(chunk * v_stride),
+          denominator(round_up(chunk, kLinearTokens)),
           row(v_stride),
-          state(form, v_stride) {
-      if (n_heads == 0) return;
-      for (int64_t h = 0; h < n_heads; ++h) queries.emplace_back(spec, form, run);
+          state(form, v_stride, causal ? form.state_rows : 0) {
+      if (!causal) return;
       const int64_t elements = spec.score().pitch();
       left = Buffer<C>(round_up(chunk, kTileRows) * elements);
       right = Buffer<C>(round_up(chunk, kTileRows) * elements);
@@ -197,14 +180,10 @@ class LinearRun {
       near = Buffer<double>(kTileRows * v_stride);
     }
 
-    FactorRows<C> keys;
-    std::vector<FactorRows<C>> queries;
-    Buffer<C> values, numerator, denominator;  // numerators of a run: [head][row][v_stride]
-    Buffer<C> norms;                           // [chunk][v_stride]: sum_f current^2 / scale before the chunk
-    std::vector<Norms> chunk_norms;
-    Buffer<C> row, left, right, tile;
+    FactorRows<C> keys, queries;
+    Buffer<C> values, numerator, denominator, row, left, right, tile;
     Buffer<double> near;  // numerators of a chunk's interior
-    BlockState<C> state;
+    RunningState<C> state;
   };
 
   int64_t kv_len(int64_t batch) const { return a_.kv_lens ? a_.kv_lens[batch] : a_.k.shape[2]; }
@@ -293,133 +272,141 @@ class LinearRun {
     for (int64_t c = 0; c < v_dim_; ++c) to[c * to_stride] = static_cast<To>(from[c * from_stride]);
   }
 
-  // Adds the keys of a segment into `local`; with queries, those of its runs are answered on the way.
+  // Adds the keys of a segment into `local`; with queries, those of its chunks are answered on the way.
   void sum_segment(int64_t set, const Segment& segment, const double* prefix, double* local, bool answers, Scratch& s) {
     const int64_t batch = set / n_kv_, kv_head = set % n_kv_;
     const auto keys = a_.k.matrix(batch, kv_head), values = a_.v.matrix(batch, kv_head);
+    RunningState<C>& state = s.state;
     std::fill_n(local, state_size_, 0.0);
-    for (int64_t begin = segment.begin; begin < segment.end; begin += run_) {
-      const int64_t end = std::min(begin + run_, segment.end), rows = end - begin;
-      const int64_t query = segment.query + begin - segment.begin;
+    std::fill_n(state.total.data(), form_.state_rows * v_stride_, C(0));
+    std::fill_n(state.total_weights.data(), form_.state_rows, C(0));
+    if (answers) {
+      fold(prefix, local, state, true);
+      measure(state);
+    }
+    int64_t pending = 0;
+    for (int64_t begin = segment.begin; begin < segment.end; begin += chunk_) {
+      const int64_t end = std::min(begin + chunk_, segment.end);
       s.keys.load(keys, begin, end);
       load_values(values, begin, end, s.values.data());
-      if (answers) {
-        for (int64_t h = 0; h < group_; ++h)
-          s.queries[h].load(a_.q.matrix(batch, kv_head * group_ + h), query, query + rows);
-        std::fill_n(s.numerator.data(), group_ * run_ * v_stride_, C(0));
-        std::fill_n(s.denominator.data(), group_ * run_, C(0));
-        std::fill_n(s.norms.data(), run_ / chunk_ * v_stride_, C(0));
-        std::fill(s.chunk_norms.begin(), s.chunk_norms.end(), Norms{});
+      if (answers) answer_chunk(batch, kv_head, begin, end - begin, segment.query + begin - segment.begin, s);
+      add_chunk(end - begin, answers, s);
+      pending += end - begin;
+      if (pending >= kFoldKeys || end == segment.end) {
+        fold(prefix, local, state, answers);
+        pending = 0;
       }
-      for (const FeatureBlock& block : form_.blocks) add_run(block, begin, rows, prefix, local, answers, s);
-      for (int64_t first = 0; answers && first < rows; first += chunk_)
-        answer_chunk(batch, kv_head, begin, first, std::min(chunk_, rows - first), query, s);
     }
   }
 
-  // One block of features: its part of the state is read by the queries of a chunk and takes in the chunk's keys.
-  void add_run(const FeatureBlock& block, int64_t begin, int64_t rows, const double* prefix, double* local,
-               bool answers, Scratch& s) {
-    BlockState<C>& state = s.state;
-    const int64_t at = block.offset * v_stride_, size = block.features * v_stride_;
-    const int64_t at_weights = form_.state_rows * v_stride_ + block.offset;
-    const double* scale = form_.scale.data() + block.offset;
-    C *current = state.current.data(), *current_weights = state.current_weights.data();
-    C *total = state.total.data(), *total_weights = state.total_weights.data();
-    std::fill_n(total, size, C(0));
-    std::fill_n(total_weights, block.features, C(0));
-    if (answers) {
-      ops_.start(prefix + at, local + at, scale, block.features, v_stride_, current);
-      ops_.start(prefix + at_weights, local + at_weights, scale, block.features, 1, current_weights);
-    }
-    for (int64_t first = 0; first < rows; first += chunk_) {
-      const int64_t n = std::min(chunk_, rows - first), chunk = first / chunk_;
-      if (answers && begin + first > 0) {
-        ops_.norms(current, scale_.data() + block.offset, block.features, v_stride_,
-                   s.norms.data() + chunk * v_stride_);
-        for (int64_t f = 0; f < block.features; ++f) {
-          const double w = static_cast<double>(current_weights[f]);
-          s.chunk_norms[chunk].weights += w * w / scale[f];
-        }
-        for (int64_t h = 0; h < group_; ++h)
-          read_block(block, s.queries[h], first, n, current, current_weights, s.numerator.data() + h * run_ * v_stride_,
-                     s.denominator.data() + h * run_);
-      }
+  void add_chunk(int64_t rows, bool answers, Scratch& s) {
+    RunningState<C>& state = s.state;
+    if (answers) std::fill_n(state.norms.data(), v_stride_, C(0));
+    double weight_norm = 0;
+    for (const FeatureBlock& block : form_.blocks) {
       const int64_t padded = round_up(block.features, kFeatureAlign);
       C *sums = state.sums.data(), *weights = state.weights.data();
       std::fill_n(sums, padded * v_stride_, C(0));
       std::fill_n(weights, padded, C(0));
-      for (int64_t row = first; row < first + n; row += kLinearTokens)
-        ops_.accumulate(s.keys.features(block, row / kLinearTokens), std::min(kLinearTokens, first + n - row),
-                        block.features, s.values.data() + row * v_stride_, v_stride_, sums, weights);
-      const bool is_read = answers && first + n < rows;
-      const C* factors = is_read ? scale_.data() + block.offset : nullptr;
-      ops_.advance(sums, factors, block.features, v_stride_, current, total);
-      ops_.advance(weights, factors, block.features, 1, current_weights, total_weights);
+      for (int64_t first = 0; first < rows; first += kLinearTokens) {
+        const int64_t n = std::min(kLinearTokens, rows - first);
+        ops_.accumulate(s.keys.features(block, first / kLinearTokens), n, block.features,
+                        s.values.data() + first * v_stride_, v_stride_, sums, weights);
+      }
+      C* total = state.total.data() + block.offset * v_stride_;
+      C* total_weights = state.total_weights.data() + block.offset;
+      for (int64_t f = 0; f < block.features; ++f) total_weights[f] += weights[f];
+      if (!answers) {
+        for (int64_t i = 0; i < block.features * v_stride_; ++i) total[i] += sums[i];
+        continue;
+      }
+      const C* scale = scale_.data() + block.offset;
+      ops_.advance(sums, scale, block.features, v_stride_, state.current.data() + block.offset * v_stride_, total,
+                   state.norms.data());
+      C* current = state.current_weights.data() + block.offset;
+      for (int64_t f = 0; f < block.features; ++f) {
+        current[f] += scale[f] * weights[f];
+        weight_norm += static_cast<double>(current[f] * current[f] / scale[f]);
+      }
     }
-    ops_.fold(total, size, local + at);
-    ops_.fold(total_weights, block.features, local + at_weights);
+    if (!answers) return;
+    state.norm.weights = std::sqrt(weight_norm);
+    state.norm.largest = std::sqrt(static_cast<double>(ops_.largest(state.norms.data(), v_stride_)));
+    if (!(state.norm.largest > (sizeof(C) == 4 ? 1e-15 : 1e-140))) measure(state);  // squares may have vanished
   }
 
-  // Adds to the numerators and denominators of rows [first, first + n) of those loaded what one block holds.
-  void read_block(const FeatureBlock& block, FactorRows<C>& queries, int64_t first, int64_t n, const C* sums,
-                  const C* weights, C* numerator, C* denominator) const {
-    for (int64_t row = first; row < first + n; row += kLinearTokens)
-      ops_.apply(queries.features(block, row / kLinearTokens), std::min(kLinearTokens, first + n - row), block.features,
-                 sums, weights, v_stride_, numerator + row * v_stride_, denominator + row);
+  void fold(const double* prefix, double* local, RunningState<C>& state, bool answers) {
+    const int64_t rows = form_.state_rows, size = rows * v_stride_;
+    if (answers) {
+      ops_.fold(prefix, form_.scale.data(), rows, v_stride_, local, state.total.data(), state.current.data());
+    } else {
+      for (int64_t i = 0; i < size; ++i) local[i] += static_cast<double>(state.total.data()[i]);
+      std::fill_n(state.total.data(), size, C(0));
+    }
+    for (int64_t f = 0; f < rows; ++f) {
+      local[size + f] += static_cast<double>(state.total_weights.data()[f]);
+      state.total_weights.data()[f] = 0;
+      if (answers)
+        state.current_weights.data()[f] = static_cast<C>(form_.scale[f] * (prefix[size + f] + local[size + f]));
+    }
   }
 
-  // Norms of a state.
-  Norms measure(const FinalState<C>& state) const {
+  // Norms of the state as it is.
+  void measure(RunningState<C>& state) const {
     std::vector<double> norms(v_stride_, 0.0);
     double weight_norm = 0;
     for (int64_t f = 0; f < form_.state_rows; ++f) {
-      const double inverse = 1 / form_.scale[f], w = static_cast<double>(state.weights.data()[f]);
+      const double inverse = 1 / form_.scale[f], w = static_cast<double>(state.current_weights.data()[f]);
       weight_norm += inverse * w * w;
       for (int64_t c = 0; c < v_stride_; ++c) {
-        const double x = static_cast<double>(state.sums.data()[f * v_stride_ + c]);
+        const double x = static_cast<double>(state.current.data()[f * v_stride_ + c]);
         norms[c] += inverse * x * x;
       }
     }
-    return {std::sqrt(*std::max_element(norms.begin(), norms.end())), std::sqrt(weight_norm)};
+    state.norm.weights = std::sqrt(weight_norm);
+    state.norm.largest = std::sqrt(*std::max_element(norms.begin(), norms.end()));
   }
 
-  // Queries of the chunk of n rows from `first` on of a run that begins with key `begin` and with `query`, for every
-  // query head of the group: what they read of the state, and the chunk's own keys up to the diagonal.
-  void answer_chunk(int64_t batch, int64_t kv_head, int64_t begin, int64_t first, int64_t n, int64_t query,
-                    Scratch& s) {
+  // numerator and denominator of the rows of `queries`, from the state.
+  void read(FactorRows<C>& queries, int64_t rows, const C* sums, const C* weights, Scratch& s) const {
+    std::fill_n(s.numerator.data(), round_up(rows, 8) * v_stride_, C(0));
+    std::fill_n(s.denominator.data(), round_up(rows, kLinearTokens), C(0));
+    if (sums == nullptr) return;
+    for (const FeatureBlock& block : form_.blocks)
+      for (int64_t first = 0; first < rows; first += kLinearTokens) {
+        const int64_t n = std::min(kLinearTokens, rows - first);
+        ops_.apply(queries.features(block, first / kLinearTokens), n, block.features, sums + block.offset * v_stride_,
+                   weights + block.offset, v_stride_, s.numerator.data() + first * v_stride_,
+                   s.denominator.data() + first);
+      }
+  }
+
+  // Queries of one chunk, for every query head of the group: the state, and the chunk's own keys up to the diagonal.
+  void answer_chunk(int64_t batch, int64_t kv_head, int64_t begin, int64_t rows, int64_t query, Scratch& s) {
     const int64_t width = tile_ops<C>().panel_cols;
     const int64_t elements = score_.pitch();
-    const C* chunk_values = s.values.data() + first * v_stride_;
-    s.keys.pack(first, n, width, elements, s.right.data());
-    const double largest_value = static_cast<double>(ops_.largest(chunk_values, n * v_stride_));
-    Norms norms;
-    if (begin + first > 0) {
-      // Below this, squares may have vanished.
-      const double least = sizeof(C) == 4 ? 1e-15 : 1e-140;
-      const C largest = ops_.largest(s.norms.data() + first / chunk_ * v_stride_, v_stride_);
-      norms.largest = std::max(least, std::sqrt(static_cast<double>(largest)));
-      norms.weights = std::sqrt(s.chunk_norms[first / chunk_].weights);
-    }
-    for (int64_t h = 0; h < group_; ++h) {
-      const int64_t head = kv_head * group_ + h, at = h * run_ + first;
-      const C *numerator = s.numerator.data() + at * v_stride_, *denominator = s.denominator.data() + at;
-      s.queries[h].pack(first, n, width, elements, s.left.data());
-      for (int64_t row = 0; row < n; row += kTileRows) {
-        const int64_t rows = std::min(kTileRows, n - row), cols = row + rows;
+    s.keys.pack(rows, width, elements, s.right.data());
+    const double largest_value = static_cast<double>(ops_.largest(s.values.data(), rows * v_stride_));
+    for (int64_t head = kv_head * group_; head < (kv_head + 1) * group_; ++head) {
+      s.queries.load(a_.q.matrix(batch, head), query, query + rows);
+      s.queries.pack(rows, width, elements, s.left.data());
+      const bool has_state = begin > 0;
+      read(s.queries, rows, has_state ? s.state.current.data() : nullptr, s.state.current_weights.data(), s);
+      for (int64_t first = 0; first < rows; first += kTileRows) {
+        const int64_t n = std::min(kTileRows, rows - first), cols = first + n;
         C* values = s.tile.data();
-        tile_ops<C>().score(score_, s.left.data() + row * elements, s.right.data(), rows, cols, values,
+        tile_ops<C>().score(score_, s.left.data() + first * elements, s.right.data(), n, cols, values,
                             kTileRows * kTileStride);
-        for (int64_t i = 0; i < rows; ++i)
-          std::fill(values + i * kTileStride + row + i + 1, values + i * kTileStride + cols, C(0));
+        for (int64_t i = 0; i < n; ++i)
+          std::fill(values + i * kTileStride + first + i + 1, values + i * kTileStride + cols, C(0));
         double denominators[kTileRows] = {};
         std::fill_n(s.near.data(), kTileRows * v_stride_, 0.0);
         const RowState near{s.near.data(), denominators, nullptr, v_stride_};
-        consume_sum<C>()(values, C(1), rows, cols, {chunk_values, v_stride_, kValuePanel}, near);
-        for (int64_t i = 0; i < rows; ++i) {
-          const double near_error = score_error(row + i + 1, denominators[i]) * largest_value;
-          finish_row(batch, head, query + first + row + i, numerator + (row + i) * v_stride_, denominator[row + i],
-                     near.numerator + i * v_stride_, denominators[i], near_error, norms, s.row.data());
+        consume_sum<C>()(values, C(1), n, cols, {s.values.data(), v_stride_, kValuePanel}, near);
+        for (int64_t i = 0; i < n; ++i) {
+          const double near_error = score_error(first + i + 1, denominators[i]) * largest_value;
+          finish_row(batch, head, query + first + i, first + i, near.numerator + i * v_stride_, denominators[i],
+                     near_error, has_state ? s.state.norm : Norms{}, s);
         }
       }
     }
@@ -437,48 +424,42 @@ class LinearRun {
     return std::numeric_limits<C>::epsilon() * (norms.largest + magnitude * norms.weights);
   }
 
-  // `row` holds the result on its way to out.
-  void finish_row(int64_t batch, int64_t head, int64_t query, const C* numerator, C denominator, const double* near,
-                  double near_sum, double near_error, const Norms& norms, C* row) {
-    const double sum = near_sum + static_cast<double>(denominator);
+  void finish_row(int64_t batch, int64_t head, int64_t query, int64_t row, const double* near, double near_sum,
+                  double near_error, const Norms& norms, Scratch& s) {
+    const double sum = near_sum + static_cast<double>(s.denominator.data()[row]);
     const int64_t at = index(batch, head, query);
-    const double magnitude = static_cast<double>(ops_.divide(numerator, near, 1 / sum, v_stride_, row));
+    const double magnitude =
+        static_cast<double>(ops_.divide(s.numerator.data() + row * v_stride_, near, 1 / sum, v_stride_, s.row.data()));
     const double error = (near_error + error_of_sums(norms, magnitude)) / sum;
     errors_.data()[at] = sum > 0 ? static_cast<float>(error) : std::numeric_limits<float>::infinity();
     magnitudes_.data()[at] = static_cast<float>(magnitude);
     const MatrixView<T> out = a_.out.matrix(batch, head);
-    copy_row(static_cast<const C*>(row), 1, &out(query, 0), out.col_stride);
+    copy_row(static_cast<const C*>(s.row.data()), 1, &out(query, 0), out.col_stride);
   }
 
   void read_all(const std::vector<Buffer<double>>& totals) {
     const int64_t n_sets = static_cast<int64_t>(totals.size()), size = form_.state_rows * v_stride_;
-    std::vector<FinalState<C>> states;
-    for (int64_t set = 0; set < n_sets; ++set) states.push_back({Buffer<C>(size), Buffer<C>(form_.state_rows)});
+    std::vector<RunningState<C>> states;
+    for (int64_t set = 0; set < n_sets; ++set) states.emplace_back(form_, v_stride_, form_.state_rows);
     norms_.resize(n_sets);
     parallel_for(n_sets, [&](int64_t set, int) {
-      FinalState<C>& state = states[set];
+      RunningState<C>& state = states[set];
       for (int64_t f = 0; f < form_.state_rows; ++f) {
         const double w = form_.scale[f];
         for (int64_t at = f * v_stride_; at < (f + 1) * v_stride_; ++at)
-          state.sums.data()[at] = static_cast<C>(w * totals[set].data()[at]);
-        state.weights.data()[f] = static_cast<C>(w * totals[set].data()[size + f]);
+          state.current.data()[at] = static_cast<C>(w * totals[set].data()[at]);
+        state.current_weights.data()[f] = static_cast<C>(w * totals[set].data()[size + f]);
       }
-      norms_[set] = measure(state);
+      measure(state);
+      norms_[set] = state.norm;
     });
-    struct Reader {
-      FactorRows<C> queries;
-      Buffer<C> numerator, denominator, row;
-    };
-    PerWorker<Reader> readers;
+    PerWorker<Scratch> scratch;
     const int64_t n_blocks = round_up(n_queries_, chunk_) / chunk_;
     parallel_for(a_.q.shape[0] * n_heads_ * n_blocks, [&](int64_t task, int worker) {
-      Reader& s = readers.get(worker, [&] {
-        return Reader{FactorRows<C>(spec_, form_, chunk_), Buffer<C>(chunk_ * v_stride_), Buffer<C>(chunk_),
-                      Buffer<C>(v_stride_)};
-      });
+      Scratch& s = scratch.get(worker, [&] { return Scratch(spec_, form_, v_stride_, chunk_, false); });
       const int64_t head = task / n_blocks % n_heads_, batch = task / n_blocks / n_heads_;
       const int64_t begin = task % n_blocks * chunk_, rows = std::min(chunk_, n_queries_ - begin);
-      const int64_t set = batch * n_kv_ + head / group_;
+      const RunningState<C>& state = states[batch * n_kv_ + head / group_];
       if (kv_len(batch) == 0) {
         const MatrixView<T> out = a_.out.matrix(batch, head);
         for (int64_t i = begin; i < begin + rows; ++i) {
@@ -488,14 +469,8 @@ class LinearRun {
         return;
       }
       s.queries.load(a_.q.matrix(batch, head), begin, begin + rows);
-      std::fill_n(s.numerator.data(), chunk_ * v_stride_, C(0));
-      std::fill_n(s.denominator.data(), chunk_, C(0));
-      for (const FeatureBlock& block : form_.blocks)
-        read_block(block, s.queries, 0, rows, states[set].sums.data() + block.offset * v_stride_,
-                   states[set].weights.data() + block.offset, s.numerator.data(), s.denominator.data());
-      for (int64_t i = 0; i < rows; ++i)
-        finish_row(batch, head, begin + i, s.numerator.data() + i * v_stride_, s.denominator.data()[i], nullptr, 0, 0,
-                   norms_[set], s.row.data());
+      read(s.queries, rows, state.current.data(), state.current_weights.data(), s);
+      for (int64_t i = 0; i < rows; ++i) finish_row(batch, head, begin + i, i, nullptr, 0, 0, state.norm, s);
     });
   }
 
@@ -505,7 +480,7 @@ class LinearRun {
   bool causal_;
   Score score_;
   const LinearOps<C>& ops_;
-  int64_t n_heads_, n_kv_, n_queries_, v_dim_, v_stride_, group_, chunk_, run_, state_size_;
+  int64_t n_heads_, n_kv_, n_queries_, v_dim_, v_stride_, group_, chunk_, state_size_;
   Buffer<C> scale_;
   Buffer<float> errors_, magnitudes_;
   std::vector<Buffer<double>> totals_;  // of a run that is not causal, with their norms

@@ -245,48 +245,33 @@ void apply(const T* features, int64_t rows, int64_t n_features, const T* sums, c
 }
 
 template <class T>
-void start(const double* prefix, const double* local, const double* scale, int64_t n_features, int64_t width,
-           T* current) {
-  for (int64_t f = 0; f < n_features; ++f)
-    for (int64_t at = f * width; at < (f + 1) * width; ++at)
-      current[at] = static_cast<T>(scale[f] * (prefix[at] + local[at]));
-}
-
-template <class T>
-void norms(const T* current, const T* scale, int64_t n_features, int64_t width, T* norms) {
+void advance(const T* sums, const T* scale, int64_t n_features, int64_t width, T* current, T* total, T* norms) {
   constexpr int64_t L = kLanes<T>;
-  for (int64_t c = 0; c < width; c += L) {
-    Vec<T> even = load(norms + c), odd = {};
-    int64_t f = 0;
-    for (; f + 2 <= n_features; f += 2) {
-      const Vec<T> x = load(current + f * width + c), y = load(current + (f + 1) * width + c);
-      even += splat(T(1) / scale[f]) * (x * x);
-      odd += splat(T(1) / scale[f + 1]) * (y * y);
-    }
-    if (f < n_features)
-      even += splat(T(1) / scale[f]) * (load(current + f * width + c) * load(current + f * width + c));
-    store<T>(norms + c, even + odd);
-  }
-}
-
-template <class T>
-void advance(const T* sums, const T* scale, int64_t n_features, int64_t width, T* current, T* total) {
-  if (scale == nullptr) {
-    for (int64_t at = 0; at < n_features * width; ++at) total[at] += sums[at];
-    return;
-  }
   for (int64_t f = 0; f < n_features; ++f) {
-    const T w = scale[f];
-    for (int64_t at = f * width; at < (f + 1) * width; ++at) {
-      total[at] += sums[at];
-      current[at] += w * sums[at];
+    const Vec<T> w = splat(scale[f]), inverse = splat(T(1) / scale[f]);
+    for (int64_t c = 0; c < width; c += L) {
+      const int64_t at = f * width + c;
+      const Vec<T> sum = load(sums + at), now = load(current + at) + w * sum;
+      store<T>(current + at, now);
+      store<T>(total + at, load(total + at) + sum);
+      store<T>(norms + c, load(norms + c) + inverse * now * now);
     }
   }
 }
 
 template <class T>
-void fold(const T* total, int64_t count, double* local) {
-  for (int64_t i = 0; i < count; ++i) local[i] += static_cast<double>(total[i]);
+void fold(const double* prefix, const double* scale, int64_t n_features, int64_t width, double* local, T* total,
+          T* current) {
+  for (int64_t f = 0; f < n_features; ++f) {
+    const double w = scale[f];
+    const int64_t row = f * width;
+    for (int64_t c = 0; c < width; ++c) {
+      const double sum = local[row + c] + static_cast<double>(total[row + c]);
+      local[row + c] = sum;
+      current[row + c] = static_cast<T>(w * (prefix[row + c] + sum));
+      total[row + c] = 0;
+    }
+  }
 }
 
 template <class T>
@@ -337,8 +322,7 @@ T divide(const T* numerator, const double* wide, double inverse, int64_t width, 
 
 template <class T>
 constexpr LinearOps<T> make_ops() {
-  return {prepare<T>, generate<T>, accumulate<T>, apply<T>,  start<T>,
-          norms<T>,   advance<T>,  fold<T>,       divide<T>, largest<T>};
+  return {prepare<T>, generate<T>, accumulate<T>, apply<T>, advance<T>, fold<T>, divide<T>, largest<T>};
 }
 
 }  // namespace

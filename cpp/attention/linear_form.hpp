@@ -58,11 +58,10 @@ class FactorRows {
     return features_.data();
   }
 
-  // Rows [first, first + rows) of those loaded, packed for the tile engine. lanes divides kLinearTokens, which divides
-  // first.
-  void pack(int64_t first, int64_t rows, int64_t lanes, int64_t pitch, C* panels) const {
-    for (int64_t row = first; row < first + rows; row += lanes) {
-      C* out = panels + (row - first) * pitch;
+  // The rows loaded, packed for the tile engine. lanes divides kLinearTokens.
+  void pack(int64_t rows, int64_t lanes, int64_t pitch, C* panels) const {
+    for (int64_t row = 0; row < rows; row += lanes) {
+      C* out = panels + row * pitch;
       const C* from = planes_.data() + row / kLinearTokens * n_planes_ * depth_ * kLinearTokens + row % kLinearTokens;
       if (form_->form.pair == PairKind::product) {
         for (int64_t d = 0; d < depth_; d += 2, out += 4 * lanes) pack_pair(from, d, lanes, out);

@@ -53,15 +53,11 @@ struct LinearOps {
   // multiple of 8, and all denominators of the group.
   void (*apply)(const C* features, int64_t rows, int64_t n_features, const C* sums, const C* weights, int64_t v_stride,
                 C* numerator, C* denominator);
-  // current = scale * (prefix + local); rows [f] of `width`.
-  void (*start)(const double* prefix, const double* local, const double* scale, int64_t n_features, int64_t width,
-                C* current);
-  // norms[c] += current^2 / scale; width of whole vectors.
-  void (*norms)(const C* current, const C* scale, int64_t n_features, int64_t width, C* norms);
-  // total += sums, current += scale * sums; scale == nullptr: current stays.
-  void (*advance)(const C* sums, const C* scale, int64_t n_features, int64_t width, C* current, C* total);
-  // local += total
-  void (*fold)(const C* total, int64_t count, double* local);
+  // current += scale * sums, total += sums, norms[c] += current^2 / scale; rows [f] of `width`.
+  void (*advance)(const C* sums, const C* scale, int64_t n_features, int64_t width, C* current, C* total, C* norms);
+  // local += total, total = 0, current = scale * (prefix + local).
+  void (*fold)(const double* prefix, const double* scale, int64_t n_features, int64_t width, double* local, C* total,
+               C* current);
   // result[c] = (numerator[c] + wide[c]) * inverse, wide == nullptr: 0. Returns max|result|.
   C (*divide)(const C* numerator, const double* wide, double inverse, int64_t width, C* result);
   C (*largest)(const C* x, int64_t count);
