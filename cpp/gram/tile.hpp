@@ -13,8 +13,9 @@ constexpr int64_t kTileCols = 256;
 // From row to row of a tile. A power of two would put the rows of a block into few sets of the cache.
 constexpr int64_t kTileStride = kTileCols + 16;
 constexpr int64_t kDepthBlock = 128;  // elements of a row that are worked on before the next rows
-// What a tile of so many rows (a multiple of kTileRows) needs: values, one more plane for sums, and two planes of double.
-constexpr int64_t tile_scratch(int64_t rows) { return 6 * rows * kTileStride; }
+// What a tile of so many rows (a multiple of kTileRows) needs: values and two more planes for sums, three planes of
+// double, and one depth block of rows and columns.
+constexpr int64_t tile_scratch(int64_t rows) { return 9 * rows * kTileStride + (rows + kTileCols) * kDepthBlock; }
 
 // values[i * kTileStride + j] for i < rows, j < cols; both counts are rounded up to whole blocks and panels inside the
 // tile, the surplus is undefined. `values` has tile_scratch(plane / kTileStride) elements, rows * kTileStride <= plane.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int64_t kBlockRows = FLASHKET_VECTOR_BYTES == 64 ? 8 : 4;  // by the number of registers: 32 or 16
 constexpr int64_t kLongDepth = 4096;
+// The three sums of a complex product in one pass need 32 registers; with 16 each has a pass of its own.
+constexpr bool kIsFused = FLASHKET_VECTOR_BYTES == 64;
 
 template <class T>
 FLASHKET_INLINE Vec<T> raise(Vec<T> v, int power) {
@@ -211,7 +213,7 @@ FLASHKET_INLINE Vec<T> broadcast(const T* p) {
 // s = (re - im) (re' + im'), in one pass. Adders are idle beside multipliers: sums and differences cost nothing.
 template <class T>
 struct ComplexBlock {
-  static constexpr int64_t kRows = kBlockRows / 2, kPlanes = 2;
+  static constexpr int64_t kRows = 4, kPlanes = 2;
   int64_t length, im_offset;
   bool is_first;
   const Score* finished;
@@ -281,7 +283,7 @@ FLASHKET_INLINE void sum_blocks(const T* a, const T* b, int64_t panel_stride, in
   for (int64_t p = 0; p < n_panels; ++p) {
     const T* panel = b + p * panel_stride;
     for (int64_t i = 0; i < rows; i += R) {
-      if (panel_stride > Block::kPlanes * next) {
+      if (Block::kPlanes == 2 && rows > R && panel_stride > 2 * next) {
         prefetch_part(block, p + 1 < n_panels ? panel + panel_stride : b + next, i / R, n_blocks);
         prefetch_part(block, a + i / N * panel_stride + next, p * kBlocks + i % N / R, n_panels * kBlocks);
       }
@@ -297,12 +299,44 @@ FLASHKET_INLINE void sum_blocks(const T* a, const T* b, int64_t panel_stride, in
   }
 }
 
+// rows' re + sign im over one depth block, packed with kDepthBlock elements a row.
+template <class T>
+FLASHKET_INLINE void combine_planes(const T* re, int64_t im_offset, int64_t panel_stride, int64_t rows, int64_t length,
+                                    T sign, T* out) {
+  constexpr int64_t N = kPanelCols<T>;
+  for (int64_t i = 0; i < rows; i += N) {
+    const T* from = packed_row(re, i, panel_stride);
+    T* to = out + i * kDepthBlock;
+    for (int64_t e = 0; e < length * N; e += kLanes<T>)
+      store<T>(to + e, load(from + e) + sign * load(from + im_offset + e));
+  }
+}
+
 struct DepthRange {
   int64_t begin, length;
   bool is_first, is_last;
 };
 
-// Adds a range of the depth to the planes of sums: re, and of a complex kernel im.
+// p, q and s of a range in three passes, each to a plane of its own.
+template <class T>
+FLASHKET_INLINE void add_complex_in_passes(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
+                                           const DepthRange& range, T* values, int64_t plane) {
+  constexpr int64_t N = kPanelCols<T>;
+  const int64_t stride = score.pitch() * N, im = score.depth * N;
+  const auto add = [&](const T* left, const T* right, int64_t panel_stride, T* to) {
+    sum_blocks(left, right, panel_stride, rows, cols,
+               SumBlock<T, false>{range.length, 0, range.is_first, nullptr, to, plane});
+  };
+  add(a, b, stride, values);
+  add(a + im, b + im, stride, values + plane);
+  T* left = values + 9 * plane;
+  T* right = left + plane / kTileStride * kDepthBlock;
+  combine_planes<T>(a, im, stride, rows, range.length, T(-1), left);
+  combine_planes<T>(b, im, stride, cols, range.length, T(1), right);
+  add(left, right, kDepthBlock * N, values + 2 * plane);
+}
+
+// Adds a range of the depth to the planes of sums: one of a real kernel, re and im of a complex one, or p, q and s.
 template <class T>
 FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64_t rows, int64_t cols,
                                const DepthRange& range, T* values, int64_t plane) {
@@ -318,8 +352,32 @@ FLASHKET_INLINE void sum_range(const Score& score, const T* a, const T* b, int64
     add.template operator()<SumBlock<T, false>>();
   else if (score.pair == PairKind::distance)
     add.template operator()<SumBlock<T, true>>();
-  else
+  else if constexpr (kIsFused)
     add.template operator()<ComplexBlock<T>>();
+  else
+    add_complex_in_passes(score, a, b, rows, cols, range, values, plane);
+}
+
+// Sums to kernel values where that was not done in registers: those kept in double, and of a complex kernel p, q and s.
+template <class T, class Sum>
+FLASHKET_INLINE void finish(const Score& score, const Sum* sums, int64_t rows, int64_t cols, T* values, int64_t plane) {
+  const bool is_complex = score.pair == PairKind::complex_dot;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
+      Vec<T> re = {}, im = {};
+      if constexpr (!kIsFused && sizeof(Sum) == sizeof(T)) {
+        const Vec<T> p = load(sums + at), q = load(sums + plane + at);
+        re = p + q;
+        im = load(sums + 2 * plane + at) - p + q;
+      } else {
+        for (int64_t l = 0; l < kLanes<T>; ++l) {
+          const Sum p = sums[at + l], q = is_complex ? sums[plane + at + l] : 0;
+          re[l] = static_cast<T>(kIsFused ? p : p + q);
+          if (is_complex) im[l] = static_cast<T>(kIsFused ? q : sums[2 * plane + at + l] - p + q);
+        }
+      }
+      store<T>(values + at, kernel_value<T>(score, re, im));
+    }
 }
 
 template <class T>
@@ -348,16 +406,16 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
     return;
   }
   const bool is_complex = score.pair == PairKind::complex_dot, is_long = score.depth > kLongDepth;
-  const int64_t depth_block = is_complex ? kDepthBlock / 2 : kDepthBlock;
-  const int n_planes = is_complex ? 2 : 1;
-  double* sums = reinterpret_cast<double*>(values + 2 * plane);
+  const int64_t depth_block = is_complex && kIsFused ? kDepthBlock / 2 : kDepthBlock;
+  const int n_planes = !is_complex ? 1 : kIsFused ? 2 : 3;
+  double* sums = reinterpret_cast<double*>(values + 3 * plane);
   for (int64_t start = 0; start < score.depth; start += kLongDepth) {
     const int64_t stop = start + kLongDepth < score.depth ? start + kLongDepth : score.depth;
     for (int64_t begin = start; begin < stop; begin += depth_block) {
       const int64_t end = begin + depth_block < stop ? begin + depth_block : stop;
       sum_range(score, a, b, rows, cols, {begin, end - begin, begin == start, !is_long && end == stop}, values, plane);
     }
-    if (!is_long) return;
+    if (!is_long) break;
     for (int p = 0; p < n_planes; ++p)
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t at = p * plane + i * kTileStride; at < p * plane + i * kTileStride + cols; ++at) {
@@ -365,15 +423,10 @@ void score_tile(const Score& score, const T* a, const T* b, int64_t rows, int64_
           sums[at] = start == 0 ? part : sums[at] + part;
         }
   }
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
-      Vec<T> re = {}, im = {};
-      for (int64_t l = 0; l < kLanes<T>; ++l) {
-        re[l] = static_cast<T>(sums[at + l]);
-        if (is_complex) im[l] = static_cast<T>(sums[plane + at + l]);
-      }
-      store<T>(values + at, kernel_value<T>(score, re, im));
-    }
+  if (is_long)
+    finish<T, double>(score, sums, rows, cols, values, plane);
+  else if (is_complex && !kIsFused)
+    finish<T, T>(score, values, rows, cols, values, plane);
 }
 
 template <class T>
