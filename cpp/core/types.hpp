@@ -77,7 +77,8 @@ struct EncoderArgs {
 template <class T>
 using EncodeRow = void (*)(const T* x, T* out, T* scratch, const EncoderArgs& args);
 
-// What a panel of tangent rows tells of them: the least and the largest tangent, and the least size of a group's factor.
+// What a panel of tangent rows tells of them: the least and the largest tangent, and the least size of a group's
+// factor.
 struct TangentRange {
   double low, high, least_factor;
 };

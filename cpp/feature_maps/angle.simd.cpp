@@ -71,9 +71,7 @@ FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
   return widen(__builtin_convertvector(v, HalfVec));
 }
 
-FLASHKET_INLINE Vec<double> size_of(Vec<double> v) {
-  return (Vec<double>)((UintVec<double>)v & (~uint64_t{0} >> 1));
-}
+FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return (Vec<double>)((UintVec<double>)v & (~uint64_t{0} >> 1)); }
 
 FLASHKET_INLINE Vec<double> at_least(double least, Vec<double> v) {  // in size
   return (Vec<double>)((UintVec<double>)vmax<double>(size_of(v), splat(least)) |
