@@ -366,9 +366,12 @@ FLASHKET_INLINE void finish(const Score& score, const Sum* sums, int64_t rows, i
     for (int64_t at = i * kTileStride; at < i * kTileStride + cols; at += kLanes<T>) {
       Vec<T> re = {}, im = {};
       if constexpr (!kIsFused && sizeof(Sum) == sizeof(T)) {
-        const Vec<T> p = load(sums + at), q = load(sums + plane + at);
-        re = p + q;
-        im = load(sums + 2 * plane + at) - p + q;
+        const Vec<T> p = re = load(sums + at);
+        if (is_complex) {
+          const Vec<T> q = load(sums + plane + at);
+          re = p + q;
+          im = load(sums + 2 * plane + at) - p + q;
+        }
       } else {
         for (int64_t l = 0; l < kLanes<T>; ++l) {
           const Sum p = sums[at + l], q = is_complex ? sums[plane + at + l] : 0;
