@@ -77,10 +77,15 @@ def attention_backward(
 
     Examples
     --------
-    With torch tensors on a GPU::
-
-        out = fk.attention(q, k, v, kernel=kernel, causal=True)
-        d_q, d_k, d_v = fk.attention_backward(q, k, v, out, d_out, kernel=kernel, causal=True)
+    >>> import numpy as np
+    >>> import flashket as fk
+    >>> x = np.random.default_rng(0).normal(size=(1, 2, 64, 16)).astype(np.float32)
+    >>> kernel = fk.Fidelity(fk.Amplitude(16))
+    >>> out = fk.attention(x, x, x, kernel=kernel, causal=True)
+    >>> d_out = np.ones_like(out)
+    >>> if fk.backends()[0].available:  # "cuda"
+    ...     d_q, d_k, d_v = fk.attention_backward(x, x, x, out, d_out, kernel=kernel, causal=True)
+    ...     assert d_q.shape == d_k.shape == d_v.shape == x.shape
     """
     place = "attention_backward"
     check_kernel(kernel, place)
