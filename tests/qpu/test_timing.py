@@ -16,6 +16,7 @@ import flashket as fk
 from flashket.errors import InputError
 from flashket.program import Gate, Program
 from flashket.qpu.circuit import MeasuredCircuit
+from flashket.qpu.compile import compile_circuit
 from flashket.qpu.cost import cost_of_work, count_on, device_durations, estimate_cost, qpu_seconds, shot_seconds
 from flashket.qpu.offers import PRICED_DEVICES, device_names, find_device
 from flashket.qpu.profile import DEVICES, load_profile, parse_profile
@@ -81,6 +82,33 @@ def test_a_chain_of_ions_runs_gates_one_after_another():
     assert durations == [30.0, 20.0, 10.0, 10.0]
     turns = Program(3, 0, tuple(Gate("x", (q,)) for q in range(3)))
     assert [count((turns,), 3, one="u", two="cz", duration_1q=1.0, duration_2q=9.0, gates_at_once=k).duration for k in (1, 3)] == [3.0, 1.0]
+
+
+def test_a_gate_waits_for_its_own_qubits_alone():
+    """However a circuit is written down: pairs that have nothing to do with each other run side by side."""
+    two = [tuple(g for _ in range(10) for g in (Gate("cz", pair), Gate("x", pair[:1]))) for pair in ((0, 1), (2, 3))]
+    one_after_another, in_turns = Program(4, 0, two[0] + two[1]), Program(4, 0, tuple(g for both in zip(*two, strict=True) for g in both))
+    for circuit in (one_after_another, in_turns):
+        for at_once, seconds in ((None, 110.0), (4, 110.0), (2, 110.0), (1, 220.0)):
+            found = count((circuit,), 4, one="u", two="cz", duration_1q=1.0, duration_2q=10.0, gates_at_once=at_once)
+            assert found.duration == seconds and found.depth_2q == 10
+    # As the duration of a compiled circuit is the longest way through it.
+    device = load_profile("ibm_torino")
+    full = fk.ZZ(6, reps=2).program().bind(np.linspace(0.1, 0.6, 6))
+    native = compile_circuit(MeasuredCircuit((full, full.inverse()), tuple(range(6))), device)
+    assert count_on(device, native).duration == pytest.approx(longest_way(native, *device_durations(device)[:2]))
+
+
+def longest_way(native, pulse, pair):
+    """Return a native circuit's duration: what a qubit waits for are the gates before on itself and its partner, and barriers."""
+    free = [0.0] * len(native.qubits)
+    for part in native.parts:
+        free = [max(free)] * len(free)
+        for gate, pulses in zip(part.program.gates, part.pulses, strict=True):
+            end = max(free[q] for q in gate.qubits) + pulses * (pulse if len(gate.qubits) == 1 else pair)
+            for q in gate.qubits:
+                free[q] = end
+    return max(free)
 
 
 def test_every_device_has_a_time_and_says_whence():

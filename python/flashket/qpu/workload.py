@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,8 +63,8 @@ class _Schedule:
 
     def __init__(self, n_qubits: int, one: str, two: str, duration_1q: float, duration_2q: float, gates_at_once: int | None = None) -> None:
         self.one, self.two = one, two
-        # When each of the places for a gate is free again; without a limit every qubit has its own.
-        self.places = [0.0] * min(gates_at_once or n_qubits, n_qubits)
+        # When each of the places for a gate is free again; None where there is one for every qubit.
+        self.places = [0.0] * gates_at_once if gates_at_once is not None and gates_at_once < n_qubits else None
         self.knows_durations = not math.isnan(duration_1q + duration_2q)
         self.duration_1q, self.duration_2q = (duration_1q, duration_2q) if self.knows_durations else (0.0, 0.0)
         self.free = [0.0] * n_qubits
@@ -85,10 +84,14 @@ class _Schedule:
         self.pending[qubit] = 0
 
     def _run(self, ready: float, duration: float) -> float:
-        """Return when a gate ends that can begin at ``ready``, in the first place that is free."""
-        end = max(ready, self.places[0]) + duration
-        heapq.heapreplace(self.places, end)
-        return end
+        """Return when a gate ends that can begin at ``ready``."""
+        if self.places is None:
+            return ready + duration
+        # Of the places that are free by then the last to become so: gates further on may be ready earlier, and want the others.
+        free = max((time for time in self.places if time <= ready), default=min(self.places))
+        self.places.remove(free)
+        self.places.append(max(ready, free) + duration)
+        return self.places[-1]
 
     def entangle(self, a: int, b: int, times: int = 1) -> None:
         for _ in range(times):
