@@ -132,6 +132,7 @@ def _optimism(rows: Sequence[Row], found: Sequence[HardwarePrediction], table: d
     told, others, between = (known[name][0] for name in list(known)[2:])
     few = [k for k, row in enumerate(rows) if row.n <= FEW_QUBITS]
     worst = sorted(few, key=lambda k: rows[k].p - found[k].value)[:5]
+    above = [found[k].value - rows[k].p for k in worst]
     widths = {rows[k].device: sorted(rows[j].n for j in worst if rows[j].device == rows[k].device) for k in worst}
     names = " and ".join(f"{device} on {', '.join(map(str, widths[device]))}" for device in sorted(widths)) + " qubits"
     still, at_rest = table["no drift"], table["no drift, no crosstalk"]
@@ -143,7 +144,9 @@ def _optimism(rows: Sequence[Row], found: Sequence[HardwarePrediction], table: d
         others=others,
         between=between,
         worst_rows=names,
-        worst_share=sum(found[k].value - rows[k].p for k in worst) / len(few),
+        worst_least=min(above),
+        worst_most=max(above),
+        worst_share=sum(above) / len(few),
         rest_share=sum(abs(found[k].value - rows[k].p) for k in few if k not in worst) / len(few),
         few_rows=len(few),
         expected=known[list(known)[1]][0],
@@ -240,8 +243,8 @@ on, is what it takes to come to {told:.3f}**; fitted to the other rows of the de
 {others:.3f}, and interpolating between neighbouring measurements leaves {between:.3f}. Calibration data of another day would have to
 say more than the device's own measurements of the same minute do. Five rows make most of it:
 {worst_rows}
-lie 0.10 to 0.17 below the prediction and add {worst_share:.3f} to a mean over {few_rows} rows, more than the aim; the rest add
-{rest_share:.3f}.
+lie {worst_least:.2f} to {worst_most:.2f} below the prediction and add {worst_share:.3f} to a mean over {few_rows} rows, more than the
+aim; the rest add {rest_share:.3f}.
 
 Calibration data say the same without any measurement. If every step above is right, the mean error expected from drift alone is
 {expected:.3f}. And one snapshot of a Heron device (fez, marrakesh, torino; both ways) predicts this circuit on the other snapshot, up to

@@ -87,6 +87,8 @@ def test_the_bounds_are_those_of_the_page(study, predicted):
     shots, expected, told, others, between = (few for few, _ in known.values())
     assert shots < told < others < 0.054  # a fit to other rows is no better than one to the same rows
     assert told < between and 0.03 < expected < 0.06
+    above = sorted(value.value - row.p for row, value in zip(rows, found, strict=True) if row.n <= 10)[-5:]
+    assert f"lie {above[0]:.2f} to {above[-1]:.2f} below the prediction" in page
 
 
 _HEADER = "provider,device,qubits,shots,p_all_zero,date"
