@@ -282,13 +282,9 @@ class BraketAdapter:
             got = redact(f"{task['status']} {task.get('failureReason', '')}".strip())
             raise JobError(explanation(self.name, "a completed task was wanted", got, "look at the task in the AWS console"))
         found = asked(self.name, lambda: self._aws.AwsQuantumTask(job_id, aws_session=session).result())
-        began, ended = task.get("createdAt"), task.get("endedAt")
+        # The time between createdAt and endedAt is mostly the queue's: Braket does not say when a task began to run.
         names = ("quantumTaskArn", "status", "deviceArn", "shots", "createdAt", "endedAt", "outputS3Bucket", "outputS3Directory")
-        return Result(
-            tuple(_all_counts(found)),
-            execution_seconds=(ended - began).total_seconds() if began and ended else None,
-            raw=redact({name: task.get(name) for name in names}),
-        )
+        return Result(tuple(_all_counts(found)), raw=redact({name: task.get(name) for name in names}))
 
     def cancel(self, job_id: str) -> None:
         """Ask Braket to stop the task."""
