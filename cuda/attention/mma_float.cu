@@ -309,6 +309,7 @@ constexpr FloatShape kDotShapes[] = {{2, 64}, {3, 64}, {4, 128}, {5, 128}}, kPro
 template <PlaneForm form, int steps, int width>
 void launch_float(const Pass& pass, Stream stream) {
   using L = FloatLayout<steps, width>;
+  static_assert(L::bytes <= kLeastSharedPerBlock);
   const Problem& p = pass.problem;
   launch("FloatAttendKernel", FloatAttendKernel<form, steps, width>,
          {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), L::rows)}, kThreads, L::bytes, stream, pass);
