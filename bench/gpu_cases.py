@@ -326,7 +326,10 @@ def states_case(torch: Torch, feature_map: Any, n: int, qubits: int, peer: Calla
 
         return Side(run, error, 2e-6)
 
-    sides = {"ours": ours}
+    def custatevec() -> Side:
+        return Side(lambda: fk.states(x, feature_map=feature_map, backend="custatevec"))
+
+    sides = {"ours": ours, "cuStateVec, gate by gate": custatevec}
     if peer is not None:
         sides["torch"] = lambda: Side(lambda: [peer(part) for part in x.split(4096)])
     return Prepared(sides, lambda s: n / s / 1e6, "M vectors/s")

@@ -4,9 +4,10 @@
 # The gate of the device core, on a machine with an NVIDIA GPU, CUDA 13 and Python >= 3.10 with pip, numpy, nanobind >= 2.10, pybind11,
 # scikit-build-core, cmake, ninja, pytest and torch (the peers); with cupy, jax, scipy and cuquantum-python it tests more. Needs no network.
 # Usage: bench/gpu_gate.sh [STEP ...], default all: build tests memcheck racecheck bench
-# What is finished for this state of the sources is not done again, the tests go on at their first missing file and the benchmark at its
-# first missing row: run it until it says that all is done. Writes a folder for the state below build/gpu-gate (or
-# $FLASHKET_GATE_DIR) and copies it to $OUT if that is set: put back there, it goes on on another machine of the same kind.
+# What is finished for this state of the sources is not done again, the tests go on at their first missing file, the sanitizers at their
+# first missing test and the benchmark at its first missing row: run it until it says that all is done. Writes a folder for the state below
+# build/gpu-gate (or $FLASHKET_GATE_DIR). If $OUT is set it gets the logs, bench.json and the folder as one archive, STATE.tar.gz: put
+# below build/gpu-gate, the gate goes on from there on another machine of the same kind.
 # FLASHKET_GATE_SECONDS (default 540) is how long one call may take. Exit status: 0 all passed, 1 something failed, 3 not finished.
 # FLASHKET_GATE_EMULATED=1 tries the gate without a GPU: build and tests of the emulated device.
 set -uo pipefail
@@ -27,6 +28,9 @@ state=$(find CMakeLists.txt pyproject.toml cpp cuda python tests bench -type f !
   sha256sum | cut -c1-16)${emulated:+-emulated}
 folder=$work/$state
 site=$folder/site
+if [[ ! -d $folder && -f $folder.tar.gz ]]; then
+  tar -xzf "$folder.tar.gz" -C "$work" || exit
+fi
 mkdir -p "$site"
 export PYTHONPATH=$site PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # JAX would take three quarters of the card.
@@ -76,10 +80,23 @@ tests() {
   return $status
 }
 
-# Every family of kernels once: the sanitizers slow kernels down by factors of ten to a hundred.
+# Every family of kernels once: the sanitizers slow kernels down by factors of ten to a hundred. A process for each test.
 sanitized() {
-  limited compute-sanitizer --tool "$1" --error-exitcode 1 --launch-timeout 120 --target-processes all \
-    "$python" -m pytest -q -p no:cacheprovider -W default tests/cuda/test_small.py
+  local test mark status=0
+  for test in $(sed -n 's/^def \(test_[a-z0-9_]*\)(.*/\1/p' tests/cuda/test_small.py); do
+    mark=$folder/$1.$test.done
+    [[ -f $mark ]] && continue
+    [[ $(left) -lt 20 ]] && return 3
+    echo "== $test"
+    limited compute-sanitizer --tool "$1" --error-exitcode 1 --launch-timeout 120 --target-processes all \
+      "$python" -m pytest -q -rs -p no:cacheprovider -W default "tests/cuda/test_small.py::$test"
+    case $? in
+      0 | 5) touch "$mark" ;;
+      124 | 137) return 3 ;;
+      *) status=1 ;;
+    esac
+  done
+  return $status
 }
 memcheck() { sanitized memcheck; }
 racecheck() { sanitized racecheck; }
@@ -132,6 +149,9 @@ for step in "${steps[@]}"; do
   [[ $step == build && $result -ne 0 ]] && break
 done
 [[ ! -f $folder/bench.log ]] || tail -n 80 "$folder/bench.log"
-[[ -z ${OUT:-} ]] || cp -r "$folder" "$OUT"/
+if [[ -n ${OUT:-} ]]; then
+  tar -czf "$OUT/$state.tar.gz" -C "$work" "$state"
+  for file in "$folder"/*.log "$folder/bench.json"; do [[ ! -f $file ]] || cp "$file" "$OUT"/; done
+fi
 [[ $status -eq 0 ]] && echo "[gate] all done for $state"
 exit $status

@@ -217,7 +217,10 @@ void attention(const KernelSpec& spec, const AttentionArrays& a, const Attention
   const int64_t n_pairs = a.k.shape[0] * a.k.shape[1];
   int64_t bytes_per_pair = (problem.rows_per_pair() + problem.n_keys) * spec.row_elements() * 12;
   problem.n_pairs = n_pairs;
-  if (plan.linear.count() > 0) bytes_per_pair += linear_bytes(plan.linear, problem);
+  if (plan.linear.count() > 0)
+    bytes_per_pair += linear_bytes(plan.linear, problem);
+  else if (plan.in_parts.steps > 0)
+    bytes_per_pair += float_part_bytes(problem);
   const int64_t together = std::clamp<int64_t>(kWorkspace / std::max<int64_t>(bytes_per_pair, 1), 1, n_pairs);
   for (problem.first_pair = 0; problem.first_pair < n_pairs; problem.first_pair += together) {
     problem.n_pairs = std::min(together, n_pairs - problem.first_pair);

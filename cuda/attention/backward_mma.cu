@@ -124,8 +124,10 @@ FK_KERNEL void __launch_bounds__(Layout<want, length, width>::threads) MatrixBac
   int begin = 0, end = L::owns_keys ? n_rows : limit_of((first_own + kOwn < n_own ? first_own + kOwn : n_own) - 1);
   if (L::owns_keys) {
     const int first_query = p.is_causal ? first_own + 1 - diagonal : 0;
-    if (first_query > 0) begin = first_query * group / kTile * kTile;
-    if (first_own >= kv_len) end = 0;
+    if (first_own >= kv_len)
+      end = 0;
+    else if (first_query > 0)
+      begin = first_query * group / kTile * kTile;  // no more than there are rows
   }
   const bfloat16_t *rows = pass.queries + pair * n_rows * length, *values = pass.d_out + pair * n_rows * width;
   const bfloat16_t *other_rows = pass.keys + pair * n_keys * length,
@@ -386,6 +388,7 @@ BackwardShape backward_shape(const KernelSpec& spec, const Problem& problem, con
                         : depth <= 80 && problem.v_dim <= 64 ? BackwardShape{80, 64}
                         : depth <= 128                       ? BackwardShape{128, 128}
                                                              : BackwardShape{144, 128};
+  static_assert(Layout<Want::keys, 80, 64>::bytes <= kLeastSharedPerBlock);
   if (Layout<Want::keys, 144, 128>::bytes > shared_per_block() && shape.length > 80) shape.length = 0;
   return shape;
 }

@@ -37,6 +37,7 @@ constexpr int64_t kMostKeys = 32768;   // summed in float; a multiple of 64
 constexpr int64_t kFewestRows = 16;    // below, most of what the matrix units multiply would be padding
 constexpr int64_t kMostFeatures = 16;  // of a product: each group of 4 adds up to 5e-7 of the value
 constexpr double kLargestInverseTemperature = 60;
+constexpr int64_t kMostPartBytes = int64_t{2} << 30;
 
 struct Pass {
   Problem problem;
@@ -309,12 +310,18 @@ constexpr FloatShape kDotShapes[] = {{2, 64}, {3, 64}, {4, 128}, {5, 128}}, kPro
 template <PlaneForm form, int steps, int width>
 void launch_float(const Pass& pass, Stream stream) {
   using L = FloatLayout<steps, width>;
+  static_assert(L::bytes <= kLeastSharedPerBlock);
   const Problem& p = pass.problem;
   launch("FloatAttendKernel", FloatAttendKernel<form, steps, width>,
          {p.n_pairs * pass.splits.count * divide_up(p.rows_per_pair(), L::rows)}, kThreads, L::bytes, stream, pass);
 }
 
 }  // namespace
+
+int64_t float_part_bytes(const Problem& problem) {
+  const int64_t parts = divide_up(problem.n_keys, kMostKeys);
+  return parts > 1 ? parts * problem.rows_per_pair() * (problem.v_dim + 3) * 4 : 0;
+}
 
 FloatShape float_shape(const KernelSpec& spec, const Problem& problem, const AttentionOptions& options) {
   const Pair pair = spec.encoder->pair;
@@ -323,7 +330,8 @@ FloatShape float_shape(const KernelSpec& spec, const Problem& problem, const Att
   const bool is_bounded =
       options.normalization == Normalization::sum || 1 / options.temperature <= kLargestInverseTemperature;
   if (options.arithmetic == Arithmetic::simt || options.shots > 0 || !is_overlap || !is_bounded ||
-      problem.rows_per_pair() < kFewestRows || (is_product ? spec.depth() > kMostFeatures : pair != Pair::real_dot))
+      problem.rows_per_pair() < kFewestRows || float_part_bytes(problem) > kMostPartBytes ||
+      (is_product ? spec.depth() > kMostFeatures : pair != Pair::real_dot))
     return {0, 0};
   const int64_t steps = PlaneShape{is_product ? PlaneForm::product : PlaneForm::real, true, spec.depth()}.steps();
   const auto choose = [&](const auto& shapes) {

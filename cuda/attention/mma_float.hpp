@@ -13,6 +13,9 @@ struct FloatShape {
   int64_t steps, width;
 };
 FloatShape float_shape(const KernelSpec& spec, const Problem& problem, const AttentionOptions& options);
+// Device memory that a pair takes where its keys are so many that they are summed in parts. It grows with Lq Lk: from
+// 2 GB on (L = 524,288, 64 columns) the general path is taken, whose sums need none.
+int64_t float_part_bytes(const Problem& problem);
 
 // Planes (gram/planes.hpp) that the kernel of this shape reads. Products are made of doubles, others of floats.
 PlaneShape float_planes(const KernelSpec& spec, const FloatShape& shape);

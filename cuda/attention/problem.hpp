@@ -52,6 +52,10 @@ inline Problem problem_of(const AttentionArrays& a, const AttentionOptions& o) {
   return p;
 }
 
+// What a block may opt in to on every device from compute capability 8.0 on: 8.6, 8.9 and 12 have the least. Kernels
+// without a fallback must not want more.
+constexpr size_t kLeastSharedPerBlock = 99 * 1024;
+
 struct RowPlace {
   int64_t batch, head, query;
 };

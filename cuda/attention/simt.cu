@@ -8,7 +8,8 @@
 //
 // Shared memory, 8192 C: rows [32][64], keys [32][64], which values [64][64] replace, and weights [64 keys][64 rows];
 // behind them what is touched once a tile, which in registers would cost a block of float its neighbour: the sums over
-// tiles, 4096 doubles, and of every thread's rows denominators (double), maxima (C) and counts of keys (int).
+// tiles, 4096 doubles, and of float of every thread's rows denominators (double), maxima and counts of keys (int). A
+// block of double has no neighbour, and with these it would not fit where a block may have 99 KB.
 // Four neighbours are read at once; the place of a group of four is its number xor that of the element or key, which
 // keeps both the transposing stores and the reads free of bank conflicts without padding.
 //
@@ -24,8 +25,12 @@ namespace {
 constexpr int kRows = kStageRows, kKeys = kStageRows, kCols = 64, kThreads = 256;
 constexpr int kShared = 2 * kStageElements * kStageRows + kKeys * kRows;  // elements, without totals
 template <class C>
+constexpr bool kAreRowsShared = sizeof(C) == 4;
+template <class C>
 constexpr size_t kSharedBytes =
-    kShared * sizeof(C) + kThreads * kFour * ((kFour + 1) * sizeof(double) + sizeof(C) + sizeof(int));
+    kShared * sizeof(C) +
+    kThreads * kFour * (kFour * sizeof(double) + (kAreRowsShared<C> ? sizeof(double) + sizeof(C) + sizeof(int) : 0));
+static_assert(kSharedBytes<float> <= kLeastSharedPerBlock && kSharedBytes<double> <= kLeastSharedPerBlock);
 
 struct Pass {
   Problem problem;
@@ -117,21 +122,39 @@ FK_DEVICE void stage(const EncodedRows& rows, const Sources& from, int64_t begin
   __syncthreads();
 }
 
-// What is known of the thread's rows so far, in shared memory, [number][thread].
+// What is known of the thread's rows so far, in shared memory, [number][thread]; of double only the totals.
 template <class C>
 struct RowState {
   double* sums;  // of the thread
 
   FK_DEVICE RowState() : sums(reinterpret_cast<double*>(dynamic_shared<C>() + kShared) + threadIdx.x) {}
-  FK_DEVICE double& total(int r, int c) const { return sums[(r * kFour + c) * kThreads]; }
+  FK_DEVICE double& total(int r, int c) { return sums[(r * kFour + c) * kThreads]; }
   // Of the thread's own keys, until the end.
-  FK_DEVICE double& denominator(int r) const { return sums[(kFour * kFour + r) * kThreads]; }
-  FK_DEVICE C& maximum(int r) const { return maxima()[r * kThreads + threadIdx.x]; }
-  FK_DEVICE int& n_admissible(int r) const {
-    return reinterpret_cast<int*>(maxima() + kFour * kThreads)[r * kThreads + threadIdx.x];
+  FK_DEVICE double& denominator(int r) {
+    if constexpr (kAreRowsShared<C>)
+      return sums[(kFour * kFour + r) * kThreads];
+    else
+      return denominators_[r];
+  }
+  FK_DEVICE C& maximum(int r) {
+    if constexpr (kAreRowsShared<C>)
+      return maxima()[r * kThreads + threadIdx.x];
+    else
+      return maxima_[r];
+  }
+  FK_DEVICE int& n_admissible(int r) {
+    if constexpr (kAreRowsShared<C>)
+      return reinterpret_cast<int*>(maxima() + kFour * kThreads)[r * kThreads + threadIdx.x];
+    else
+      return counts_[r];
   }
 
  private:
+  static constexpr int kKept = kAreRowsShared<C> ? 1 : kFour;
+  double denominators_[kKept];
+  C maxima_[kKept];
+  int counts_[kKept];
+
   FK_DEVICE static C* maxima() {
     return reinterpret_cast<C*>(reinterpret_cast<double*>(dynamic_shared<C>() + kShared) +
                                 (kFour + 1) * kFour * kThreads);
@@ -199,7 +222,7 @@ FK_DEVICE bool is_hidden(uint32_t hidden, int r, int c) { return hidden >> (r * 
 
 // values -> weights against the running maximum. Values of hidden keys are passed over.
 template <class C>
-FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kFour], const RowState<C>& state) {
+FK_DEVICE void exponentials(double scale, uint32_t hidden, C (&values)[kFour][kFour], RowState<C>& state) {
   const C none = -static_cast<C>(INFINITY);
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
@@ -286,7 +309,7 @@ FK_KERNEL void __launch_bounds__(kThreads, sizeof(C) == 4 ? 2 : 1) AttendKernel(
   const int64_t batch = (p.first_pair + pair_index) / p.n_key_heads;
   const int64_t kv_head = (p.first_pair + pair_index) % p.n_key_heads, length = kv_length(p, batch);
   uint32_t wanted = 0;  // bit r: row 4 ty + r is worked on
-  const RowState<C> state;
+  RowState<C> state;
 #pragma unroll
   for (int r = 0; r < kFour; ++r) {
     const int local = ty * kFour + r;

@@ -137,6 +137,9 @@ View make_view(void* data, const nb::dlpack::dtype& dtype, size_t ndim, const in
             "arrays must be on device " + std::to_string(place.device) + ", one is on " + std::to_string(device_id));
   }
   require(!is_host || v.is_contiguous(), "host arrays must be C-contiguous");
+  // Complex numbers are read and written whole; a fault would end the process's use of the device.
+  require(is_host || reinterpret_cast<uintptr_t>(data) * 8 % dtype.bits == 0,
+          "arrays must be aligned to their elements");
   return v;
 }
 

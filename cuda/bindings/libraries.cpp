@@ -50,8 +50,6 @@ void check_features(const View& x, const GateList& circuit) {
 int32_t check_states(const View& states) {
   require(states.shape.size() == 2 && states.is_contiguous() && is_complex(states.dtype),
           "states must be complex (n, 2^n_qubits)");
-  require(states.is_host || reinterpret_cast<uintptr_t>(states.data) % (states.dtype.bits / 8) == 0,
-          "states must be aligned to their elements");
   int32_t n = 0;
   while ((int64_t{1} << n) < states.shape[1]) ++n;
   require((int64_t{1} << n) == states.shape[1] && n >= 1, "states must be complex (n, 2^n_qubits)");

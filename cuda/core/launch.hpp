@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // launch("name", kernel<...>, grid, threads, dynamic shared bytes, stream, arguments...): the one way kernels start.
 #pragma once
+#include <algorithm>
+#include <mutex>
 #include <tuple>
 
 #include "core/device.hpp"
@@ -14,6 +16,18 @@ struct Grid {
 };
 
 #if !defined(FLASHKET_EMULATE)
+// Lets a kernel have so much dynamic shared memory. The limit is the function's, for all threads and streams of the
+// process, so it only grows: a call that set it lower would make another's launch fail.
+template <class... P>
+bool allow_shared(void (*kernel)(P...), size_t bytes) {
+  static std::mutex lock;
+  const std::lock_guard<std::mutex> guard(lock);
+  cudaFuncAttributes known{};
+  if (cudaFuncGetAttributes(&known, kernel) != cudaSuccess) return false;
+  const int limit = std::max(known.maxDynamicSharedSizeBytes, static_cast<int>(bytes));
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, limit) == cudaSuccess;
+}
+
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size_t shared_bytes, Stream stream,
             A&&... arguments) {
@@ -23,8 +37,7 @@ void launch(const char* name, void (*kernel)(P...), Grid grid, int threads, size
     throw DeviceError(std::string("[") + name + "] wanted a grid of at most 2147483647 x 65535 x 65535 blocks, got " +
                       std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " + std::to_string(grid.z));
   // A kernel's static arrays count too: 48 KB are for both together.
-  if (shared_bytes > 40 * 1024 && cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                       static_cast<int>(shared_bytes)) != cudaSuccess)
+  if (shared_bytes > 40 * 1024 && !allow_shared(kernel, shared_bytes))
     return check_launch(name, stream);  // throws: the block asks for more than the device has
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
   kernel<<<blocks, threads, shared_bytes, stream>>>(static_cast<P>(arguments)...);

@@ -211,6 +211,15 @@ def test_the_module_checks_again(device, arguments, message):
         CUDA.module().gram(KERNEL._lower(), x, None, out, False, 0, 0, "auto", place)
 
 
+def test_device_memory_is_aligned(device):
+    """A view of bytes whose elements lie between the words: the GPU would fault, and the process with it."""
+    if not device.is_emulated:
+        pytest.skip("no library makes such an array by itself")
+    x = np.zeros(25, np.uint8)[1:].view(np.float32).reshape(2, 3)
+    with pytest.raises(ValueError, match="aligned to their elements"):
+        CUDA.module().gram(KERNEL._lower(), x, None, np.zeros((2, 2), np.float32), False, 0, 0, "auto", (0, 0, None, False))
+
+
 def test_what_the_module_cannot_encode_is_told(device):
     with pytest.raises(ValueError, match="abacus"):
         CUDA.module().describe(("abacus", (3.0,), None, "fidelity", 1))

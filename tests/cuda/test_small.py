@@ -24,7 +24,11 @@ LINE = fk.ZZ(20, reps=2, entanglement="linear")
 
 
 @pytest.mark.parametrize("arithmetic", ["simt", "split", "half"])
-@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(7)), fk.HadamardTest(fk.Amplitude(33), power=2), fk.Fidelity(fk.IQP(4))], ids=repr)
+@pytest.mark.parametrize(
+    "kernel",
+    [fk.Fidelity(fk.Angle(7)), fk.HadamardTest(fk.Amplitude(33), power=2), fk.Fidelity(fk.IQP(4)), fk.Fidelity(fk.IQP(5))],
+    ids=repr,
+)
 @pytest.mark.parametrize("m", [None, 65])
 def test_gram_engines(device, kernel, arithmetic, m):
     x, y = rows(70, kernel.n_features, np.float32), None if m is None else rows(m, kernel.n_features, np.float32, 1)
@@ -106,6 +110,14 @@ def test_attention_on_matrix_units(device, kernel, shape, normalization, causal)
     CUDA._run("attention", "attention", kernel._lower(), q, k, v, out, None, None, options, True, HOST)
     expected = reference.attention(q, k, v, kernel, normalization=normalization, temperature=0.3, causal=causal)
     np.testing.assert_allclose(out, expected, atol=1e-2 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Amplitude(70)), fk.HadamardTest(fk.Amplitude(150)), fk.Fidelity(fk.Angle(9))], ids=repr)
+def test_float_attention_on_matrix_units(device, kernel):
+    q, k, v = inputs((1, 2, 1, 40, 140, kernel.n_features, 5))
+    assert_close(
+        fk.attention(q, k, v, kernel=kernel, causal=True, backend="cuda"), reference.attention(q, k, v, kernel, causal=True), np.float32
+    )
 
 
 def test_attention_whose_weights_underflow(device):
