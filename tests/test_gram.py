@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import flashket as fk
 from contract import DTYPES, expected_gram, feature_maps, kernels, peak_bytes, rows, tolerance
 from flashket import reference
+from flashket.backends.cpu import core
 from flashket.controls import ScaledDot, Uniform
 from flashket.feature_maps import FeatureMap
 from flashket.program import OPCODES, TWO_QUBIT, WITH_ANGLE, Gate, Linear, Program
@@ -53,6 +54,39 @@ def test_many_rows(kernel):
     some, others = np.array([0, 31, 32, 988]), np.array([0, 1, 30, 31, 32, 33, 63, 255, 256, 257, 511, 512, 767, 768, 987, 988])
     expected = reference.gram(x[some], x[others], kernel)
     np.testing.assert_allclose(got[np.ix_(some, others)], expected, atol=tolerance("value", np.float32), rtol=0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1040, None), (1072, 1152), (1125, 1072)])
+@pytest.mark.parametrize("kernel", [fk.Fidelity(fk.Angle(3)), fk.Fidelity(fk.Angle(19), power=2), fk.HadamardTest(fk.Angle(5))], ids=repr)
+def test_what_is_written_past_the_caches(kernel, n, m):
+    """Results beyond 4 MiB whose rows begin on a line of memory, and others, which are written another way: the same bits."""
+    x, y = rows(n, kernel.n_features, np.float32), None if m is None else rows(m, kernel.n_features, np.float32, 1)
+    width = n if m is None else m
+    memory = np.full(n * width + 32, 7, np.float32)
+    begin = -memory.ctypes.data % 64 // 4
+    outs = [memory[at : at + n * width].reshape(n, width) for at in (begin, begin + 1)]
+    aligned = fk.gram(x, y, kernel=kernel, out=outs[0]).copy()
+    assert (memory[:begin] == 7).all() and (memory[begin + n * width :] == 7).all()
+    assert (fk.gram(x, y, kernel=kernel, out=outs[1]) == aligned).all()
+    some, others = (np.r_[0, 1, 30:34, 62:66, 127:129, 255:258, 511:513, count - 17 : count] for count in (n, width))
+    expected = reference.gram(x[some], (x if y is None else y)[others], kernel)
+    np.testing.assert_allclose(aligned[np.ix_(some, others)], expected, atol=kernel.power * tolerance("value", np.float32), rtol=0)
+    if y is None:
+        assert (aligned == aligned.T).all() and (np.diag(aligned) == 1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "kernel", [kernel for kernel in kernels(3) if isinstance(kernel.feature_map, fk.Angle) and kernel.similarity != "projected"], ids=repr
+)
+def test_rows_that_are_no_numbers_stay_so_in_the_core(kernel, dtype):
+    """Python refuses them; who calls the C++ library gets no number that looks right."""
+    x = rows(40, 3, dtype).copy()
+    x[5, 1], x[33, 0] = np.nan, np.inf
+    out = np.zeros((40, 40), dtype)
+    core().gram(kernel._lower(), x, x.copy(), out, False, 0, 0)
+    is_bad = np.isin(np.arange(40), (5, 33))
+    np.testing.assert_array_equal(np.isnan(out), is_bad[:, None] | is_bad)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -92,19 +92,25 @@ def test_powers_keep_the_contract(feature_map, power):
         np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=kernel), reference.gram(x, x, kernel), atol=2e-6, rtol=0)
 
 
+@pytest.mark.parametrize("mean_turn", [3 * np.pi / 16, np.pi / 4], ids=["as they are", "centred"])
 @pytest.mark.parametrize("n_features", [1, 4, 8, 19])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_angles_whose_tangents_have_poles(n_features, dtype):
-    """Rows of infinite tangents or cotangents, whatever turn the loops use for a feature; one step to either side, and ordinary rows."""
+def test_angles_whose_tangents_have_poles(n_features, dtype, mean_turn):
+    """Rows of infinite tangents or cotangents for the turn that the loops use for a feature; one step to either side, and ordinary
+    rows. Gram matrices turn centred angles, so that every feature's middle is made 0."""
     part = np.arange(n_features) * 0.6180339887498949
-    pole = (-4 * np.arctan(0.30334668 + 0.1 * (part - np.round(part)))).astype(dtype)
-    x = np.stack([pole, np.nextafter(pole, 9), np.nextafter(pole, -9), pole + dtype(np.pi), pole + dtype(0.3), np.zeros_like(pole)])
+    pole = (-2 * (mean_turn + 0.2 * (part - np.round(part)))).astype(dtype)
+    other = pole + dtype(np.pi)
+    ends = [np.full_like(pole, end) for end in (-8, 8)]
+    x = np.stack(
+        [*(np.nextafter(at, at + side) for at in (pole, other) for side in (0, 1, -1)), pole + dtype(0.3), np.zeros_like(pole), *ends]
+    )
     kernel = fk.Fidelity(fk.Angle(n_features))
     gram = reference.gram(x, None, kernel)
     weights = gram / gram.sum(1, keepdims=True)
-    out = fk.attention(x[None, None], x[None, None], np.eye(6, 16, dtype=dtype)[None, None], kernel=kernel)
+    out = fk.attention(x[None, None], x[None, None], np.eye(10, 16, dtype=dtype)[None, None], kernel=kernel)
     tolerance = 3e-6 if dtype == np.float32 else 1e-11
-    np.testing.assert_allclose(out[0, 0, :, :6], weights, atol=tolerance, rtol=0)
+    np.testing.assert_allclose(out[0, 0, :, :10], weights, atol=tolerance, rtol=0)
     np.testing.assert_allclose(fk.gram(x, x.copy(), kernel=kernel), gram, atol=tolerance, rtol=0)
 
 

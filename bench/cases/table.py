@@ -99,7 +99,7 @@ def merged(paths: list[Path]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]
     for path in paths:
         content = json.loads(path.read_text(encoding="utf-8"))
         about = content["environment"]
-        figures = content.get("micro", figures)
+        figures = content.get("micro") or figures  # a later run without any keeps those before
         for new in content["results"]:
             old = results.get(new["case"])
             kept = {} if old is None else {name: side for name, side in old["sides"].items() if side["status"] == "measured"}

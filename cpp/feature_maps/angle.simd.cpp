@@ -73,8 +73,8 @@ FLASHKET_INLINE Vec<double> rounded_to(Vec<double> v) {
 
 FLASHKET_INLINE Vec<double> size_of(Vec<double> v) { return (Vec<double>)((UintVec<double>)v & (~uint64_t{0} >> 1)); }
 
-FLASHKET_INLINE Vec<double> at_least(double least, Vec<double> v) {  // in size
-  return (Vec<double>)((UintVec<double>)vmax<double>(size_of(v), splat(least)) |
+FLASHKET_INLINE Vec<double> at_least(double least, Vec<double> v) {  // in size; in this order NaN stays NaN
+  return (Vec<double>)((UintVec<double>)vmax<double>(splat(least), size_of(v)) |
                        ((UintVec<double>)v & (uint64_t{1} << 63)));
 }
 

@@ -103,9 +103,10 @@ def gram(
 
     Notes
     -----
-    Kernel values agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32). Cost: see :func:`flashket.explain`. Memory beside
-    the result is that of the encoded rows. Of ``Angle`` the cheaper of two exact forms is chosen by the range of the data, so that the
-    last digits of an entry may depend on the other rows; samples, logarithms and attention use the one that does not.
+    Kernel values agree with exact arithmetic to 1e-12 (float64) or 2e-6 (float32; products of more than 32 factors to 1e-5 of the
+    value, of n > 256 to 1e-6 sqrt(n)). Cost: see :func:`flashket.explain`. Memory beside the result is that of the encoded rows.
+    Of ``Angle`` the cheaper of two exact forms is chosen by the range of the data, so that the last digits of an entry may depend on
+    the other rows; samples, logarithms and attention use the one that does not.
     The stream of entry (i, j) is keyed by (seed, min(i, j), max(i, j)) when Y is None, else by (seed, i, j).
 
     With noise an entry is what the device's circuit of it would give: the expected value, or with shots a binomial of that. Entry
