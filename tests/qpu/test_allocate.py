@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import flashket as fk
@@ -112,6 +112,7 @@ def test_a_total_is_shared_out_optimally(variances: list[float], beyond: int) ->
         assert measure(v / shots) <= min(measure(v / np.array(s)) for s in every) + 1e-12
 
 
+@example([5e-324], 0, "max")
 @given(st.lists(st.floats(0, 0.25), min_size=1, max_size=200), st.integers(0, 100_000), st.sampled_from(["sum", "max"]))
 def test_a_large_total_is_shared_out_whole(variances: list[float], beyond: int, objective: str) -> None:
     shots = shared_shots(variances, len(variances) + beyond, objective)

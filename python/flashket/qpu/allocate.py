@@ -265,8 +265,7 @@ def shared_shots(variances: Any, total: int, objective: str = "sum") -> Array:
     if not len(variance):
         return np.zeros(0, np.int64)
     weights = np.sqrt(variance) if objective == "sum" else variance
-    if not weights.any():
-        weights = np.ones_like(weights)
+    weights = weights / weights.max() if weights.any() else np.ones_like(weights)  # relative: denormal ones would overflow the division
     # Those whose share is below one shot get one, and the others share the rest.
     shares, poor = np.ones(len(weights)), np.zeros(len(weights), bool)
     while True:
